@@ -1,0 +1,8 @@
+"""Makes `import proctor` work from a bare checkout: the root is appended, so installed packages win over it."""
+
+import sys
+from pathlib import Path
+
+ROOT = str(Path(__file__).parent)
+if ROOT not in sys.path:
+    sys.path.append(ROOT)

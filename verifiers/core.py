@@ -1,0 +1,201 @@
+"""The words everything here is said in: Rollout, Verdict, Score, and who is to blame.
+
+All are plain data: they pickle, compare equal and go through JSON and back without loss.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, Protocol, TypeAlias
+
+JSON: TypeAlias = "None | bool | int | float | str | Sequence[JSON] | Mapping[str, JSON]"
+Message: TypeAlias = "Mapping[str, Any]"
+
+
+class Blame(str, Enum):
+    """Who is responsible when a rollout is not simply right. Only the candidate is ever paid zero for it."""
+
+    CANDIDATE = "candidate"  # an honest zero (or a part of the full value)
+    REFERENCE = "reference"  # the gold answer or the tests are unusable
+    GRADER = "grader"  # our own code failed or ran out of time
+    INFRASTRUCTURE = "infrastructure"  # a worker, container or server was lost
+    CONFIGURATION = "configuration"  # a column, tool or option is missing
+
+
+class Status(str, Enum):
+    """What a verifier found. A closed vocabulary: each member settles blame and whether there is a value."""
+
+    CORRECT = "correct"  # verified right (AC)
+    INCORRECT = "incorrect"  # verified wrong (WA)
+    PARTIAL = "partial"  # part of it is right: some tests, some steps
+    MEASURED = "measured"  # a quantity, not an exam: a length, a share of repeated n-grams
+    NO_ANSWER = "no_answer"  # the response commits to no answer that could be judged
+    SKIPPED = "skipped"  # a gate was closed, or another branch was taken; has no value and no blame
+    PRESENTATION_ERROR = "presentation_error"  # PE: right but for white space, under an exact comparison
+    TIME_LIMIT = "time_limit"  # TLE
+    MEMORY_LIMIT = "memory_limit"  # MLE
+    OUTPUT_LIMIT = "output_limit"  # OLE
+    RUNTIME_ERROR = "runtime_error"  # RE
+    COMPILE_ERROR = "compile_error"  # CE
+    SECURITY_VIOLATION = "security_violation"  # SV: tried what the jail forbids
+    BAD_REFERENCE = "bad_reference"  # the gold cannot be read, or the tests fail on their own
+    GRADER_ERROR = "grader_error"  # IE: an exception or a time-out of ours
+    UNAVAILABLE = "unavailable"  # IE: a worker, container or server did not answer
+    MISCONFIGURED = "misconfigured"  # a column, tool or option is missing
+
+    @property
+    def blame(self) -> Blame | None:
+        """Who is to blame; None where there is nothing to blame anyone for."""
+        return _BLAME.get(self)
+
+    @property
+    def has_value(self) -> bool:
+        """Whether a verdict of this status carries a number. The others are *no reward*, never zero."""
+        return self not in _WITHOUT_VALUE
+
+
+_BLAME = {
+    Status.INCORRECT: Blame.CANDIDATE,
+    Status.PARTIAL: Blame.CANDIDATE,
+    Status.NO_ANSWER: Blame.CANDIDATE,
+    Status.PRESENTATION_ERROR: Blame.CANDIDATE,
+    Status.TIME_LIMIT: Blame.CANDIDATE,
+    Status.MEMORY_LIMIT: Blame.CANDIDATE,
+    Status.OUTPUT_LIMIT: Blame.CANDIDATE,
+    Status.RUNTIME_ERROR: Blame.CANDIDATE,
+    Status.COMPILE_ERROR: Blame.CANDIDATE,
+    Status.SECURITY_VIOLATION: Blame.CANDIDATE,
+    Status.BAD_REFERENCE: Blame.REFERENCE,
+    Status.GRADER_ERROR: Blame.GRADER,
+    Status.UNAVAILABLE: Blame.INFRASTRUCTURE,
+    Status.MISCONFIGURED: Blame.CONFIGURATION,
+}
+_WITHOUT_VALUE = frozenset(
+    {
+        Status.SKIPPED,
+        Status.BAD_REFERENCE,
+        Status.GRADER_ERROR,
+        Status.UNAVAILABLE,
+        Status.MISCONFIGURED,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """One sampled completion, with what is needed to judge it and what the trainer knows of it."""
+
+    completion: str  # the sampled text, without the prompt
+    prompt: str | Sequence[Message] = ""  # text, or chat messages
+    answer: str | None = None  # the reference answer
+    tests: Any = None  # the reference tests: plain data, shape as the `code` part documents
+    task: str | None = None  # kind of problem ("math", "code" ...), for routing
+    group: str | int | None = None  # rollouts of one prompt share it; None: equal prompts are one group
+    num_tokens: int | None = None  # completion tokens as the trainer counted them
+    truncated: bool | None = None  # stopped by the length limit; None: the trainer did not say
+    fields: Mapping[str, Any] = field(default_factory=dict)  # every other column of the row
+
+    def get(self, column: str) -> Any:
+        """The value of a column by name, one of ours or one of `fields`; None where it is absent."""
+        return getattr(self, column) if column in _COLUMNS else self.fields.get(column)
+
+    @property
+    def group_key(self) -> str | int:
+        """What rollouts of the same prompt have in common."""
+        if self.group is not None:
+            return self.group
+        return self.prompt if isinstance(self.prompt, str) else repr(self.prompt)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data for `json.dumps`; `from_json` reads it back."""
+        return {name: getattr(self, name) for name in _COLUMNS} | {"fields": dict(self.fields)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Rollout:
+        return cls(**data)
+
+
+_COLUMNS = ("completion", "prompt", "answer", "tests", "task", "group", "num_tokens", "truncated")
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What one verifier found about one rollout.
+
+    `value` is None exactly where the status has none (`Status.has_value`): a failure of ours is never
+    a zero. Raises ValueError where the two disagree.
+    """
+
+    value: float | None
+    status: Status
+    evidence: Mapping[str, Any] = field(default_factory=dict)  # JSON data: what was looked at, and why
+    seconds: float = 0.0  # time spent on this rollout
+
+    def __post_init__(self) -> None:
+        if (self.value is None) is self.status.has_value:
+            raise ValueError(
+                f"a verdict of status '{self.status.value}' must "
+                f"{'carry a value' if self.value is None else 'have value None'}, got {self.value!r}"
+            )
+
+    @property
+    def blame(self) -> Blame | None:
+        return self.status.blame
+
+    def __str__(self) -> str:
+        shown = "none" if self.value is None else f"{self.value:g}"
+        blame = f", blame {self.blame.value}" if self.blame else ""
+        why = "; ".join(f"{name} {_short(value)}" for name, value in self.evidence.items())
+        return f"{shown} ({self.status.value}{blame})" + (f": {why}" if why else "")
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data for `json.dumps`; blame is written for readers and derived from status on the way back."""
+        return {
+            "value": self.value,
+            "status": self.status.value,
+            "blame": self.blame.value if self.blame else None,
+            "evidence": dict(self.evidence),
+            "seconds": self.seconds,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Verdict:
+        return cls(data["value"], Status(data["status"]), data["evidence"], data["seconds"])
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """What a whole reward expression gives one rollout."""
+
+    total: float | None  # None: no reward; the rollout leaves its group before the baseline is computed
+    verdicts: Mapping[str, Verdict]  # by part, under the source text that names it in the expression
+    reward: str = ""  # hash of the expression that made it
+
+    def __str__(self) -> str:
+        total = "no reward" if self.total is None else f"reward {self.total:g}"
+        return "\n".join([total, *(f"  {name}: {verdict}" for name, verdict in self.verdicts.items())])
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "total": self.total,
+            "verdicts": {name: verdict.to_json() for name, verdict in self.verdicts.items()},
+            "reward": self.reward,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Score:
+        verdicts = {name: Verdict.from_json(verdict) for name, verdict in data["verdicts"].items()}
+        return cls(data["total"], verdicts, data["reward"])
+
+
+class Reward(Protocol):
+    """Anything that maps a batch of rollouts to scores, in order, one each."""
+
+    def score(self, rollouts: Sequence[Rollout], *, step: int = 0) -> list[Score]: ...
+
+
+def _short(value: object, limit: int = 60) -> str:
+    text = value if isinstance(value, str) else repr(value)
+    return text if len(text) <= limit else text[: limit - 1] + "…"
