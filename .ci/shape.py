@@ -1,0 +1,112 @@
+"""Checks the size and shape of the code against the project's budgets and prints the table.
+
+Run as `python .ci/shape.py`; exits 1 where a budget is exceeded. The budgets stand in CONTRIBUTING.md.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("proctor", "verifiers", "sandbox", "rl", "sft", "benchmarks", "tests")
+FUNCTION_LINES = 60
+FILE_LINES = 400
+PARAMETERS = 7
+POSITIONAL = 2
+NESTING = 3
+OWN_IMPORTS = 7
+LONG_FUNCTIONS_ALLOWED = {"rl/train.py": 1}  # the training loop reads top to bottom in one function
+
+_BLOCKS = (ast.If, ast.For, ast.AsyncFor, ast.While, ast.With, ast.AsyncWith, ast.Try, ast.Match)
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+_FORBIDDEN_NAMES = {"utils.py", "helpers.py", "common.py", "misc.py"}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One measured thing and its budget."""
+
+    what: str
+    where: str
+    value: int
+    budget: int
+
+
+def main() -> int:
+    findings = [finding for path in _files() for finding in _measure(path)]
+    over = [finding for finding in findings if finding.value > finding.budget]
+    print(f"{'measure':<22}{'largest':>8}{'budget':>8}  where")
+    for what in dict.fromkeys(finding.what for finding in findings):
+        worst = max((finding for finding in findings if finding.what == what), key=lambda found: found.value)
+        print(f"{what:<22}{worst.value:>8}{worst.budget:>8}  {worst.where}")
+    for finding in over:
+        print(f"over budget: {finding.where}: {finding.what} {finding.value} > {finding.budget}")
+    return 1 if over else 0
+
+
+def _files() -> Iterator[Path]:
+    for package in PACKAGES:
+        for path in sorted((ROOT / package).rglob("*.py")):
+            if not any(part.is_symlink() for part in path.parents if part != ROOT):
+                yield path
+
+
+def _measure(path: Path) -> Iterator[Finding]:
+    name = str(path.relative_to(ROOT))
+    text = path.read_text(encoding="utf-8")
+    tree = ast.parse(text)
+    yield Finding("lines of a file", name, len(text.splitlines()), FILE_LINES)
+    yield Finding("forbidden names", name, int(path.name in _FORBIDDEN_NAMES), 0)
+    if not name.startswith("tests/"):
+        yield Finding("imports of ours", name, _own_imports(tree), OWN_IMPORTS)
+    allowed_long = LONG_FUNCTIONS_ALLOWED.get(name, 0)
+    functions = [node for node in ast.walk(tree) if isinstance(node, _FUNCTIONS)]
+    for function in sorted(functions, key=_length, reverse=True)[allowed_long:]:
+        where = f"{name}:{function.lineno} {function.name}"
+        yield Finding("lines of a function", where, _length(function), FUNCTION_LINES)
+        yield Finding("nesting", where, _nesting(function), NESTING)
+        if not (name.startswith("tests/") or function.name.startswith("__") or _is_command(function)):
+            yield Finding("parameters", where, len(_parameters(function)), PARAMETERS)
+
+
+def _length(function: ast.AST) -> int:
+    return int(function.end_lineno or 0) - int(function.lineno) + 1  # type: ignore[attr-defined]
+
+
+def _is_command(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    """Whether a parameter list is a command line's: as long as the command has options."""
+    return any(
+        "command" in ast.dump(decorator) or "callback" in ast.dump(decorator)
+        for decorator in function.decorator_list
+    )
+
+
+def _parameters(function: ast.FunctionDef | ast.AsyncFunctionDef) -> list[str]:
+    arguments = function.args
+    named = [argument.arg for argument in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)]
+    return [name for name in named if name not in ("self", "cls")]
+
+
+def _nesting(node: ast.AST, *, depth: int = 0) -> int:
+    """Deepest block inside a function; an `elif` stands beside its `if`, a nested function starts anew."""
+    deepest = depth
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, _FUNCTIONS):
+            continue
+        is_elif = isinstance(node, ast.If) and isinstance(child, ast.If) and node.orelse == [child]
+        is_block = isinstance(child, _BLOCKS) and not is_elif
+        deepest = max(deepest, _nesting(child, depth=depth + is_block))
+    return deepest
+
+
+def _own_imports(tree: ast.Module) -> int:
+    modules = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module}
+    return sum(module.startswith("proctor.") for module in modules)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
