@@ -1,4 +1,4 @@
-"""Makes `import proctor` work from a bare checkout: the root is appended, so installed packages win over it."""
+"""Makes `import proctor` work from a bare checkout; the root comes last, so an installed package wins."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Every form in which Proctor is used holds all of it: wheel, sdist, bare checkout, checkout without links."""
+"""Every form in which Proctor is used holds all of it: wheel, sdist, checkout, checkout without links."""
 
 import os
 import shutil
