@@ -1,0 +1,201 @@
+"""Policy losses per token, before aggregation: (B, T) tensors in, (B, T) out, registered by name.
+
+Every loss has the signature `f(logp, old_logp, advantages, mask, **options)`. `logp` are log-probs of the
+sampled tokens under the policy being trained, `old_logp` under the policy the ratio is taken against (without
+gradient), `advantages` (B, T) or (B, 1), `mask` (B, T) 1 on sampled tokens. The ratio is
+r = exp(logp - old_logp).
+`masked.token_weights` turns token losses into the scalar.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from proctor.rl.algorithms.masked import masked_mean, masked_mean_rows
+from proctor.rl.algorithms.registry import policy_loss
+
+# A log-ratio beyond this says that something broke; exp() of it would overflow bf16 gradients.
+MAX_LOG_RATIO = 20.0
+
+
+@policy_loss("ppo_clip")
+def ppo_clip(
+    logp: Tensor,
+    old_logp: Tensor,
+    advantages: Tensor,
+    mask: Tensor,
+    *,
+    clip_low: float = 0.2,
+    clip_high: float = 0.2,
+    dual_clip: float | None = None,
+    ratio_cap: float | None = None,
+) -> Tensor:
+    """-min(r A, clip(r, 1 - clip_low, 1 + clip_high) A).
+
+    Args:
+        clip_high: above clip_low it is DAPO's clip-higher (0.28).
+        dual_clip: c > 1 bounds the loss by -c A where A < 0 (3 is usual).
+        ratio_cap: bounds the unclipped ratio from above (two-sided clipping, INTELLECT-2).
+    Source: PPO arXiv:1707.06347 eq. 7; DAPO arXiv:2503.14476; dual clip arXiv:1912.09729;
+        INTELLECT-2 arXiv:2505.07291.
+    """
+    ratio = _ratio(logp, old_logp)
+    return _clipped(ratio, advantages, clip_low, clip_high, dual_clip=dual_clip, ratio_cap=ratio_cap)
+
+
+@policy_loss("gspo")
+def gspo(
+    logp: Tensor,
+    old_logp: Tensor,
+    advantages: Tensor,
+    mask: Tensor,
+    *,
+    clip_low: float = 3e-4,
+    clip_high: float = 4e-4,
+    dual_clip: float | None = None,
+    ratio_cap: float | None = None,
+) -> Tensor:
+    """PPO's clip with one ratio a sequence, s = exp(mean over its tokens of (logp - old_logp)).
+
+    The value stands on every token of the row; each token carries its own share of the gradient (the
+    paper's GSPO-token form), so weights per token stay right. Source: arXiv:2507.18071, eqs. 5, 7 and 14.
+    """
+    log_ratio = masked_mean_rows(logp - old_logp, mask).detach().unsqueeze(-1)
+    ratio = torch.exp((logp - logp.detach() + log_ratio).clamp(max=MAX_LOG_RATIO))
+    return _clipped(ratio, advantages, clip_low, clip_high, dual_clip=dual_clip, ratio_cap=ratio_cap)
+
+
+@policy_loss("cispo")
+def cispo(
+    logp: Tensor,
+    old_logp: Tensor,
+    advantages: Tensor,
+    mask: Tensor,
+    *,
+    clip_low: float | None = None,
+    clip_high: float = 4.0,
+) -> Tensor:
+    """-stop_gradient(clip(r, 1 - clip_low, 1 + clip_high)) A logp: a clipped token keeps its gradient.
+
+    clip_low None leaves the lower side open, as the paper does. TRL's `epsilon_high` is 1 + our clip_high.
+    Source: MiniMax-M1, arXiv:2506.13585, eqs. 4-5.
+    """
+    low = None if clip_low is None else 1.0 - clip_low
+    weight = _ratio(logp, old_logp).detach().clamp(min=low, max=1.0 + clip_high)
+    return -weight * advantages * logp
+
+
+@policy_loss("sapo")
+def sapo(
+    logp: Tensor,
+    old_logp: Tensor,
+    advantages: Tensor,
+    mask: Tensor,
+    *,
+    temperature_positive: float = 1.0,
+    temperature_negative: float = 1.05,
+) -> Tensor:
+    """-(4 / tau) sigmoid(tau (r - 1)) A: a soft gate in place of the clip; tau depends on the sign of A.
+
+    Source: arXiv:2511.20347.
+    """
+    is_gain = (advantages > 0).to(logp.dtype)
+    tau = temperature_negative + (temperature_positive - temperature_negative) * is_gain
+    return -torch.sigmoid(tau * (_ratio(logp, old_logp) - 1.0)) * (4.0 / tau) * advantages
+
+
+@policy_loss("gmpo")
+def gmpo(
+    logp: Tensor,
+    old_logp: Tensor,
+    advantages: Tensor,
+    mask: Tensor,
+    *,
+    clip_low: float = 0.4,
+    clip_high: float = 0.4,
+) -> Tensor:
+    """-A exp(mean of the clipped log-ratios): the geometric mean of the tokens' ratios, clipped per token.
+
+    Clips log-ratios, to [-clip_low, clip_high]. Sequence-level advantages; the row's value stands on every
+    token. Source: arXiv:2507.20673.
+    """
+    sign = advantages.sign()
+    log_ratio = logp - old_logp
+    clipped = sign * torch.minimum(sign * log_ratio, sign * log_ratio.clamp(-clip_low, clip_high))
+    ratio = torch.exp(masked_mean_rows(clipped, mask)).unsqueeze(-1)
+    return (-ratio * advantages).expand_as(logp)
+
+
+@policy_loss("vespo")
+def vespo(
+    logp: Tensor,
+    old_logp: Tensor,
+    advantages: Tensor,
+    mask: Tensor,
+    *,
+    k_positive: float = 2.0,
+    lambda_positive: float = 3.0,
+    k_negative: float = 3.0,
+    lambda_negative: float = 2.0,
+) -> Tensor:
+    """-phi(w) A logp with phi(w) = e^lambda w^k e^(-lambda w), w = exp(sum of log-ratios).
+
+    phi has no gradient, and k and lambda depend on the sign of A; phi(1) = 1.
+    Source: arXiv:2602.10693, with the constants of TRL.
+    """
+    floor = math.log(1e-8)
+    log_w = ((logp - old_logp).clamp(-MAX_LOG_RATIO, MAX_LOG_RATIO) * mask).sum(-1, keepdim=True)
+    log_w = log_w.detach().clamp(floor, MAX_LOG_RATIO)
+    is_gain = advantages >= 0
+    k = torch.where(is_gain, k_positive, k_negative).to(logp.dtype)
+    lam = torch.where(is_gain, lambda_positive, lambda_negative).to(logp.dtype)
+    phi = torch.exp(lam + k * log_w - lam * log_w.exp()).nan_to_num(nan=0.0, posinf=0.0)
+    return -phi * advantages * logp
+
+
+def value_loss(values: Tensor, old_values: Tensor, returns: Tensor, *, clip: float | None = 0.2) -> Tensor:
+    """0.5 max((V - R)^2, (clip(V, V_old - clip, V_old + clip) - R)^2) per token, (B, T); None: no clip.
+
+    Source: PPO's reference implementation; arXiv:2005.12729 discusses the clip.
+    """
+    squared = (values - returns) ** 2
+    if clip is not None:
+        bounded = torch.minimum(torch.maximum(values, old_values - clip), old_values + clip)
+        squared = torch.maximum(squared, (bounded - returns) ** 2)
+    return 0.5 * squared
+
+
+def clip_shares(
+    logp: Tensor, old_logp: Tensor, advantages: Tensor, mask: Tensor, *, clip_low: float, clip_high: float
+) -> tuple[float, float]:
+    """Share of sampled tokens whose gradient PPO's clip stops: (below, where A < 0; above, where A > 0)."""
+    ratio = _ratio(logp.detach(), old_logp)
+    low = (ratio < 1.0 - clip_low) & (advantages < 0)
+    high = (ratio > 1.0 + clip_high) & (advantages > 0)
+    return float(masked_mean(low.to(logp.dtype), mask)), float(masked_mean(high.to(logp.dtype), mask))
+
+
+def _ratio(logp: Tensor, old_logp: Tensor) -> Tensor:
+    if logp.shape != old_logp.shape:
+        raise ValueError(f"logp is {tuple(logp.shape)} but old_logp is {tuple(old_logp.shape)}")
+    return torch.exp((logp - old_logp).clamp(-MAX_LOG_RATIO, MAX_LOG_RATIO))
+
+
+def _clipped(
+    ratio: Tensor,
+    advantages: Tensor,
+    clip_low: float,
+    clip_high: float,
+    *,
+    dual_clip: float | None,
+    ratio_cap: float | None,
+) -> Tensor:
+    bounded = ratio.clamp(1.0 - clip_low, 1.0 + clip_high) * advantages
+    free = (ratio if ratio_cap is None else ratio.clamp(max=ratio_cap)) * advantages
+    loss = -torch.minimum(free, bounded)
+    if dual_clip is None:
+        return loss
+    return torch.where(advantages < 0, torch.minimum(loss, -dual_clip * advantages), loss)

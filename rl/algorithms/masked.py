@@ -1,0 +1,103 @@
+"""Sums and means over masked (B, T) tensors, and the one place where a loss gets its divisor.
+
+A mask is 1 where a token was sampled by the model and may be trained, 0 elsewhere (prompt, padding, tools).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+AGGREGATIONS = ("token", "sequence", "constant", "sequence_sum", "token_sum")
+
+
+def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
+    """Mean over the masked entries; 0 where the mask is empty."""
+    return (values * mask).sum() / mask.sum().clamp(min=1)
+
+
+def masked_mean_rows(values: Tensor, mask: Tensor) -> Tensor:
+    """Mean of each row over its masked entries, (B,); 0 for an empty row."""
+    return (values * mask).sum(-1) / mask.sum(-1).clamp(min=1)
+
+
+def masked_var(values: Tensor, mask: Tensor, *, unbiased: bool = True) -> Tensor:
+    """Variance over the masked entries; divides by n - 1 if `unbiased`, else by n. 0 below two entries."""
+    count = mask.sum()
+    variance = masked_mean((values - masked_mean(values, mask)) ** 2, mask)
+    return variance * count / (count - 1).clamp(min=1) if unbiased else variance
+
+
+def whiten(
+    values: Tensor, mask: Tensor, *, keep_mean: bool = False, unbiased: bool = True, eps: float = 1e-8
+) -> Tensor:
+    """(x - mean) / sqrt(var + eps) over the masked entries; `keep_mean` adds the mean back.
+
+    The variance divides by n - 1 as in TRL and verl; OpenRLHF's by n: `unbiased=False`.
+    """
+    mean = masked_mean(values, mask)
+    whitened = (values - mean) * torch.rsqrt(masked_var(values, mask, unbiased=unbiased) + eps)
+    return whitened + mean if keep_mean else whitened
+
+
+def token_weights(
+    mask: Tensor, how: str, *, constant: float | None = None, count_empty: bool = False, eps: float = 0.0
+) -> Tensor:
+    """The weight of every token in the loss: loss = sum over (B, T) of weights * token_loss.
+
+    Computed once from the mask of the *whole* optimiser step, so micro-batches and data-parallel ranks only
+    add up and no divisor can be wrong. With L_i tokens in sequence i, N = sum L_i and S sequences:
+
+    | how            | weight of a token | used by |
+    |----------------|-------------------|---------|
+    | `token`        | 1 / N             | DAPO, CISPO |
+    | `sequence`     | 1 / (S L_i)       | GRPO, GSPO |
+    | `constant`     | 1 / (S constant)  | Dr. GRPO: constant = the generation limit in tokens |
+    | `sequence_sum` | 1 / S             | RLOO, LUSPO |
+    | `token_sum`    | 1                 | sums |
+
+    S counts sequences that have a token; `count_empty` counts the others too, as TRL does.
+
+    Args:
+        mask: (B, T), 1 on trained tokens.
+        constant: tokens; required by `constant`.
+        eps: added to L_i in `sequence`; verl and OpenRLHF have 1e-8, which nothing needs.
+    Raises:
+        ValueError: unknown `how`, or `constant` is missing.
+    Source: DAPO arXiv:2503.14476 eq. 8; GRPO arXiv:2402.03300 eq. 3; Dr. GRPO arXiv:2503.20783.
+    """
+    mask = mask.to(torch.float64)
+    lengths = mask.sum(-1, keepdim=True)
+    sequences = float(mask.shape[0]) if count_empty else float((lengths > 0).sum())
+    sequences = max(sequences, 1.0)
+    if how == "token":
+        return mask / lengths.sum().clamp(min=1)
+    if how == "sequence":
+        return mask / ((lengths.clamp(min=1) + eps) * sequences)
+    if how == "sequence_sum":
+        return mask / sequences
+    if how == "token_sum":
+        return mask
+    if how == "constant":
+        if constant is None:
+            raise ValueError("aggregation 'constant' needs the constant: the generation limit in tokens")
+        return mask / (sequences * constant)
+    raise ValueError(f"unknown aggregation '{how}'; known: {', '.join(AGGREGATIONS)}")
+
+
+def sampled_mask(token_ids: Tensor, end_ids: list[int]) -> Tensor:
+    """1 up to and including the first end token of each row, (B, T) from (B, T)."""
+    is_end = torch.isin(token_ids, torch.tensor(end_ids, device=token_ids.device))
+    ends_before = is_end.long().cumsum(-1) - is_end.long()
+    return (ends_before == 0).long()
+
+
+def high_entropy_mask(entropy: Tensor, mask: Tensor, *, quantile: float) -> Tensor:
+    """True on masked tokens whose entropy is at or above the quantile of all masked tokens.
+
+    quantile=0.8 keeps the 20% of tokens where the model decides. Source: arXiv:2506.01939.
+    """
+    chosen = entropy[mask.bool()].float()
+    if chosen.numel() == 0:
+        return torch.zeros_like(mask, dtype=torch.bool)
+    return (entropy >= torch.quantile(chosen, quantile)) & mask.bool()
