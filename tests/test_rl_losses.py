@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 
 from proctor.rl.algorithms import losses
+from proctor.rl.algorithms.advantages import rloo
 from proctor.rl.algorithms.correction import (
     divergence_mask,
     importance_weights,
@@ -226,6 +227,31 @@ def test_value_loss_is_the_peers(case: Case) -> None:
     (gradient,) = torch.autograd.grad(loss, values)
     case.check(loss.detach(), "loss")
     case.check(gradient, "grad_values")
+
+
+@cases("rloo")
+def test_rloo_is_trls(case: Case) -> None:
+    p, mask = case.params, case.inputs["mask"]
+    logp, old_logp = case.inputs["logp"].requires_grad_(), case.inputs["old_logp"]
+    kl = kl_estimate(old_logp, case.inputs["ref_logp"], "k1") * mask
+    rewards = case.inputs["rewards"] - p["beta"] * kl.sum(-1)
+    advantages = rloo(rewards, torch.arange(len(rewards)) // p["group_size"])
+    case.check(advantages, "advantages")
+    token_loss = losses.sequence_clip(logp, old_logp, advantages.unsqueeze(-1), mask)
+    check_loss(case, (token_loss * token_weights(mask, "sequence", count_empty=True)).sum(), logp)
+
+
+@cases("reward_model_loss")
+def test_preference_loss_is_the_peers(case: Case) -> None:
+    chosen, rejected = (case.inputs[name].requires_grad_() for name in ("chosen", "rejected"))
+    loss = losses.preference_loss(
+        chosen, rejected, margin=case.inputs["margin"], centre_coef=case.params["center_coefficient"] or 0.0
+    )
+    case.check(loss.detach(), "loss")
+    if "grad_chosen" in case.expected:
+        slopes = torch.autograd.grad(loss, (chosen, rejected))
+        case.check(slopes[0], "grad_chosen")
+        case.check(slopes[1], "grad_rejected")
 
 
 @cases("aggregate")

@@ -68,6 +68,27 @@ def gspo(
     return _clipped(ratio, advantages, clip_low, clip_high, dual_clip=dual_clip, ratio_cap=ratio_cap)
 
 
+@policy_loss("sequence_clip")
+def sequence_clip(
+    logp: Tensor,
+    old_logp: Tensor,
+    advantages: Tensor,
+    mask: Tensor,
+    *,
+    clip_low: float = 0.2,
+    clip_high: float = 0.2,
+) -> Tensor:
+    """PPO's clip on the probability of the whole completion: r = exp(sum over its tokens of logp - old_logp).
+
+    The row's value stands on every token, so aggregate by `sequence`. Sequence-level advantages.
+    Source: RLOO, arXiv:2402.14740, as TRL's RLOOTrainer computes it.
+    """
+    log_ratio = ((logp - old_logp) * mask).sum(-1, keepdim=True)
+    ratio = torch.exp(log_ratio.clamp(-MAX_LOG_RATIO, MAX_LOG_RATIO))
+    loss = _clipped(ratio, advantages, clip_low, clip_high, dual_clip=None, ratio_cap=None)
+    return loss.expand_as(logp)
+
+
 @policy_loss("cispo")
 def cispo(
     logp: Tensor,
@@ -166,6 +187,18 @@ def value_loss(values: Tensor, old_values: Tensor, returns: Tensor, *, clip: flo
         bounded = torch.minimum(torch.maximum(values, old_values - clip), old_values + clip)
         squared = torch.maximum(squared, (bounded - returns) ** 2)
     return 0.5 * squared
+
+
+def preference_loss(
+    chosen: Tensor, rejected: Tensor, *, margin: Tensor | None = None, centre_coef: float = 0.0
+) -> Tensor:
+    """Bradley-Terry: mean of -log sigmoid(chosen - rejected - margin) + centre_coef (chosen + rejected)^2.
+
+    Scores (B,) of a reward model; centring keeps them near 0, where their sum means something.
+    Source: InstructGPT, arXiv:2203.02155; margin, Llama 2, arXiv:2307.09288; centring, arXiv:2312.09244.
+    """
+    lead = chosen - rejected if margin is None else chosen - rejected - margin
+    return (-torch.nn.functional.logsigmoid(lead) + centre_coef * (chosen + rejected) ** 2).mean()
 
 
 def clip_shares(
