@@ -1,0 +1,115 @@
+"""The worker: a forked process that calls one function after another until its connection ends.
+
+It bounds itself (address space, file sizes, no core, stack) and is bounded from outside (the caller kills it).
+What it writes to stdout and stderr goes nowhere.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import importlib
+import json
+import os
+import resource
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+from proctor.sandbox.worker_wire import MAX_REPLY_BYTES, MAX_REQUEST_BYTES, FrameReader, Reply, encode
+
+_MAX_DETAIL = 2000
+_MAX_STACK = 64 << 20  # with `ulimit -s unlimited` endless recursion in C would look like a lack of memory
+_DEFAULT_DIGITS = 4300  # what the caller's int() reads; libraries lift it here
+_OUT_OF_MEMORY = encode([Reply.MEMORY, "MemoryError", 0.0, True], MAX_REPLY_BYTES)
+
+
+def serve(connection: socket.socket, memory_mb: int) -> NoReturn:
+    """Answers requests `[function, args]` in order, each with one reply; ends the process with the connection."""
+    status = 70
+    try:
+        _bound(memory_mb)
+        worn_at_kb = _peak_kb() + memory_mb * 1024 // 4
+        connection.sendall(encode([Reply.READY, None, 0.0, False], MAX_REPLY_BYTES))
+        reader = FrameReader(MAX_REQUEST_BYTES)
+        while data := connection.recv(1 << 18):
+            for request in reader.feed(data):
+                _answer(connection, request, worn_at_kb)
+        status = 0
+    finally:
+        os._exit(status)  # no clean-up of the fork server's: its exit handlers are not ours to run
+
+
+def _bound(memory_mb: int) -> None:
+    """Limits on this process. Memory is what tasks may map beyond the warmed interpreter."""
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+    _limit(resource.RLIMIT_AS, pages * resource.getpagesize() + (memory_mb << 20))
+    _limit(resource.RLIMIT_FSIZE, 0)
+    _limit(resource.RLIMIT_CORE, 0)
+    _limit(resource.RLIMIT_STACK, _MAX_STACK)
+    with contextlib.suppress(
+        OSError
+    ):  # when the machine runs out of memory, a worker goes before the trainer
+        Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _limit(kind: int, most: int) -> None:
+    """Lowers a limit, soft and hard, to `most`; one that is lower already stays."""
+    limits = [most, *(limit for limit in resource.getrlimit(kind) if limit != resource.RLIM_INFINITY)]
+    resource.setrlimit(kind, (min(limits), min(limits)))
+
+
+def _peak_kb() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def _answer(connection: socket.socket, request: bytes, worn_at_kb: int) -> None:
+    try:
+        frame = _call(request, worn_at_kb)
+    except MemoryError:
+        frame = _OUT_OF_MEMORY  # built before: there may be no room to build anything
+    connection.sendall(frame)
+
+
+def _call(request: bytes, worn_at_kb: int) -> bytes:
+    name, args = json.loads(request)
+    start = time.perf_counter()
+    kind, value = Reply.VALUE, None
+    try:
+        value = _resolve(name)(*args)
+        return _encode(kind, value, time.perf_counter() - start, _peak_kb() > worn_at_kb)
+    except (
+        BaseException
+    ) as error:  # the task's border: SystemExit and KeyboardInterrupt are its own doing too
+        kind = Reply.MEMORY if _is_memory(error) else Reply.ERROR
+        text = f"{type(error).__name__}: {error}"[:_MAX_DETAIL]
+    return _encode(kind, text, time.perf_counter() - start, kind is Reply.MEMORY)
+
+
+def _encode(kind: Reply, value: Any, seconds: float, worn: bool) -> bytes:
+    if hasattr(sys, "set_int_max_str_digits"):
+        sys.set_int_max_str_digits(_DEFAULT_DIGITS)
+    return encode([kind, value, seconds, worn], MAX_REPLY_BYTES)
+
+
+def _is_memory(error: BaseException | None) -> bool:
+    """Whether a MemoryError is the cause, also under an exception that a library raised while handling it."""
+    for _ in range(10):
+        if error is None or isinstance(error, MemoryError):
+            break
+        error = error.__cause__ or error.__context__
+    return isinstance(error, MemoryError)
+
+
+@functools.cache
+def _resolve(name: str) -> Callable[..., Any]:
+    module, _, attributes = name.partition(":")
+    found: Any = importlib.import_module(module)
+    for attribute in attributes.split("."):
+        found = getattr(found, attribute)
+    return found  # type: ignore[no-any-return]

@@ -1,0 +1,78 @@
+"""The caller's end of one worker process: its connection, its pidfd, and what it has been given to do."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+from collections import deque
+from dataclasses import dataclass
+
+from proctor.sandbox.worker_wire import MAX_REPLY_BYTES, FrameReader, Task, WireError
+
+_MAX_READ = 1 << 18
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """What one read of a worker's connection gave."""
+
+    replies: list[bytes]
+    ended: bool = False  # the connection is at its end
+    fault: str = ""  # the stream broke the protocol after these replies
+
+
+class WorkerHandle:
+    """One worker. Nothing here blocks, and nothing here waits for the worker to do its part."""
+
+    def __init__(self, number: int, connection: socket.socket, pidfd: int, *, deadline: float) -> None:
+        self.number = number
+        self.outstanding: deque[Task] = deque()  # handed out, unanswered; the first one is running
+        self.started = 0.0  # monotonic time at which the first of them was
+        self.deadline = deadline  # of the first of them, or until which it must report ready
+        self.ready = False
+        self.retiring = False  # gets no further task, and is killed when it has answered what it has
+        self._connection = connection
+        self._pidfd = pidfd
+        self._reader = FrameReader(MAX_REPLY_BYTES)
+        self._unsent = bytearray()
+        connection.setblocking(False)
+
+    def fileno(self) -> int:
+        return self._connection.fileno()
+
+    @property
+    def has_unsent(self) -> bool:
+        return bool(self._unsent)
+
+    def send(self, frames: bytes = b"") -> None:
+        """Writes as much as the connection takes. A dead worker is noticed when it is read from."""
+        self._unsent += frames
+        with contextlib.suppress(BlockingIOError, BrokenPipeError, ConnectionResetError):
+            sent = self._connection.send(self._unsent)
+            del self._unsent[:sent]
+
+    def receive(self) -> Received:
+        try:
+            data = self._connection.recv(_MAX_READ)
+        except BlockingIOError:
+            return Received([])
+        except ConnectionResetError:
+            data = b""
+        replies: list[bytes] = []
+        try:
+            for reply in self._reader.feed(data):
+                replies.append(reply)  # one by one: those before a fault count
+        except WireError as error:
+            return Received(replies, fault=str(error))
+        return Received(replies, ended=not data)
+
+    def kill(self) -> None:
+        """SIGKILL to that very process: a pidfd cannot mean another one that got its number."""
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+
+    def close(self) -> None:
+        self._connection.close()
+        os.close(self._pidfd)

@@ -1,0 +1,175 @@
+"""The fork server: a lean interpreter that imports once and forks workers that are ready at once.
+
+It runs no task. It starts from `python -c`, never from the caller's `__main__`, so it has none of the caller's
+memory, threads, descriptors, CUDA contexts or environment. Single-threaded, which is what makes fork safe and
+PR_SET_PDEATHSIG of its workers mean "when the server is gone".
+
+It ends when the caller closes the connection or is gone, however that came about: it polls a pidfd of the
+caller, so it does not matter who else still holds the other end of the connection.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import gc
+import importlib
+import json
+import os
+import resource
+import select
+import signal
+import socket
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+from proctor.sandbox import worker_child
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
+_SEND_TIMEOUT_S = 30.0  # a caller that was stopped reads again; one that never reads is gone
+
+
+def main(arguments: str) -> NoReturn:
+    """Serves until the caller is gone. `arguments` is JSON: control, caller (descriptors), memory_mb, imports."""
+    settings = json.loads(arguments)
+    control = socket.socket(fileno=settings["control"])
+    control.settimeout(_SEND_TIMEOUT_S)
+    try:
+        for module in settings["imports"]:
+            importlib.import_module(module)
+        server = Server(control, settings["caller"], settings["memory_mb"])
+        server.say("ready")
+        server.run()
+    except BaseException as error:  # the process's border: the caller shows it to whoever waits
+        with contextlib.suppress(OSError):
+            control.send(json.dumps(["failed", f"{type(error).__name__}: {error}"[:2000]]).encode())
+    os._exit(0)
+
+
+class Server:
+    """Forks on request, and reports each worker's end."""
+
+    def __init__(self, control: socket.socket, caller: int, memory_mb: int) -> None:
+        self._control = control
+        self._caller = caller
+        self._memory_mb = memory_mb
+        self._numbers: dict[int, int] = {}  # pid -> the caller's number for it
+        self._pid = os.getpid()
+        self._libc = ctypes.CDLL(None, use_errno=True)
+        # What a worker leaves behind becomes our child, so it can be found and killed.
+        self._libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        self._wakeup, wakeup_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        signal.set_wakeup_fd(wakeup_write, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_SETMASK, [])
+        self._freeze()
+
+    def run(self) -> None:
+        """Returns when the caller is gone, or has closed the connection; then no worker is left."""
+        poll = select.poll()
+        for descriptor in (self._control.fileno(), self._caller, self._wakeup):
+            poll.register(descriptor, select.POLLIN)
+        while True:
+            ready = {descriptor for descriptor, _ in poll.poll()}
+            if self._caller in ready:
+                break
+            if self._wakeup in ready:
+                self._reap()
+            if self._control.fileno() in ready and not self._obey():
+                break
+        for pid in self._children():
+            os.kill(pid, signal.SIGKILL)
+
+    def say(self, *message: object, descriptors: tuple[int, ...] = ()) -> None:
+        socket.send_fds(self._control, [json.dumps(message).encode()], descriptors)
+
+    def _obey(self) -> bool:
+        """Does what the caller asks for in one message; False at the end of the connection."""
+        message = self._control.recv(1 << 20)
+        if not message:
+            return False
+        order, *details = json.loads(message)
+        if order == "fork":
+            self._fork(*details)
+        elif order == "import":
+            self._import(*details)
+        return True
+
+    def _import(self, module: str, path: list[str]) -> None:
+        sys.path[:] = path
+        with contextlib.suppress(
+            BaseException
+        ):  # the task that needs it meets the same error, and reports it
+            importlib.import_module(module)
+        self._freeze()
+
+    def _freeze(self) -> None:
+        """Keeps the collector of a worker from touching, and so copying, every page that it shares with us."""
+        gc.collect()
+        gc.freeze()
+        self._own_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+    def _fork(self, number: int) -> None:
+        ours, theirs = socket.socketpair()
+        try:
+            pid = os.fork()
+        except OSError as error:
+            self.say("unforked", f"{type(error).__name__}: {error}")
+            return
+        if pid == 0:
+            self._become_worker(ours, theirs)
+        self._numbers[pid] = number
+        pidfd = os.pidfd_open(pid)
+        self.say("worker", number, pid, descriptors=(ours.fileno(), pidfd))
+        os.close(pidfd)
+        ours.close()
+        theirs.close()
+
+    def _become_worker(self, ours: socket.socket, theirs: socket.socket) -> NoReturn:
+        try:
+            self._libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            for descriptor in (self._caller, self._wakeup):
+                os.close(descriptor)
+            self._control.close()
+            ours.close()
+            os.dup2(0, 2)  # the server's own stderr is read by the caller where it fails to start
+            if os.getppid() == self._pid:  # else it died before prctl: no signal will come
+                worker_child.serve(theirs, self._memory_mb)
+        finally:
+            os._exit(70)
+
+    def _reap(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            os.read(self._wakeup, 4096)
+        worker_ended = False
+        with contextlib.suppress(ChildProcessError):
+            while True:
+                pid, status, usage = os.wait4(-1, os.WNOHANG)
+                if pid == 0:
+                    break
+                number = self._numbers.pop(pid, None)
+                if number is not None:
+                    worker_ended = True
+                    grown_kb = (
+                        usage.ru_maxrss - self._own_kb
+                    )  # a fork's peak starts from what it was forked with
+                    self.say("exit", number, os.waitstatus_to_exitcode(status), grown_kb)
+        if worker_ended:
+            self._kill_orphans()
+
+    def _kill_orphans(self) -> None:
+        for pid in self._children():
+            if pid not in self._numbers:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+
+    def _children(self) -> list[int]:
+        children = Path(f"/proc/self/task/{os.getpid()}/children")
+        with contextlib.suppress(OSError):
+            return [int(pid) for pid in children.read_text(encoding="ascii").split()]
+        return list(self._numbers)

@@ -1,0 +1,199 @@
+"""Calls that can be killed: a pool of worker processes for whatever may loop, blow up or crash.
+
+    pool = WorkerPool(imports=["sympy"])
+    result = pool.run("mypackage.algebra:simplify", "x + x", timeout_s=2.0)
+    result.value if result.failure is None else result.failure
+
+What it covers
+- A wall-clock deadline per task, counted from when it starts in its worker, and kept with SIGKILL.
+- A memory limit per task (RLIMIT_AS over the warmed interpreter), told apart from other failures.
+- Crashes: a segfault, an abort, os._exit. The worker is replaced by a fork; the tasks that waited behind it
+  are run by another.
+- Any caller: main or other threads, asyncio, a forked or spawned child, a Ray actor, many at once. A forked
+  child starts its own server at its first task. `__main__` is never run again.
+- The end of the caller, also by SIGKILL: server and workers are gone within moments. The end of the server
+  itself: running tasks are tried once more, then fail as POOL.
+- What a worker writes is bounded and decoded as JSON; it is never unpickled.
+
+What it does not
+- It is no jail. A task has the caller's user, files and network; text that gets Python to run code can do what
+  the caller could do. Hostile *programs* belong into the sandbox. One worker runs many tasks one after another,
+  so such code could also forge the results of later tasks in its worker.
+- A MemoryError that the function itself swallows is not seen, and CPython raises one too where source text
+  nests too deeply for its parser.
+- A process that a task starts is killed when its worker ends, and not before; it has a memory limit of its own.
+- Tasks may be run twice (when a server or a neighbour died), so they should be functions of their arguments.
+- While another thread of the caller holds the GIL, or the caller is stopped, a kill is late; its verdict is not.
+- Linux 5.3 or later with /proc.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import os
+import re
+import threading
+import weakref
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future
+from types import TracebackType
+
+from proctor.sandbox.worker_dispatch import Dispatcher, PoolSettings
+from proctor.sandbox.worker_wire import JSON, MAX_REQUEST_BYTES, Failure, Task, TaskResult, encode
+
+__all__ = ["JSON", "Failure", "TaskResult", "WorkerPool", "shared_pool"]
+
+_FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
+
+
+class WorkerPool:
+    """Runs functions, named "package.module:function", in processes of their own. Thread-safe.
+
+    Nothing is started before the first task. `size` is the most workers at once (default: the processors that
+    this process may use); `imports` are loaded once, before anything is forked; `memory_mb` is what one task
+    may take beyond the warmed interpreter.
+    """
+
+    def __init__(
+        self, *, size: int | None = None, imports: Sequence[str] = (), memory_mb: int = 2048
+    ) -> None:
+        size = len(os.sched_getaffinity(0)) if size is None else size
+        if size < 1 or memory_mb < 1:
+            raise ValueError(f"a pool needs at least one worker and 1 MB, got size {size} and {memory_mb} MB")
+        self._settings = PoolSettings(size, tuple(imports), memory_mb)
+        self._lock = threading.RLock()
+        self._dispatcher: Dispatcher | None = None
+        self._stop_at_end: weakref.finalize[..., WorkerPool] | None = None
+        self._closed = False
+        _POOLS.add(self)
+
+    def submit(self, function: str, *args: JSON, timeout_s: float) -> Future[TaskResult]:
+        """Starts one call. The future never raises for what the function does: see `TaskResult.failure`.
+
+        Arguments that are not plain data raise TypeError; a name that is none, or of `__main__`, ValueError.
+        Callbacks of the future run in the pool's own thread and must be short. A running task cannot be
+        cancelled; its deadline ends it.
+        """
+        future: Future[TaskResult] = Future()
+        begin, finish = future.set_running_or_notify_cancel, future.set_result
+        self._post([_make_task(function, args, timeout_s, begin, finish)])
+        return future
+
+    def run(self, function: str, *args: JSON, timeout_s: float) -> TaskResult:
+        return self.submit(function, *args, timeout_s=timeout_s).result()
+
+    async def arun(self, function: str, *args: JSON, timeout_s: float) -> TaskResult:
+        return await asyncio.wrap_future(self.submit(function, *args, timeout_s=timeout_s))
+
+    def map(self, function: str, rows: Iterable[Sequence[JSON]], *, timeout_s: float) -> list[TaskResult]:
+        """One result per row of arguments, in order; the deadline is each task's own."""
+        gathered = _Gathered()
+        begin = gathered.is_awaited
+        tasks = [
+            _make_task(function, row, timeout_s, begin, functools.partial(gathered.put, index))
+            for index, row in enumerate(rows)
+        ]
+        gathered.expect(len(tasks))
+        self._post(tasks)
+        return gathered.wait()
+
+    def close(self) -> None:
+        """Kills what runs, and ends the server. Tasks that had no result fail as POOL. Idempotent."""
+        with self._lock:
+            self._closed = True
+            stop, self._stop_at_end, self._dispatcher = self._stop_at_end, None, None
+        if stop:
+            stop()
+
+    def __enter__(self) -> WorkerPool:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _post(self, tasks: Sequence[Task]) -> None:
+        with self._lock:
+            if self._closed:
+                raise RuntimeError("this WorkerPool is closed")
+            if self._dispatcher and self._dispatcher.is_own_thread():
+                # run() would wait for the thread that it runs in; submit() alone cannot know.
+                pass
+            while self._dispatcher is None or not self._dispatcher.post(tasks):
+                self._dispatcher = Dispatcher(self._settings)
+                self._stop_at_end = weakref.finalize(self, self._dispatcher.stop)
+
+    def _forget(self) -> None:
+        """In a forked child: the dispatcher's thread did not come along, so the next task starts anew."""
+        self._lock = threading.RLock()
+        if self._stop_at_end:
+            self._stop_at_end.detach()
+        if self._dispatcher:
+            self._dispatcher.abandon()
+        self._dispatcher = self._stop_at_end = None
+
+
+class _Gathered:
+    """The results of one `map`, put in by the dispatcher's thread and waited for by the caller's."""
+
+    def __init__(self) -> None:
+        self._results: list[TaskResult | None] = []
+        self._missing = 0
+        self._complete = threading.Event()
+        self._is_awaited = True
+
+    def expect(self, count: int) -> None:
+        self._results = [None] * count
+        self._missing = count
+        if not count:
+            self._complete.set()
+
+    def put(self, index: int, result: TaskResult) -> None:
+        self._results[index] = result
+        self._missing -= 1
+        if not self._missing:
+            self._complete.set()
+
+    def is_awaited(self) -> bool:
+        return self._is_awaited
+
+    def wait(self) -> list[TaskResult]:
+        try:
+            self._complete.wait()
+        finally:
+            self._is_awaited = False  # interrupted: what has not begun need not
+        return [result for result in self._results if result is not None]
+
+
+def _make_task(
+    function: str,
+    args: Sequence[JSON],
+    timeout_s: float,
+    begin: Callable[[], bool],
+    finish: Callable[[TaskResult], None],
+) -> Task:
+    if not _FUNCTION.fullmatch(function) or function.startswith("__main__:"):
+        raise ValueError(
+            f"a worker cannot call {function!r}: expected 'package.module:function' of a module that can be "
+            "imported (not __main__, which is never run again)"
+        )
+    return Task(function, encode([function, list(args)], MAX_REQUEST_BYTES), timeout_s, begin, finish)
+
+
+_POOLS: weakref.WeakSet[WorkerPool] = weakref.WeakSet()
+
+
+def _forget_all() -> None:
+    for pool in list(_POOLS):
+        pool._forget()
+
+
+os.register_at_fork(after_in_child=_forget_all)
+
+
+@functools.cache
+def shared_pool() -> WorkerPool:
+    """The pool of this process, with what judges mathematics imported. A forked child's copy starts anew."""
+    return WorkerPool(imports=("sympy", "math_verify"))
