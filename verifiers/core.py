@@ -27,60 +27,35 @@ class Blame(str, Enum):
 class Status(str, Enum):
     """What a verifier found. A closed vocabulary: each member settles blame and whether there is a value."""
 
+    blame: Blame | None  # None where there is nothing to blame anyone for
+    has_value: bool  # whether the verdict carries a number; without one it is *no reward*, never zero
+
+    def __new__(cls, text: str, blame: Blame | None = None, has_value: bool = True) -> Status:
+        # Set once per member: a look-up by member costs an enum hash per verdict, as much as the verdict.
+        member = str.__new__(cls, text)
+        member._value_ = text
+        member.blame = blame
+        member.has_value = has_value
+        return member
+
     CORRECT = "correct"  # verified right (AC)
-    INCORRECT = "incorrect"  # verified wrong (WA)
-    PARTIAL = "partial"  # part of it is right: some tests, some steps
+    INCORRECT = "incorrect", Blame.CANDIDATE  # verified wrong (WA)
+    PARTIAL = "partial", Blame.CANDIDATE  # part of it is right: some tests, some steps
     MEASURED = "measured"  # a quantity, not an exam: a length, a share of repeated n-grams
-    NO_ANSWER = "no_answer"  # the response commits to no answer that could be judged
-    SKIPPED = "skipped"  # a gate was closed, or another branch was taken; has no value and no blame
-    PRESENTATION_ERROR = "presentation_error"  # PE: right but for white space, under an exact comparison
-    TIME_LIMIT = "time_limit"  # TLE
-    MEMORY_LIMIT = "memory_limit"  # MLE
-    OUTPUT_LIMIT = "output_limit"  # OLE
-    RUNTIME_ERROR = "runtime_error"  # RE
-    COMPILE_ERROR = "compile_error"  # CE
-    SECURITY_VIOLATION = "security_violation"  # SV: tried what the jail forbids
-    BAD_REFERENCE = "bad_reference"  # the gold cannot be read, or the tests fail on their own
-    GRADER_ERROR = "grader_error"  # IE: an exception or a time-out of ours
-    UNAVAILABLE = "unavailable"  # IE: a worker, container or server did not answer
-    MISCONFIGURED = "misconfigured"  # a column, tool or option is missing
-
-    @property
-    def blame(self) -> Blame | None:
-        """Who is to blame; None where there is nothing to blame anyone for."""
-        return _BLAME.get(self)
-
-    @property
-    def has_value(self) -> bool:
-        """Whether a verdict of this status carries a number. The others are *no reward*, never zero."""
-        return self not in _WITHOUT_VALUE
-
-
-_BLAME = {
-    Status.INCORRECT: Blame.CANDIDATE,
-    Status.PARTIAL: Blame.CANDIDATE,
-    Status.NO_ANSWER: Blame.CANDIDATE,
-    Status.PRESENTATION_ERROR: Blame.CANDIDATE,
-    Status.TIME_LIMIT: Blame.CANDIDATE,
-    Status.MEMORY_LIMIT: Blame.CANDIDATE,
-    Status.OUTPUT_LIMIT: Blame.CANDIDATE,
-    Status.RUNTIME_ERROR: Blame.CANDIDATE,
-    Status.COMPILE_ERROR: Blame.CANDIDATE,
-    Status.SECURITY_VIOLATION: Blame.CANDIDATE,
-    Status.BAD_REFERENCE: Blame.REFERENCE,
-    Status.GRADER_ERROR: Blame.GRADER,
-    Status.UNAVAILABLE: Blame.INFRASTRUCTURE,
-    Status.MISCONFIGURED: Blame.CONFIGURATION,
-}
-_WITHOUT_VALUE = frozenset(
-    {
-        Status.SKIPPED,
-        Status.BAD_REFERENCE,
-        Status.GRADER_ERROR,
-        Status.UNAVAILABLE,
-        Status.MISCONFIGURED,
-    }
-)
+    NO_ANSWER = "no_answer", Blame.CANDIDATE  # the response commits to no answer that could be judged
+    PRESENTATION_ERROR = "presentation_error", Blame.CANDIDATE  # PE: right but for white space
+    TIME_LIMIT = "time_limit", Blame.CANDIDATE  # TLE
+    MEMORY_LIMIT = "memory_limit", Blame.CANDIDATE  # MLE
+    OUTPUT_LIMIT = "output_limit", Blame.CANDIDATE  # OLE
+    RUNTIME_ERROR = "runtime_error", Blame.CANDIDATE  # RE
+    COMPILE_ERROR = "compile_error", Blame.CANDIDATE  # CE
+    SECURITY_VIOLATION = "security_violation", Blame.CANDIDATE  # SV: tried what the jail forbids
+    SKIPPED = "skipped", None, False  # a gate was closed, or another branch was taken: never evaluated
+    ABSTAINED = "abstained", None, False  # the part has nothing to say on this rollout, as chosen
+    BAD_REFERENCE = "bad_reference", Blame.REFERENCE, False  # the gold cannot be read, or fails its own tests
+    GRADER_ERROR = "grader_error", Blame.GRADER, False  # IE: an exception or a time-out of ours
+    UNAVAILABLE = "unavailable", Blame.INFRASTRUCTURE, False  # IE: worker, container or server did not answer
+    MISCONFIGURED = "misconfigured", Blame.CONFIGURATION, False  # a column, tool or option is missing
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +74,7 @@ class Rollout:
 
     def get(self, column: str) -> Any:
         """The value of a column by name, one of ours or one of `fields`; None where it is absent."""
-        return getattr(self, column) if column in _COLUMNS else self.fields.get(column)
+        return getattr(self, column) if column in COLUMNS else self.fields.get(column)
 
     @property
     def group_key(self) -> str | int:
@@ -110,14 +85,15 @@ class Rollout:
 
     def to_json(self) -> dict[str, Any]:
         """Plain data for `json.dumps`; `from_json` reads it back."""
-        return {name: getattr(self, name) for name in _COLUMNS} | {"fields": dict(self.fields)}
+        return {name: getattr(self, name) for name in COLUMNS} | {"fields": dict(self.fields)}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Rollout:
         return cls(**data)
 
 
-_COLUMNS = ("completion", "prompt", "answer", "tests", "task", "group", "num_tokens", "truncated")
+# Columns that every rollout has, filled or not; the others are in `fields`.
+COLUMNS = ("completion", "prompt", "answer", "tests", "task", "group", "num_tokens", "truncated")
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import MISSING, dataclass, fields
 from enum import IntEnum
-from typing import ClassVar
+from typing import Any, ClassVar, cast
 
 from proctor.verifiers.core import Rollout, Status, Verdict
-from proctor.verifiers.nodes import Node
+from proctor.verifiers.nodes import Node, literal
 
 
 class Cost(IntEnum):
-    """Order of magnitude per rollout; the plan may run cheaper parts of a gate first."""
+    """Order of magnitude per rollout; the checker warns where a gate runs the dear part first."""
 
     MICROSECONDS = 0  # looks at the text
     MILLISECONDS = 1  # may need a worker process
@@ -30,7 +31,12 @@ class Bounds:
 
 
 class Part(Node):
-    """One reward part. Subclasses are frozen dataclasses whose fields are its options, all with defaults.
+    """One reward part. Subclasses are frozen dataclasses whose fields are its options.
+
+    An option without a default must be given, and is printed without its name: `format("boxed")`.
+    In an expression an option is a literal: text, number, True, False, None, or a list, tuple or dict
+    of them. What is given is checked against the annotation; a rule on the value (`ngram >= 1`)
+    belongs in `__post_init__` and raises ValueError.
 
     Its docstring has the four headings: what it measures, formula and range, what it pays wrongly, source.
     """
@@ -38,6 +44,11 @@ class Part(Node):
     name: ClassVar[str]  # what it is called in expressions
     cost: ClassVar[Cost] = Cost.MICROSECONDS
     by_group: ClassVar[bool] = False  # True: `verify` must see all rollouts of a prompt together
+    exam: ClassVar[bool] = False  # True: it verifies that the answer is right, and is no matter of style
+
+    # How a shape with an argument reads: {"json": "schema"} makes `format(json({...}))` mean
+    # `format("json", schema={...})`. The call's name goes to the first option.
+    shapes: ClassVar[Mapping[str, str]] = {}
 
     @property
     @abstractmethod
@@ -53,6 +64,22 @@ class Part(Node):
     def verify(self, rollouts: Sequence[Rollout]) -> list[Verdict]:
         """One verdict for each rollout, in order. What goes wrong for one must not touch another."""
 
+    async def averify(self, rollouts: Sequence[Rollout]) -> list[Verdict]:
+        """`verify` without blocking the event loop; a part that awaits something defines its own."""
+        return await asyncio.to_thread(self.verify, rollouts)
+
+    def __str__(self) -> str:
+        given = []
+        for option in fields(cast(Any, self)):
+            value, default = getattr(self, option.name), option.default
+            if option.default_factory is not MISSING:
+                default = option.default_factory()
+            if default is MISSING:
+                given.append(literal(value))
+            elif value != default:
+                given.append(f"{option.name}={literal(value)}")
+        return f"{self.name}({', '.join(given)})" if given else self.name
+
 
 def each(rollouts: Sequence[Rollout], judge: Callable[[Rollout], Verdict]) -> list[Verdict]:
     """Judges rollouts one by one; an exception becomes a verdict that blames the grader, for that one alone."""
@@ -64,6 +91,10 @@ def _guarded(judge: Callable[[Rollout], Verdict], rollout: Rollout) -> Verdict:
     try:
         verdict = judge(rollout)
     except Exception as error:  # the leaf's border: whatever a part does, the batch goes on
-        evidence = {"exception": f"{type(error).__name__}: {error}"}
-        return Verdict(None, Status.GRADER_ERROR, evidence, time.perf_counter() - start)
+        return grader_error(error, time.perf_counter() - start)
     return Verdict(verdict.value, verdict.status, verdict.evidence, time.perf_counter() - start)
+
+
+def grader_error(error: BaseException, seconds: float = 0.0) -> Verdict:
+    """The verdict on a rollout for which a part raised."""
+    return Verdict(None, Status.GRADER_ERROR, {"exception": f"{type(error).__name__}: {error}"}, seconds)

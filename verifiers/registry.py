@@ -3,32 +3,65 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterable
+from importlib import import_module
+from importlib.util import find_spec
 from typing import TypeVar
 
+from proctor.verifiers.core import COLUMNS
+from proctor.verifiers.nodes import FUNCTIONS
 from proctor.verifiers.part import Part
 
 PartType = TypeVar("PartType", bound=type[Part])
 
+# Where the parts that ship are defined; a new one is one file, one test file and one line here.
+_MODULES = (
+    "answers",
+    "programs.part",
+    "form",
+    "length",
+    "wording",
+    "steps",
+)
 _PARTS: dict[str, type[Part]] = {}
+_loaded = False
 
 
 def register(part: PartType) -> PartType:
-    """Class decorator: makes a part known under its `name`. Raises ValueError where the name is taken."""
-    known = _PARTS.setdefault(part.name, part)
-    if known is not part and known.__qualname__ != part.__qualname__:
+    """Class decorator: makes a part known under its `name`.
+
+    Raises ValueError where the name is taken, or is no identifier. The same definition may come twice
+    (a notebook cell, a reloaded module): the newer one stands.
+    """
+    if not part.name.isidentifier() or part.name in FUNCTIONS or part.name in COLUMNS:
+        raise ValueError(f"a reward part cannot be called '{part.name}'")
+    known = _PARTS.get(part.name)
+    if known is not None and (known.__module__, known.__qualname__) != (part.__module__, part.__qualname__):
         raise ValueError(f"reward part '{part.name}' is already defined by {known.__module__}")
+    _PARTS[part.name] = part
     return part
 
 
 def find(name: str) -> type[Part]:
     """The part of that name. Raises KeyError with the nearest known name."""
-    if name in _PARTS:
-        return _PARTS[name]
-    near = difflib.get_close_matches(name, _PARTS, n=1)
-    hint = f" (did you mean '{near[0]}'?)" if near else ""
-    raise KeyError(f"unknown part '{name}'{hint}; 'proctor rewards' lists all parts.")
+    known = parts()
+    if name in known:
+        return known[name]
+    raise KeyError(f"unknown part '{name}'{did_you_mean(name, known)}; 'proctor rewards' lists all parts.")
 
 
 def parts() -> dict[str, type[Part]]:
     """All known parts by name."""
+    global _loaded
+    if not _loaded:
+        for module in _MODULES:
+            if find_spec(f"proctor.verifiers.{module}"):
+                import_module(f"proctor.verifiers.{module}")
+        _loaded = True
     return dict(_PARTS)
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """ " (did you mean 'format'?)", or nothing where no known name is near."""
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f" (did you mean '{near[0]}'?)" if near else ""

@@ -1,0 +1,80 @@
+"""The reward that an expression describes: scores batches, and knows its range, columns, hash and weaknesses."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from proctor.verifiers.core import Rollout, Score
+from proctor.verifiers.nodes import Negative, Node, Number, as_node
+from proctor.verifiers.parse import ExpressionError, parse
+from proctor.verifiers.part import Part
+from proctor.verifiers.plan import Plan
+
+__all__ = ["Expression", "ExpressionError", "parse", "reward"]
+
+
+@dataclass(frozen=True)
+class Expression:
+    """A reward made of nodes. Pickles, compares and prints as its source."""
+
+    node: Node
+
+    def __str__(self) -> str:
+        return str(self.node)
+
+    @cached_property
+    def hash(self) -> str:
+        """First 16 hexadecimal digits of the SHA-256 of the source text; scores carry it."""
+        return hashlib.sha256(str(self.node).encode()).hexdigest()[:16]
+
+    @cached_property
+    def plan(self) -> Plan:
+        return Plan(self.node, self.hash)
+
+    def score(self, rollouts: Sequence[Rollout], *, step: int = 0) -> list[Score]:
+        """One score for each rollout, in order. step: of training, for `schedule`.
+
+        A part that compares within a group needs all rollouts of a prompt in one call. Never raises
+        for what a rollout holds or a part does; that is in the verdicts.
+        """
+        return self.plan.score(rollouts, step)
+
+    async def ascore(self, rollouts: Sequence[Rollout], *, step: int = 0) -> list[Score]:
+        """`score` that leaves the event loop free, and awaits what parts await."""
+        return await self.plan.ascore(rollouts, step)
+
+
+def reward(expression: str | Node | type[Part] | Mapping[str, float | str]) -> Expression:
+    """The reward that an expression describes.
+
+    expression: source text, nodes, a part's class, or a table of weights by source text, as TOML and
+    YAML write it: {"math": 0.9, 'format("boxed")': 0.1} is `0.9 * math + 0.1 * format("boxed")`.
+    Raises ExpressionError where the text cannot be read, TypeError for anything else.
+    """
+    if isinstance(expression, str):
+        return Expression(parse(expression))
+    if isinstance(expression, Mapping):
+        return Expression(_weighted_sum(expression))
+    if isinstance(expression, type) and issubclass(expression, Part):
+        return Expression(expression())
+    return Expression(as_node(expression))
+
+
+def _weighted_sum(weights: Mapping[str, float | str]) -> Node:
+    if not weights:
+        raise ExpressionError("a table of weights needs at least one part", "", 0, 0)
+    total: Node | None = None
+    for text, weight in weights.items():
+        factor = parse(weight) if isinstance(weight, str) else as_node(weight)
+        term = parse(text)
+        if isinstance(factor, Negative):
+            term = term if factor.operand == Number(1) else factor.operand * term
+            total = -term if total is None else total - term
+        else:
+            term = term if factor == Number(1) else factor * term
+            total = term if total is None else total + term
+    assert total is not None
+    return total

@@ -1,0 +1,407 @@
+"""Source text of a reward expression -> nodes. Python's own syntax tree is read, nothing is ever evaluated.
+
+What is not on the list here is an error: no attributes, subscripts, lambdas, comprehensions or f-strings,
+and no call but of a registered part or one of `nodes.FUNCTIONS`. Any text gives a node or an ExpressionError.
+"""
+
+from __future__ import annotations
+
+import ast
+import math
+import re
+import threading
+import unicodedata
+import warnings
+from typing import Any, NoReturn
+
+from proctor.verifiers import nodes
+from proctor.verifiers.core import COLUMNS
+from proctor.verifiers.nodes import FUNCTIONS, Node, literal
+from proctor.verifiers.options import check_option, missing_options, option_names, takes_several
+from proctor.verifiers.part import Part
+from proctor.verifiers.registry import did_you_mean, parts
+
+MAX_DEPTH = 100  # Python's own stack ends near 1,000 frames; each level takes a few
+MAX_SOURCE = 100_000  # characters; a schema may be long, and Python's parser takes 2 s per million
+
+Span = tuple[int, int]  # first character, and one after the last
+
+
+class ExpressionError(ValueError):
+    """A reward expression that cannot be read: what is wrong, and where.
+
+    start and end count characters of `source`; `str` shows the line with a caret under them.
+    """
+
+    def __init__(self, problem: str, source: str, start: int, end: int) -> None:
+        super().__init__(problem, source, start, end)
+        self.problem, self.source, self.start, self.end = problem, source, start, end
+
+    def __str__(self) -> str:
+        before = self.source[: self.start]
+        line, column = before.count("\n") + 1, self.start - (before.rfind("\n") + 1) + 1
+        return f"line {line}, column {column}: {self.problem}\n{point_at(self.source, self.start, self.end)}"
+
+
+def point_at(source: str, start: int, end: int) -> str:
+    """The line where a span begins, and carets under the span."""
+    first = source.rfind("\n", 0, start) + 1
+    last = source.find("\n", start)
+    line = source[first:] if last < 0 else source[first:last]
+    under = line[start - first : max(end - first, start - first + 1)]
+    indent = "".join(char if char == "\t" else " " * _width(char) for char in line[: start - first])
+    return f"    {line}\n    {indent}{'^' * max(1, sum(map(_width, under)))}"
+
+
+def _width(char: str) -> int:
+    """Cells that a terminal gives the character."""
+    if unicodedata.combining(char):
+        return 0
+    return 2 if unicodedata.east_asian_width(char) in "WF" else 1
+
+
+def parse(source: str) -> Node:
+    """The expression that the text says. Raises ExpressionError, and nothing else."""
+    return parse_with_spans(source)[0]
+
+
+def parse_with_spans(source: str) -> tuple[Node, dict[int, Span]]:
+    """The expression, and where in the source each node stands, by the node's `id`."""
+    source = source.replace("\r\n", "\n").replace("\r", "\n")
+    reader = _Reader(source)
+    return reader.read(reader.tree()), reader.spans
+
+
+_LOCK = threading.Lock()  # warnings.catch_warnings is not safe between threads
+_ARITHMETIC: dict[type[ast.AST], str] = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/"}
+_COMPARISONS: dict[type[ast.AST], str] = {
+    ast.Lt: "<",
+    ast.LtE: "<=",
+    ast.Gt: ">",
+    ast.GtE: ">=",
+    ast.Eq: "==",
+    ast.NotEq: "!=",
+    ast.In: "in",
+    ast.NotIn: "not in",
+}
+_UNSUPPORTED: dict[type[ast.AST], str] = {
+    ast.Attribute: "attributes cannot be read in a reward expression",
+    ast.BitAnd: "write 'and' for the gate in text; '&' is for Python objects",
+    ast.BitOr: "write 'or' in text; '|' is for Python objects",
+    ast.Invert: "write 'not' in text; '~' is for Python objects",
+    ast.Is: "write '==' in place of 'is'",
+    ast.IsNot: "write '!=' in place of 'is not'",
+    ast.JoinedStr: "f-strings are not supported; write plain text in quotes",
+    ast.Lambda: "functions cannot be defined here; a Python function joins by the decorator proctor.part",
+    ast.Pow: "powers are not supported; the operators are + - * /",
+    ast.Subscript: "items cannot be read in a reward expression",
+}
+# Python reads "\boxed" as a backspace and "oxed"; nobody who writes a reward means that.
+_CONTROL_ESCAPE = re.compile(r"(?<!\\)(?:\\\\)*\\[abfv]")
+
+
+class _Reader:
+    def __init__(self, source: str) -> None:
+        self.source = source
+        self.spans: dict[int, Span] = {}
+        self.depth = 0
+        # In parentheses, an expression may go over several lines, be indented, and end in a comment.
+        self.lines = f"({source}\n)".split("\n")
+        self.starts = [-1]
+        for line in self.lines:
+            self.starts.append(self.starts[-1] + len(line) + 1)
+
+    def fail(self, problem: str, at: ast.AST | Span, cause: Exception | None = None) -> NoReturn:
+        start, end = at if isinstance(at, tuple) else self.span(at)
+        raise ExpressionError(problem, self.source, start, end) from cause
+
+    def span(self, tree: ast.AST) -> Span:
+        node: Any = tree
+        return self.offset(node.lineno, node.col_offset), self.offset(node.end_lineno, node.end_col_offset)
+
+    def offset(self, line: int, column: int) -> int:
+        """Character of the source for a line from 1 and a column in UTF-8 bytes, as `ast` counts."""
+        characters = len(self.lines[line - 1].encode()[:column].decode(errors="replace"))
+        return min(max(self.starts[line - 1] + characters, 0), len(self.source))
+
+    def tree(self) -> ast.expr:
+        """Python's syntax tree of the source."""
+        everything = (0, len(self.source))
+        if len(self.source) > MAX_SOURCE:
+            self.fail(f"longer than {MAX_SOURCE} characters", (0, 1))
+        if not self.source.strip():
+            self.fail("the expression is empty", everything)
+        try:
+            with _LOCK, warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # "\d" in a regular expression
+                tree = ast.parse("\n".join(self.lines), mode="eval").body
+        except SyntaxError as error:
+            start = self.starts[(error.lineno or 1) - 1] + (error.offset or 1) - 1
+            start = min(max(start, 0), len(self.source))
+            self.fail(f"this is no expression: {error.msg}", (start, start + 1), error)
+        except (ValueError, RecursionError, MemoryError, OverflowError) as error:
+            self.fail(f"this cannot be read: {error or 'too deeply nested'}", everything, error)
+        if (tree.lineno, tree.col_offset) == (1, 0):  # the source closed the parenthesis that is ours
+            self.fail("a parenthesis is closed that was never opened", everything)
+        return tree
+
+    def read(self, tree: ast.expr, *, columns: bool = False) -> Node:
+        """The node for a syntax tree. columns: whether an unknown bare name is a column of the rollout."""
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            self.fail(f"nested more than {MAX_DEPTH} levels deep", tree)
+        node = self.dispatch(tree, columns)
+        self.depth -= 1
+        self.spans[id(node)] = self.span(tree)
+        return node
+
+    def dispatch(self, tree: ast.expr, columns: bool) -> Node:
+        match tree:
+            case ast.Constant(value):
+                return self.constant(tree, value)
+            case ast.Name(name):
+                return self.name(tree, name, columns)
+            case ast.UnaryOp(op, operand):
+                return self.unary(tree, op, self.read(operand, columns=columns))
+            case ast.BinOp(left, op, right) if type(op) in _ARITHMETIC:
+                return nodes.Arithmetic(_ARITHMETIC[type(op)], self.read(left), self.read(right))
+            case ast.BoolOp(op, values):
+                join = nodes.And if isinstance(op, ast.And) else nodes.Or
+                return self.folded(join, [self.read(value, columns=columns) for value in values])
+            case ast.Compare():
+                return self.comparison(tree)
+            case ast.IfExp(test, body, orelse):
+                condition = self.read(test, columns=True)
+                return nodes.When(condition, self.read(body), self.read(orelse))
+            case ast.Call(ast.Name(name)):
+                return self.function(tree, name) if name in FUNCTIONS else self.part(tree, name)
+            case ast.Call(func):
+                self.fail(_UNSUPPORTED.get(type(func), "only a part can be called"), func)
+        self.unsupported(tree)
+
+    def unsupported(self, tree: ast.expr) -> NoReturn:
+        kind = type(getattr(tree, "op", tree))
+        words = re.sub(r"(?<!^)([A-Z])", r" \1", kind.__name__).lower()
+        self.fail(_UNSUPPORTED.get(kind, f"{words} is not supported in a reward expression"), tree)
+
+    def folded(self, join: type[nodes.And] | type[nodes.Or], operands: list[Node]) -> Node:
+        """a and b and c -> (a and b) and c."""
+        whole = operands[0]
+        for operand in operands[1:]:
+            start, end = self.spans[id(whole)][0], self.spans[id(operand)][1]
+            whole = join(whole, operand)
+            self.spans[id(whole)] = (start, end)
+        return whole
+
+    def constant(self, tree: ast.expr, value: object) -> Node:
+        if value is None:
+            return nodes.Constant(None)
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            self.fail(
+                f"{ast.unparse(tree)[:40]} is no number; text, True and False stand in comparisons", tree
+            )
+        try:
+            return nodes.Number(value)
+        except (ValueError, OverflowError) as error:
+            self.fail("this number is too large", tree, error)
+
+    def name(self, tree: ast.expr, name: str, columns: bool) -> Node:
+        if name in parts():
+            return self.build(tree, parts()[name], {})
+        if name in FUNCTIONS:
+            self.fail(f"{name} takes arguments: {_USAGE[name]}", tree)
+        if name in COLUMNS or columns:
+            return nodes.Field(name)
+        self.unknown(tree, name, f'; a column of that name is written field("{name}")')
+
+    def unknown(self, tree: ast.expr, name: str, more: str = "") -> NoReturn:
+        near = did_you_mean(name, [*parts(), *FUNCTIONS, *COLUMNS])
+        self.fail(f"unknown part '{name}'{near}; 'proctor rewards' lists all parts{more}", tree)
+
+    def unary(self, tree: ast.UnaryOp, op: ast.unaryop, operand: Node) -> Node:
+        if isinstance(op, ast.USub):
+            return nodes.Negative(operand)
+        if isinstance(op, ast.Not):
+            return nodes.Not(operand)
+        if isinstance(op, ast.UAdd):
+            return operand
+        self.unsupported(tree)
+
+    def comparison(self, tree: ast.Compare) -> Node:
+        """A comparison; a chain such as 0 < x < 1 is 0 < x and x < 1."""
+        operands = [self.operand(operand) for operand in (tree.left, *tree.comparators)]
+        pairs: list[Node] = []
+        for position, op in enumerate(tree.ops):
+            if type(op) not in _COMPARISONS:
+                self.fail(_UNSUPPORTED[type(op)], tree)
+            left, right = operands[position : position + 2]
+            pairs.append(nodes.Compare(_COMPARISONS[type(op)], left, right))
+            self.spans[id(pairs[-1])] = (self.spans[id(left)][0], self.spans[id(right)][1])
+        return self.folded(nodes.And, pairs)
+
+    def operand(self, tree: ast.expr) -> Node:
+        """One side of a comparison: text and lists may stand there too."""
+        is_text = isinstance(tree, ast.Constant) and isinstance(tree.value, (str, bool))
+        if not is_text and not isinstance(tree, (ast.List, ast.Tuple)):
+            return self.read(tree, columns=True)
+        value = self.literal(tree)
+        constant = nodes.Constant(tuple(value) if isinstance(value, list) else value)
+        self.spans[id(constant)] = self.span(tree)
+        return constant
+
+    def function(self, tree: ast.Call, name: str) -> Node:
+        """A call of one of FUNCTIONS."""
+        arguments = {str(place): value for place, value in enumerate(tree.args)}
+        for keyword in tree.keywords:
+            if name != "schedule" or keyword.arg != "steps" or "2" in arguments:
+                self.fail(f"{name} is written {_USAGE[name]}", keyword)
+            arguments["2"] = keyword.value
+        given = list(arguments.values())
+        least, most = _ARITY[name]
+        if not least <= len(given) <= most or any(isinstance(argument, ast.Starred) for argument in given):
+            self.fail(f"{name} is written {_USAGE[name]}", tree)
+        if name == "when":
+            return nodes.When(self.read(given[0], columns=True), *map(self.read, given[1:]))
+        if name == "abs":
+            return nodes.Abs(self.read(given[0]))
+        if name in ("min", "max"):
+            return (nodes.Min if name == "min" else nodes.Max)(tuple(map(self.read, given)))
+        if name == "field":
+            return nodes.Field(self.text(given[0]))
+        try:
+            if name == "clip":
+                return nodes.Clip(self.read(given[0]), self.number(given[1]), self.number(given[2]))
+            steps = self.number(given[2])
+            if not steps.is_integer():
+                self.fail("steps must be a whole number", given[2])
+            return nodes.Schedule(self.number(given[0]), self.number(given[1]), int(steps))
+        except ExpressionError:
+            raise
+        except (ValueError, OverflowError) as error:
+            self.fail(str(error), tree, error)
+
+    def number(self, tree: ast.expr) -> float:
+        value = self.literal(tree)
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            self.fail("a number is wanted here, written out", tree)
+        return float(value)
+
+    def text(self, tree: ast.expr) -> str:
+        value = self.literal(tree)
+        if not isinstance(value, str):
+            self.fail("text in quotes is wanted here", tree)
+        return value
+
+    def part(self, tree: ast.Call, name: str) -> Node:
+        """A call of a part: its options, in order or by name."""
+        if name not in parts():
+            self.unknown(tree.func, name)
+        part = parts()[name]
+        options: dict[str, Any] = {}
+        names = option_names(part)
+        for place, argument in enumerate(tree.args):
+            if place >= len(names):
+                self.fail(f"{name} has {len(names)} options: {', '.join(names) or 'none'}", argument)
+            if place == 0 and isinstance(argument, ast.Call):
+                options |= self.shape(part, argument)
+            else:
+                self.option(part, options, names[place], argument, argument)
+        for keyword in tree.keywords:
+            if keyword.arg is None:
+                self.fail("options are written out, one by one", keyword)
+            self.option(part, options, keyword.arg, keyword.value, keyword)
+        return self.build(tree, part, options)
+
+    def option(
+        self, part: type[Part], options: dict[str, Any], name: str, value: ast.expr, at: ast.AST
+    ) -> None:
+        if name in options:
+            self.fail(f"option '{name}' of {part.name} is given twice", at)
+        try:
+            options[name] = check_option(part, name, self.literal(value))
+        except ExpressionError:
+            raise
+        except ValueError as error:
+            self.fail(str(error), at, error)
+
+    def shape(self, part: type[Part], tree: ast.Call) -> dict[str, Any]:
+        """The options that `json({...})` stands for, as the first argument of a part with shapes."""
+        name = tree.func.id if isinstance(tree.func, ast.Name) else ""
+        if name not in part.shapes:
+            known = ", ".join(part.shapes) or "none"
+            self.fail(
+                f"{part.name} knows no '{name}(...)'{did_you_mean(name, part.shapes)}; known: {known}", tree
+            )
+        if tree.keywords:
+            self.fail(f"{name}(...) takes no options by name", tree.keywords[0])
+        option = part.shapes[name]
+        values = [self.literal(argument) for argument in tree.args]
+        several = takes_several(part, option) and not (
+            len(values) == 1 and isinstance(values[0], (list, tuple))
+        )
+        if not several and len(values) != 1:
+            self.fail(f"{name}(...) takes one argument, the {option}", tree)
+        try:
+            value = check_option(part, option, values if several else values[0])
+        except ValueError as error:
+            self.fail(str(error), tree, error)
+        return {option_names(part)[0]: name, option: value}
+
+    def build(self, tree: ast.expr, part: type[Part], options: dict[str, Any]) -> Part:
+        missing = missing_options(part, options)
+        if missing:
+            self.fail(f"{part.name} needs its option '{missing[0]}': {part.name}({missing[0]}=...)", tree)
+        try:
+            return part(**options)
+        except Exception as error:  # the part's own check of its options, whatever it raises
+            self.fail(f"{part.name}: {error}", tree, error)
+
+    def literal(self, tree: ast.expr) -> Any:
+        """Plain data: text, numbers, True, False, None, and lists, tuples and dicts of them."""
+        match tree:
+            case ast.Constant(str(value)):
+                self.check_escapes(tree)
+                return value
+            case ast.Constant(value) if value is None or isinstance(value, (bool, int, float)):
+                return value
+            case ast.UnaryOp(ast.USub(), ast.Constant(value)) if type(value) in (int, float):
+                return -value  # type: ignore[operator]
+            case ast.List(items):
+                return [self.literal(item) for item in items]
+            case ast.Tuple(items):
+                return tuple(self.literal(item) for item in items)
+            case ast.Dict(keys, values) if None not in keys:
+                return {
+                    self.text(key): self.literal(value)
+                    for key, value in zip(keys, values, strict=True)
+                    if key
+                }
+            case ast.Name(name):
+                self.fail(f'options are written out; text needs quotes: "{name}"', tree)
+        self.unsupported(tree)
+
+    def check_escapes(self, tree: ast.expr) -> None:
+        start, end = self.span(tree)
+        written = self.source[start:end]
+        if written[:1] not in "rR" and _CONTROL_ESCAPE.search(written):
+            self.fail(f"a backslash is doubled in text, or the text is raw: r{written[:40]}", tree)
+
+
+_USAGE = {
+    "clip": "clip(x, low, high)",
+    "min": "min(x, y, ...)",
+    "max": "max(x, y, ...)",
+    "abs": "abs(x)",
+    "when": "when(condition, x) or when(condition, x, y)",
+    "schedule": "schedule(start, end, steps=500)",
+    "field": 'field("column")',
+}
+_ARITY = {
+    "clip": (3, 3),
+    "min": (2, math.inf),
+    "max": (2, math.inf),
+    "abs": (1, 1),
+    "when": (2, 3),
+    "schedule": (3, 3),
+    "field": (1, 1),
+}
