@@ -1,0 +1,83 @@
+"""The command line's root: `--version`, how errors end a command, and what its exit codes mean.
+
+0 done; 1 done, with failures; 2 could not run; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import IntEnum
+from typing import Annotated, TypeVar
+
+import typer
+
+from proctor import __version__, console
+
+
+class Exit(IntEnum):
+    """What a command says to the shell."""
+
+    DONE = 0
+    FAILURES = 1  # done, but rows were bad, or could not be scored by a fault of ours
+    UNUSABLE = 2  # could not run: the input, the expression or an option is not usable
+    INTERRUPTED = 130  # Ctrl-C, as shells have it
+
+
+app = typer.Typer(
+    name="proctor",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+Function = TypeVar("Function", bound=Callable[..., None])
+
+
+def command(*examples: str) -> Callable[[Function], Function]:
+    """Adds a function as a command; its help is the docstring and ends with the examples."""
+
+    def add(function: Function) -> Function:
+        paragraphs = inspect.cleandoc(function.__doc__ or "").split("\n\n")
+        help_text = "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
+        return app.command(help=help_text, epilog=_shown(*examples))(function)
+
+    return add
+
+
+def _shown(*examples: str) -> str:
+    return "\n\n".join(["Examples:", *(f"[bold]{example}[/bold]" for example in examples)])
+
+
+@contextmanager
+def usable() -> Iterator[None]:
+    """Ends the command with exit code 2 where what the user gave is not usable, saying why."""
+    try:
+        yield
+    except (ValueError, OSError) as error:
+        console.error(str(error))
+        raise typer.Exit(Exit.UNUSABLE) from error
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        console.line(f"proctor {__version__}")
+        raise typer.Exit
+
+
+@app.callback(
+    epilog=_shown(
+        'proctor score rollouts.jsonl --reward "math + 0.1 * steps"',
+        """proctor explain "0.9 * math + 0.1 * format('boxed')\"""",
+    )
+)
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_show_version)
+    ] = False,
+) -> None:
+    """Verifies what language models answer, and turns it into rewards that can be trusted and explained."""

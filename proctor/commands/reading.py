@@ -1,0 +1,51 @@
+"""What several commands read from their arguments."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from proctor.verifiers.expression import Expression, reward
+from proctor.verifiers.sources import InputError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+def read_reward(text: str) -> Expression:
+    """The expression of `--reward`: its source, or a `.toml` file.
+
+    In the file `reward` is the source, or a table of weights by part.
+
+    Raises ExpressionError with a caret under the mistake; InputError, naming the file, for a file.
+    """
+    if not text.endswith(".toml"):
+        return reward(text)
+    path = Path(text)
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{path}: not TOML: {error}") from error
+    if not isinstance(content.get("reward"), str | dict):
+        found = ", ".join(content) or "nothing"
+        raise InputError(f'{path}: needs reward = "..." or a [reward] table of weights; found {found}')
+    try:
+        return reward(content["reward"])
+    except ValueError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def read_pairs(given: Sequence[str], option: str) -> dict[str, str]:
+    """`a=b` options as a mapping. Raises InputError."""
+    pairs = {}
+    for text in given:
+        ours, sign, theirs = text.partition("=")
+        if not (ours and sign and theirs):
+            raise InputError(f"{option} {text}: expected {option} OURS=THEIRS, as in {option} answer=gold")
+        pairs[ours.strip()] = theirs.strip()
+    return pairs

@@ -1,0 +1,104 @@
+"""One file through one reward, from the first look at its columns to the last batch; nothing is printed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+from proctor.verifiers.expression import Expression
+from proctor.verifiers.nodes import walk
+from proctor.verifiers.part import Part
+from proctor.verifiers.rows import find_columns
+from proctor.verifiers.scored import Rejected, ScoredFile, Unsaved
+from proctor.verifiers.scoring import GroupWatch, Scored, readable, score_stream
+from proctor.verifiers.sources import BadRow, InputError, Row, Source
+
+_LOOK_AT = 64  # rows that decide which columns there are
+_GIVE_UP = 10_000  # rows without one that is readable: not a file of rollouts
+_TAKEN_UP = 1024  # rows of an earlier run that are handed on at a time
+
+
+class Job:
+    """What is to be scored, by what, and how its columns are understood.
+
+    Raises InputError where the source has no readable row, or a column that the reward needs is missing.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        reward: Expression,
+        *,
+        mapping: Mapping[str, str] | None = None,
+        limit: int | None = None,
+        step: int = 0,
+    ) -> None:
+        self.source = source
+        self.reward = reward
+        self.step = step
+        self.done_before = 0  # rows that an earlier run had scored or rejected
+        self.torn_groups = (
+            0  # times that a prompt came back after another; counted where the reward looks at groups
+        )
+        rows = islice(iter(source), limit)
+        head = _first_rows(rows, source.name)
+        seen = [row.data for row in head if isinstance(row, Row)]
+        self.columns = find_columns(seen, needed=reward.columns, given=mapping)
+        self.names = list(dict.fromkeys([*self.columns.sources, *(name for row in seen for name in row)]))
+        self._rows: Iterator[Row | BadRow] = chain(head, rows)
+
+    @property
+    def by_group(self) -> bool:
+        """Whether the reward compares rollouts of one prompt."""
+        return any(part.by_group for part in walk(self.reward.node) if isinstance(part, Part))
+
+    def open_file(self, path: Path, *, overwrite: bool = False) -> ScoredFile:
+        """The file to keep scores in, or to take up again."""
+        if self.source.path is not None and path.resolve() == self.source.path.resolve():
+            raise InputError(f"{path}: this is the input; give another --out")
+        made_by: dict[str, Any] = {
+            "reward": str(self.reward),
+            "hash": self.reward.hash,
+            "columns": dict(self.columns.sources),
+            "step": self.step,
+        }
+        return ScoredFile(path, made_by, source=self.source.name, overwrite=overwrite)
+
+    def run(self, sink: ScoredFile | Unsaved, *, batch_size: int = 1024) -> Iterator[list[Scored | BadRow]]:
+        """Scores what the sink does not have yet. Hands on everything, in order, what it has first."""
+        items = readable(self._rows, self.columns)
+        earlier = sink.earlier(items)
+        while batch := list(islice(earlier, _TAKEN_UP)):
+            self.done_before += len(batch)
+            yield batch
+        watch = GroupWatch() if self.by_group else None
+        for batch in score_stream(
+            items, self.reward, batch_size=batch_size, by_group=self.by_group, step=self.step
+        ):
+            sink.write(batch)
+            if watch is not None:
+                self.torn_groups = watch.see(batch)
+            yield batch
+
+
+def _first_rows(rows: Iterator[Row | BadRow], name: str) -> list[Row | BadRow]:
+    """Enough rows to know the columns from: 64 readable ones, where there are as many."""
+    head: list[Row | BadRow] = []
+    readable_rows = 0
+    for row in islice(rows, _GIVE_UP):
+        head.append(row)
+        readable_rows += isinstance(row, Row)
+        if readable_rows == _LOOK_AT:
+            break
+    if not readable_rows:
+        first = f"; the first: line {head[0].number}: {head[0].reason}" if head else ""  # type: ignore[union-attr]
+        raise InputError(f"{name}: no readable row among {len(head):,}{first}")
+    return head
+
+
+def unsaved(source: Source, stream: Any = None) -> Unsaved:
+    """Keeps no scores; bad rows still go to `NAME.rejected.jsonl` in the current folder."""
+    name = "stdin" if source.path is None else source.path.name.split(".")[0]
+    return Unsaved(Rejected(Path(f"{name}.rejected.jsonl"), source.name), stream)

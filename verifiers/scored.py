@@ -1,0 +1,233 @@
+"""The file of scored rows: written as scoring goes, repaired and taken up again after an interruption.
+
+Beside `scored.jsonl` lie `scored.run.json` (what made it) and, if rows were bad, `scored.rejected.jsonl`.
+A line is the input row as it stood there, with `reward` and `verdicts` added. Taking up again compares every
+line with the row that it came from, so that no row is scored twice, skipped, or paid for another's answer.
+What is not covered: a disk that loses what the kernel had accepted; the file is flushed, not synced.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import math
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import IO, Any
+
+from proctor.verifiers.core import Score, Verdict
+from proctor.verifiers.scoring import Ready, Scored
+from proctor.verifiers.sources import BadRow, InputError, Row
+
+ADDED = ("reward", "verdicts")  # what a line has more than its row
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, default=str)
+
+
+def dumps(value: object) -> str:
+    """JSON text that any reader takes: NaN and infinities become null, lone surrogates stay escapes."""
+    try:
+        text = _ENCODER.encode(value)
+    except ValueError:
+        text = _ENCODER.encode(_finite(value))
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        text = json.dumps(json.loads(text), ensure_ascii=True)
+    return text
+
+
+def line_of(scored: Scored) -> str:
+    """The row with its reward and verdicts, as one line of JSON."""
+    verdicts = {name: verdict.to_json() for name, verdict in scored.score.verdicts.items()}
+    added = dumps({"reward": scored.score.total, "verdicts": verdicts})
+    return f"{_opening(scored.row)}{added[1:]}\n"
+
+
+class ScoredFile:
+    """Where scored rows go. Use as a context; one process at a time holds it.
+
+    Raises InputError where the file exists and something else made it, or another process writes to it.
+    """
+
+    def __init__(
+        self, path: Path, made_by: Mapping[str, Any], *, source: str, overwrite: bool = False
+    ) -> None:
+        self.path = path
+        self.source = source
+        self.rejected = Rejected(path.with_name(f"{path.stem}.rejected.jsonl"), source)
+        self._made_by = dict(made_by)
+        self._stamp = path.with_name(f"{path.stem}.run.json")
+        self._handle: IO[bytes] = self._lock()
+        if overwrite:
+            self._handle.truncate(0)
+            self._stamp.unlink(missing_ok=True)
+            self.rejected.start_again()
+        cut_torn_line(self._handle)
+        if self._handle.seek(0, os.SEEK_END):
+            self._check()
+        else:
+            self.rejected.start_again()
+            self._stamp.write_text(json.dumps(self._made_by, indent=2, ensure_ascii=False) + "\n")
+
+    def __enter__(self) -> ScoredFile:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._handle.close()
+        self.rejected.close()
+
+    def earlier(self, items: Iterator[Ready | BadRow]) -> Iterator[Scored | BadRow]:
+        """What an earlier run did, each line with its row taken from `items`; what is left in it is to do.
+
+        Raises InputError where a line is not of the row in its place.
+        """
+        with self.path.open("rb") as file:
+            for number, line in enumerate(file, 1):
+                for item in items:
+                    if isinstance(item, Ready):
+                        yield self._restore(item, line, number)
+                        break
+                    yield item
+                else:
+                    raise InputError(f"{self.path} has more rows than {self.source}{_WAY_OUT}")
+
+    def write(self, batch: Iterable[Scored | BadRow]) -> None:
+        """Adds what is scored, and what is not to the side file. Hands all of it to the kernel."""
+        lines = []
+        for item in batch:
+            if isinstance(item, BadRow):
+                self.rejected.write(item)
+            else:
+                lines.append(line_of(item))
+        self._handle.write("".join(lines).encode())
+        self._handle.flush()
+
+    def _lock(self) -> IO[bytes]:
+        try:
+            handle = self.path.open("a+b")
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            handle.close()
+            raise InputError(f"{self.path}: another process is writing to it") from error
+        except OSError as error:
+            raise InputError(f"{self.path}: cannot be written: {error.strerror}") from error
+        return handle
+
+    def _check(self) -> None:
+        if not self._stamp.is_file():
+            raise InputError(f"{self.path} exists, and no {self._stamp.name} says what made it{_WAY_OUT}")
+        before = json.loads(self._stamp.read_text())
+        for name, now in self._made_by.items():
+            if before.get(name) != now:
+                then = before.get(name)
+                raise InputError(f"{self.path} was made with another {name}: {then}, not {now}{_WAY_OUT}")
+
+    def _restore(self, item: Ready, line: bytes, number: int) -> Scored:
+        opening = _opening(item.row).encode()
+        if not line.startswith(opening):
+            place = f"{self.path}, line {number}, was not made from {self.source}, line {item.row.number}"
+            raise InputError(f"{place}: it is another input, or it has changed{_WAY_OUT}")
+        added = json.loads(b"{" + line[len(opening) :])
+        verdicts = {name: Verdict.from_json(verdict) for name, verdict in added["verdicts"].items()}
+        return Scored(item.row, item.rollout, Score(added["reward"], verdicts))
+
+
+_WAY_OUT = "; give another --out, or start again with --overwrite"
+
+
+class Unsaved:
+    """Where scored rows go when no file is kept: nowhere, or into a stream that cannot be taken up again."""
+
+    def __init__(self, rejected: Rejected, stream: IO[bytes] | None = None) -> None:
+        self.rejected = rejected
+        self._stream = stream
+        rejected.start_again()
+
+    def __enter__(self) -> Unsaved:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.rejected.close()
+
+    def earlier(self, items: Iterator[Ready | BadRow]) -> Iterator[Scored | BadRow]:
+        """Nothing: every run starts at the first row."""
+        return iter(())
+
+    def write(self, batch: Iterable[Scored | BadRow]) -> None:
+        """Hands on what is scored; what is not goes to the side file."""
+        for item in batch:
+            if isinstance(item, BadRow):
+                self.rejected.write(item)
+            elif self._stream is not None:
+                self._stream.write(line_of(item).encode())
+        if self._stream is not None:
+            self._stream.flush()
+
+
+class Rejected:
+    """The side file of rows that could not be scored. It is made with the first of them."""
+
+    def __init__(self, path: Path, source: str) -> None:
+        self.path = path
+        self.source = source
+        self._handle: IO[bytes] | None = None
+        self._last = 0  # number of the last row in the file
+
+    def start_again(self) -> None:
+        """Forgets an earlier run."""
+        self.path.unlink(missing_ok=True)
+
+    def write(self, bad: BadRow) -> None:
+        """Adds a row, unless an earlier run did."""
+        if self._handle is None:
+            self._handle = self.path.open("a+b")
+            cut_torn_line(self._handle)
+            self._handle.seek(0)
+            for line in self._handle:
+                self._last = json.loads(line)["line"]
+        if bad.number > self._last:
+            self._handle.write((dumps(bad.to_json(self.source)) + "\n").encode())
+            self._handle.flush()
+            self._last = bad.number
+
+    def close(self) -> None:
+        if self._handle is not None:
+            self._handle.close()
+
+
+def cut_torn_line(handle: IO[bytes]) -> None:
+    """Cuts off what stands after the last line end: a line that an interruption left unfinished."""
+    end = handle.seek(0, os.SEEK_END)
+    step = 1 << 16
+    start = end
+    while start > 0:
+        start = max(0, start - step)
+        handle.seek(start)
+        found = handle.read(min(step, end - start)).rfind(b"\n")
+        if found >= 0:
+            start += found + 1
+            break
+    if start < end:
+        handle.truncate(start)
+    handle.seek(0, os.SEEK_END)
+
+
+def _opening(row: Row) -> str:
+    """The row's JSON without its closing brace, ready for more fields."""
+    clash = any(name in row.data for name in ADDED)
+    if row.raw is not None and not clash:
+        text = row.raw
+    else:
+        text = dumps({name: value for name, value in row.data.items() if name not in ADDED})
+    inside = text[:-1].rstrip()
+    return inside if inside == "{" else f"{inside}, "
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(name): _finite(item) for name, item in value.items()}
+    return [_finite(item) for item in value] if isinstance(value, list | tuple) else value

@@ -1,0 +1,100 @@
+"""What a run of scoring came to: means, verdicts by status and blame, time by part. Constant memory."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from proctor.verifiers.core import Blame, Score, Status
+from proctor.verifiers.scoring import Scored
+from proctor.verifiers.sources import BadRow
+
+_OURS = (Blame.GRADER, Blame.INFRASTRUCTURE, Blame.CONFIGURATION)
+
+
+@dataclass(slots=True)
+class Tally:
+    """What one part, or the reward as a whole, came to."""
+
+    scored: int = 0  # rollouts with a value
+    total: float = 0.0  # sum of the values
+    statuses: Counter[Status] = field(default_factory=Counter)
+    seconds: float = 0.0
+    slowest: float = 0.0  # seconds of the slowest rollout
+
+    @property
+    def mean(self) -> float | None:
+        return self.total / self.scored if self.scored else None
+
+    def add_value(self, value: float | None) -> None:
+        if value is not None:
+            self.scored += 1
+            self.total += value
+
+
+class Summary:
+    """Counts scores as they come."""
+
+    def __init__(self) -> None:
+        self.rollouts = 0
+        self.rejected = 0
+        self.reward = Tally()
+        self.parts: dict[str, Tally] = {}
+        self.unscorable: Counter[Blame] = Counter()  # rollouts without reward, by who is to blame
+
+    def add(self, items: Iterable[Scored | BadRow]) -> None:
+        for item in items:
+            if isinstance(item, BadRow):
+                self.rejected += 1
+            else:
+                self._add_score(item.score)
+
+    def _add_score(self, score: Score) -> None:
+        self.rollouts += 1
+        self.reward.add_value(score.total)
+        for name, verdict in score.verdicts.items():
+            tally = self.parts.get(name)
+            if tally is None:
+                tally = self.parts[name] = Tally()
+            tally.add_value(verdict.value)
+            tally.statuses[verdict.status] += 1
+            tally.seconds += verdict.seconds
+            tally.slowest = max(tally.slowest, verdict.seconds)
+        if score.total is None:
+            self.unscorable[_culprit(score)] += 1
+
+    @property
+    def failed(self) -> bool:
+        """Whether rows were bad, or rollouts got no reward by a fault that is ours."""
+        return self.rejected > 0 or any(self.unscorable[blame] for blame in _OURS)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "rollouts": self.rollouts,
+            "rejected": self.rejected,
+            "reward": {"mean": self.reward.mean, "scored": self.reward.scored},
+            "unscorable": {blame.value: count for blame, count in self.unscorable.items()},
+            "parts": {
+                name: {
+                    "mean": tally.mean,
+                    "scored": tally.scored,
+                    "statuses": {status.value: count for status, count in tally.statuses.items()},
+                    "seconds": tally.seconds,
+                    "slowest_seconds": tally.slowest,
+                }
+                for name, tally in self.parts.items()
+            },
+        }
+
+
+def _culprit(score: Score) -> Blame:
+    """Who is to blame that there is no reward: of the verdicts without a value, the first that blames.
+
+    The reference comes last, for that is nobody's failure in this run; a total without any such verdict
+    (arithmetic that has no result) is the grader's.
+    """
+    blames = [verdict.blame for verdict in score.verdicts.values() if verdict.value is None and verdict.blame]
+    ours = [blame for blame in blames if blame in _OURS]
+    return (ours or blames or [Blame.GRADER])[0]
