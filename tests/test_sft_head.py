@@ -1,7 +1,5 @@
 """The chunked head equals the plain computation: values, gradients, peers' numbers, and memory."""
 
-import gzip
-import json
 import math
 import os
 import subprocess
@@ -15,13 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from proctor.sft.head import Head, TokenOutputs, chosen_logprobs, fused_loss
-
-DATA = Path(__file__).parent / "data" / "rl_reference.json.gz"
-REFERENCE = json.loads(gzip.decompress(DATA.read_bytes()))["cases"]
-
-
-def cases(kind: str) -> list[object]:
-    return [pytest.param(case, id=case["id"]) for case in REFERENCE if case["kind"] == kind]
+from tests.rl_reference import cases
 
 
 def plain(hidden: Tensor, targets: Tensor, head: Head, temperature: float) -> tuple[Tensor, Tensor]:
@@ -128,54 +120,39 @@ def test_a_fused_loss_equals_the_plain_one_with_gradients(problem, with_entropy)
         close(mine.grad, theirs.grad)
 
 
-@pytest.mark.parametrize("case", cases("fused_logprob"))
+@cases("fused_logprob")
 def test_equals_trl_chunked_head(case):
-    inputs = {
-        name: None if values is None else torch.tensor(values, dtype=torch.float64)
-        for name, values in case["inputs"].items()
-    }
+    inputs, params = case.inputs, case.params
     hidden, weight = inputs["hidden"].requires_grad_(), inputs["weight"].requires_grad_()
     bias = inputs["bias"] if inputs["bias"] is None else inputs["bias"].requires_grad_()
-    params = case["params"]
     head = Head(weight, bias, params["softcap"], params["logit_scale"])
     outputs = chosen_logprobs(
         hidden, inputs["labels"].long(), head, temperature=params["temperature"], entropy=True
     )
     (outputs.logp @ inputs["grad_logp"] + outputs.entropy @ inputs["grad_entropy"]).backward()
-    got = {
-        "logp": outputs.logp,
-        "entropy": outputs.entropy,
-        "is_top1": outputs.is_top1,
-        "grad_hidden": hidden.grad,
-        "grad_weight": weight.grad,
-        "grad_bias": None if bias is None else bias.grad,
-    }
-    for name, values in case["expected"].items():
-        if values is not None:
-            want = torch.tensor(values, dtype=got[name].dtype)
-            torch.testing.assert_close(got[name], want, rtol=case["rtol"], atol=case["atol"])
+    case.check(outputs.logp, "logp")
+    case.check(outputs.entropy, "entropy")
+    case.check(outputs.is_top1.double(), "is_top1")
+    case.check(hidden.grad, "grad_hidden")
+    case.check(weight.grad, "grad_weight")
+    if bias is not None:
+        case.check(bias.grad, "grad_bias")
 
 
-@pytest.mark.parametrize("case", cases("logits"))
+@cases("logits")
 def test_equals_verl_log_probs_and_entropy(case):
     """An identity head makes hidden states and logits the same thing."""
-    logits = torch.tensor(case["inputs"]["logits"], dtype=torch.float64)
-    rows = logits.reshape(-1, logits.shape[-1]).requires_grad_()
-    head = Head(torch.eye(logits.shape[-1], dtype=torch.float64))
-    temperature = case["params"]["temperature"]
-    outputs = chosen_logprobs(
-        rows,
-        torch.tensor(case["inputs"]["labels"]).reshape(-1),
-        head,
-        temperature=temperature,
-        entropy=True,
-    )
-    want = {name: torch.tensor(values, dtype=torch.float64) for name, values in case["expected"].items()}
-    close(outputs.logp, want["logp"].reshape(-1))
-    close(outputs.entropy, want["entropy"].reshape(-1))
+    logits, temperature = case.inputs["logits"], case.params["temperature"]
+    shape, vocabulary = logits.shape[:-1], logits.shape[-1]
+    rows = logits.reshape(-1, vocabulary).requires_grad_()
+    head = Head(torch.eye(vocabulary, dtype=torch.float64))
+    targets = case.inputs["labels"].long().reshape(-1)
+    outputs = chosen_logprobs(rows, targets, head, temperature=temperature, entropy=True)
+    case.check(outputs.logp.reshape(shape), "logp")
+    case.check(outputs.entropy.reshape(shape), "entropy")
     for value, name in [(outputs.logp, "logp"), (outputs.entropy, "entropy")]:
         (grad,) = torch.autograd.grad(value.sum(), rows, retain_graph=True)
-        close(grad * temperature, want[f"grad_{name}_wrt_scaled_logits"].reshape(grad.shape))
+        case.check((grad * temperature).reshape(logits.shape), f"grad_{name}_wrt_scaled_logits")
 
 
 def test_log_prob_of_a_uniform_head_is_minus_log_of_the_vocabulary():

@@ -1,0 +1,222 @@
+"""Token sequences to tensors: length-grouped micro-batches, padding, packing, and the order of an epoch.
+
+An optimisation step works on one *global* batch, the same on every process. It is cut into micro-batches
+whose number is a multiple of the processes, so that collective calls stay in step; loss divisors are taken
+over the global batch (see losses.py), so that how it was cut never shows in the gradient.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+IGNORED = -100  # the target of a position that nothing is learned at; the field's convention
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One token sequence, and what is learned of it."""
+
+    token_ids: Sequence[int]
+    trained: Sequence[bool]  # as long as token_ids: this token is a target
+    weights: Sequence[float] | None = None  # as long as token_ids: weight of the token's loss; None: all 1
+
+    def __len__(self) -> int:
+        return len(self.token_ids)
+
+    @property
+    def num_trained(self) -> int:
+        """Tokens that are targets; the first token of a sequence never is: nothing stands before it."""
+        return sum(self.trained[1:])
+
+
+@dataclass(frozen=True, slots=True)
+class TokenBatch:
+    """One micro-batch. Position t holds the input token t and, as its target, the token at t + 1."""
+
+    input_ids: Tensor  # (B, T)
+    attention_mask: Tensor | None  # (B, T) 1 = real token; None: packed, separated by position_ids alone
+    position_ids: Tensor  # (B, T) counted from each sequence's first token
+    targets: Tensor  # (B, T) the next token, IGNORED where it is not trained
+    sequence_ids: Tensor  # (B, T) which example a position belongs to, in the order given; -1 = padding
+    weights: Tensor | None = None  # (B, T) weight of the target at each position; None: all 1
+
+    @property
+    def target_mask(self) -> Tensor:
+        """(B, T) bool: positions with a target. Selecting with it gives the N rows of the head, in order."""
+        return self.targets != IGNORED
+
+    @property
+    def num_tokens(self) -> int:
+        """Real tokens, padding left out."""
+        return int((self.sequence_ids >= 0).sum())
+
+    @property
+    def padding_share(self) -> float:
+        """Share of positions that are padding, 0 to 1."""
+        return 1 - self.num_tokens / self.input_ids.numel()
+
+    def to(self, device: torch.device | str) -> TokenBatch:
+        moved = {
+            name: value.to(device, non_blocking=True)
+            for name in self.__slots__
+            if isinstance(value := getattr(self, name), Tensor)
+        }
+        return replace(self, **moved)
+
+
+def pad_examples(
+    examples: Sequence[Example],
+    *,
+    pad_id: int,
+    side: Literal["left", "right"] = "right",
+    multiple_of: int = 1,
+) -> TokenBatch:
+    """One row each, padded to the longest, rounded up to `multiple_of`. Raises ValueError for no examples."""
+    longest = max(len(example) for example in examples)
+    width = -(-longest // multiple_of) * multiple_of
+    columns = [_Columns.of(example, index) for index, example in enumerate(examples)]
+    return _stack([row.padded(width, pad_id, side) for row in columns], any_weights=_weighted(examples))
+
+
+def pack_examples(examples: Sequence[Example]) -> TokenBatch:
+    """All examples in one row (1, T), kept apart by position ids that start again at 0.
+
+    The mask is left out on purpose: transformers then builds a block-diagonal one (or calls a variable-length
+    kernel) from the position ids. A mask of ones would hide the borders from it.
+    """
+    joined = _Columns.of(examples[0], 0)
+    for index, example in enumerate(examples[1:], start=1):
+        joined = joined.followed_by(_Columns.of(example, index))
+    batch = _stack([joined], any_weights=_weighted(examples))
+    return replace(batch, attention_mask=None)
+
+
+def micro_batches(lengths: Sequence[int], *, token_budget: int, multiple_of: int = 1) -> list[list[int]]:
+    """Indices grouped by length: each group's rows * longest stays within the budget, longest groups first.
+
+    A sequence longer than the budget gets a group of its own. The number of groups is raised to a multiple of
+    `multiple_of` (the processes) by halving the largest; where the sequences do not suffice for that, the
+    shortest are joined, over the budget. Raises ValueError for fewer sequences than processes.
+    """
+    order = sorted(range(len(lengths)), key=lambda index: -lengths[index])
+    groups: list[list[int]] = []
+    for index in order:
+        if groups and (len(groups[-1]) + 1) * lengths[groups[-1][0]] <= token_budget:
+            groups[-1].append(index)
+        else:
+            groups.append([index])
+    return _to_multiple(groups, lengths, multiple_of)
+
+
+def packed_bins(lengths: Sequence[int], *, capacity: int, multiple_of: int = 1) -> list[list[int]]:
+    """Indices per packed row of at most `capacity` tokens, by best fit, longest first.
+
+    A sequence longer than the capacity gets a row of its own. `multiple_of` as in `micro_batches`.
+    """
+    bins: list[list[int]] = []
+    space: list[int] = []
+    for index in sorted(range(len(lengths)), key=lambda index: -lengths[index]):
+        fitting = [place for place, left in enumerate(space) if left >= lengths[index]]
+        if fitting:
+            best = min(fitting, key=space.__getitem__)
+            bins[best].append(index)
+            space[best] -= lengths[index]
+        else:
+            bins.append([index])
+            space.append(capacity - lengths[index])
+    return _to_multiple(bins, lengths, multiple_of)
+
+
+def global_batches(
+    num_examples: int, batch_size: int, *, seed: int, epoch: int, at_least: int = 1
+) -> list[list[int]]:
+    """The steps of one epoch: example indices, shuffled by (seed, epoch), the same on every process.
+
+    The last batch may be smaller; below `at_least` (the processes) it is joined to the one before.
+    """
+    order = list(range(num_examples))
+    random.Random(f"{seed}/{epoch}").shuffle(order)
+    steps = [order[start : start + batch_size] for start in range(0, num_examples, batch_size)]
+    if len(steps) > 1 and len(steps[-1]) < at_least:
+        steps[-2:] = [steps[-2] + steps[-1]]
+    return steps
+
+
+def _to_multiple(groups: list[list[int]], lengths: Sequence[int], multiple_of: int) -> list[list[int]]:
+    """Halves the largest groups up to the next multiple, or joins the shortest down to the last one."""
+    if len(lengths) < multiple_of:
+        raise ValueError(f"{len(lengths)} sequences cannot be shared out to {multiple_of} processes")
+    groups = list(groups)
+    above = -(-len(groups) // multiple_of) * multiple_of
+    while len(groups) < above <= len(lengths):
+        largest = max(range(len(groups)), key=lambda place: len(groups[place]))
+        half = len(groups[largest]) // 2
+        groups[largest : largest + 1] = [groups[largest][:half], groups[largest][half:]]
+    while len(groups) % multiple_of:
+        groups.sort(key=lambda group: -sum(lengths[index] for index in group))
+        groups[-2:] = [groups[-2] + groups[-1]]
+    return groups
+
+
+def _weighted(examples: Sequence[Example]) -> bool:
+    return any(example.weights is not None for example in examples)
+
+
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    """The tensors' columns for one row, as lists."""
+
+    input_ids: list[int]
+    attention_mask: list[int]
+    position_ids: list[int]
+    targets: list[int]
+    sequence_ids: list[int]
+    weights: list[float]
+
+    @classmethod
+    def of(cls, example: Example, index: int) -> _Columns:
+        size = len(example)
+        if not size == len(example.trained) == len(example.weights or example.trained):
+            raise ValueError(f"example {index}: token_ids, trained and weights differ in length")
+        following = zip(example.token_ids[1:], example.trained[1:], strict=True)
+        targets = [token if trained else IGNORED for token, trained in following]
+        weights = list(example.weights[1:]) if example.weights is not None else [1.0] * (size - 1)
+        return cls(
+            list(example.token_ids),
+            [1] * size,
+            list(range(size)),
+            [*targets, IGNORED],
+            [index] * size,
+            [*weights, 0.0],
+        )
+
+    def padded(self, width: int, pad_id: int, side: Literal["left", "right"]) -> _Columns:
+        missing = width - len(self.input_ids)
+        filled = []
+        for name, filler in zip(self.__slots__, (pad_id, 0, 0, IGNORED, -1, 0.0), strict=True):
+            values, fill = getattr(self, name), [filler] * missing
+            filled.append(values + fill if side == "right" else fill + values)
+        return _Columns(*filled)
+
+    def followed_by(self, other: _Columns) -> _Columns:
+        return _Columns(*(getattr(self, name) + getattr(other, name) for name in self.__slots__))
+
+
+def _stack(rows: Sequence[_Columns], *, any_weights: bool) -> TokenBatch:
+    def tensor(name: str) -> Tensor:
+        return torch.tensor([getattr(row, name) for row in rows])
+
+    return TokenBatch(
+        tensor("input_ids"),
+        tensor("attention_mask"),
+        tensor("position_ids"),
+        tensor("targets"),
+        tensor("sequence_ids"),
+        tensor("weights") if any_weights else None,
+    )

@@ -1,0 +1,212 @@
+"""Training configs: a TOML file, then `--key value` from the command line, checked by pydantic.
+
+The mechanism (`Section`, `load_config`, `describe`) knows no training and is used by rl/ as well; what an SFT
+run can be told is `SFTConfig` in settings.py. Every key carries its description; an unknown one is an error
+that names the nearest.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic.fields import FieldInfo
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+class ConfigError(ValueError):
+    """A config that cannot be used; the message says where, what is, and what would do."""
+
+
+class Section(BaseModel):
+    """A table of keys, each a `Field(default, description=...)`. Unknown keys are errors; values frozen."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+Config = TypeVar("Config", bound=Section)
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One key as the documentation shows it."""
+
+    name: str  # dotted: "optimizer.learning_rate"
+    kind: str  # its type, as written
+    default: str  # as TOML would have it; "required" where there is none
+    text: str  # the description
+
+
+def load_config(kind: type[Config], path: str | Path | None, overrides: Sequence[str] = ()) -> Config:
+    """Reads a TOML file (None: defaults only), lays `--key value` pairs over it and validates.
+
+    A key may be given as `--section.key`, or as `--key` where only one section has it; `--key=value` works
+    too, `-` and `_` are the same. Values are read as TOML, and as plain text where that fails. Raises
+    ConfigError.
+    """
+    text = _read(path)
+    try:
+        values: dict[str, Any] = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: not valid TOML: {error}") from error
+    source = _Source(str(path), text)
+    _check_names(kind, values, source, ())
+    for name, value in _pairs(overrides):
+        _put(values, _find(kind, name), value)
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError("\n".join(source.explain(item) for item in error.errors())) from error
+
+
+def describe(kind: type[Section]) -> list[Key]:
+    """All keys in order, for the help page and the documentation."""
+    return [
+        Key(".".join(names), _kind(field), _default(field), field.description or "")
+        for names, field in _leaves(kind)
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """The file a config came from, to say where in it something stands."""
+
+    path: str
+    text: str
+
+    def at(self, name: str) -> str:
+        """`path, line 4: ` for the first line that sets or opens `name`."""
+        pattern = re.compile(rf"^\s*(\[+\s*)?([\w-]+\.)*{re.escape(name)}\s*(=|\])")
+        for number, line in enumerate(self.text.splitlines(), start=1):
+            if pattern.match(line):
+                return f"{self.path}, line {number}: "
+        return "" if self.path == "None" else f"{self.path}: "
+
+    def explain(self, error: Mapping[str, Any]) -> str:
+        """One of pydantic's errors as a sentence."""
+        names = [str(part) for part in error["loc"]]
+        dotted = ".".join(names)
+        if error["type"] == "missing":
+            return f"{self.at(names[0])}'{dotted}' is required and has no value; set it or pass --{dotted}"
+        # The line of a key that an override set is not where the value came from, but the value is shown.
+        where = self.at(names[-1]) if names else f"{self.path}: "
+        return f"{where}'{dotted}' = {error['input']!r}: {error['msg']}"
+
+
+def _read(path: str | Path | None) -> str:
+    if path is None:
+        return ""
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def _section(field: FieldInfo) -> type[Section] | None:
+    kind = field.annotation
+    return kind if isinstance(kind, type) and issubclass(kind, Section) else None
+
+
+def _leaves(kind: type[Section], above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], FieldInfo]]:
+    for name, field in kind.model_fields.items():
+        inner = _section(field)
+        if inner is None:
+            yield (*above, name), field
+        else:
+            yield from _leaves(inner, (*above, name))
+
+
+def _check_names(
+    kind: type[Section], values: Mapping[str, Any], source: _Source, above: tuple[str, ...]
+) -> None:
+    for name, value in values.items():
+        field = kind.model_fields.get(name)
+        if field is None:
+            table = f" in [{'.'.join(above)}]" if above else ""
+            raise ConfigError(f"{source.at(name)}unknown key '{name}'{table}{_nearest(name, kind, above)}")
+        inner = _section(field)
+        if inner is not None and isinstance(value, Mapping):
+            _check_names(inner, value, source, (*above, name))
+
+
+def _nearest(name: str, kind: type[Section], above: tuple[str, ...]) -> str:
+    """The nearest key: of this table first, then of a table under it by its last part."""
+    by_last = {names[-1]: ".".join((*above, *names)) for names, _ in _leaves(kind)}
+    near = difflib.get_close_matches(name, kind.model_fields, n=1)
+    if near and name not in by_last:
+        return f" (did you mean '{near[0]}'?)"
+    near = difflib.get_close_matches(name, by_last, n=1)
+    if near:
+        return f" (did you mean '{by_last[near[0]]}'?)"
+    return f"; known here: {', '.join(kind.model_fields)}"
+
+
+def _pairs(overrides: Sequence[str]) -> Iterator[tuple[str, Any]]:
+    rest = list(overrides)
+    while rest:
+        word = rest.pop(0)
+        if not word.startswith("--"):
+            raise ConfigError(f"'{word}' stands where a --key is expected")
+        name, equals, text = word[2:].partition("=")
+        if not equals:
+            if not rest:
+                raise ConfigError(f"--{name} has no value; write --{name} VALUE")
+            text = rest.pop(0)
+        yield name.replace("-", "_"), _value(text)
+
+
+def _value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _find(kind: type[Section], name: str) -> tuple[str, ...]:
+    leaves = [names for names, _ in _leaves(kind)]
+    found = [names for names in leaves if ".".join(names) == name] or [
+        names for names in leaves if names[-1] == name
+    ]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        choices = ", ".join("--" + ".".join(names) for names in found)
+        raise ConfigError(f"--{name} is ambiguous: {choices}")
+    known = {names[-1]: names for names in leaves} | {".".join(names): names for names in leaves}
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f" (did you mean '--{'.'.join(known[near[0]])}'?)" if near else ""
+    raise ConfigError(f"unknown key '--{name}'{hint}")
+
+
+def _put(values: dict[str, Any], names: tuple[str, ...], value: Any) -> None:
+    for name in names[:-1]:
+        values = values.setdefault(name, {})
+    values[names[-1]] = value
+
+
+def _kind(field: FieldInfo) -> str:
+    shown = field.annotation.__name__ if isinstance(field.annotation, type) else str(field.annotation)
+    return shown.replace("typing.", "").replace("pathlib.", "")
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "required"
+    value = field.get_default(call_default_factory=True)
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, (tuple, list)):
+        return str(list(value))
+    return f'"{value}"' if isinstance(value, str) else str(value)

@@ -1,0 +1,87 @@
+"""Configs: file, overrides, and errors that say where and what would do."""
+
+import pytest
+
+from proctor.sft.config import ConfigError, describe, load_config
+from proctor.sft.settings import SFTConfig
+
+
+def written(folder, text):
+    path = folder / "run.toml"
+    path.write_text(text)
+    return path
+
+
+def test_overrides_lie_over_the_file_which_lies_over_the_defaults(tmp_path):
+    path = written(tmp_path, "[optimizer]\nlearning_rate = 1e-3\nclip = 0.5\n")
+    config = load_config(SFTConfig, path, ["--learning-rate", "3e-4", "--run.seed=7"])
+    assert (config.optimizer.learning_rate, config.optimizer.clip, config.run.seed) == (3e-4, 0.5, 7)
+    assert config.batch.batch_size == 64
+
+
+@pytest.mark.parametrize(
+    ("words", "value"),
+    [
+        (["--path", "org/model"], "org/model"),
+        (["--path", "'2'"], "2"),
+    ],
+)
+def test_values_are_toml_or_else_text(words, value):
+    assert load_config(SFTConfig, None, words).model.path == value
+
+
+def test_lists_and_tables_can_be_given_on_the_command_line():
+    words = ["--train", '["a.jsonl", "b.jsonl"]', "--template-options", "{enable_thinking = false}"]
+    config = load_config(SFTConfig, None, words)
+    assert config.data.train == ("a.jsonl", "b.jsonl")
+    assert config.data.template_options == {"enable_thinking": False}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "[optimizer]\nlerning_rate = 1",
+            r"line 2: unknown key 'lerning_rate' in \[optimizer\] \(did you mean 'learning_rate'\?\)",
+        ),
+        ("batch_size = 8", r"line 1: unknown key 'batch_size' \(did you mean 'batch.batch_size'\?\)"),
+        ("[optimiser]\nclip = 1", r"line 1: unknown key 'optimiser' \(did you mean 'optimizer'\?\)"),
+        ("[optimizer]\n\nclip = -1", r"run.toml, line 3: 'optimizer.clip' = -1: Input should be greater"),
+        ("[loss]\nkind = 'cee'", r"line 2: 'loss.kind' = 'cee': Input should be 'ce', 'weighted_ce'"),
+        ("[model]\nquantize = '4bit'", "set lora = true as well"),
+        ("[loss\n", "not valid TOML"),
+    ],
+)
+def test_errors_in_the_file_say_where(tmp_path, text, message):
+    with pytest.raises(ConfigError, match=message):
+        load_config(SFTConfig, written(tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            ["--lerning-rate", "1"],
+            r"unknown key '--lerning_rate' \(did you mean '--optimizer.learning_rate'\?\)",
+        ),
+        (["--every"], "--every has no value"),
+        (["clip", "1"], "'clip' stands where a --key is expected"),
+        (["--clip", "-1"], "'optimizer.clip' = -1"),
+    ],
+)
+def test_errors_on_the_command_line(words, message):
+    with pytest.raises(ConfigError, match=message):
+        load_config(SFTConfig, None, words)
+
+
+def test_a_missing_file_is_named():
+    with pytest.raises(ConfigError, match=r"nowhere\.toml: cannot be read: No such file"):
+        load_config(SFTConfig, "nowhere.toml")
+
+
+def test_every_key_is_documented():
+    keys = describe(SFTConfig)
+    assert len(keys) > 40
+    assert [key.name for key in keys if len(key.text) < 10] == []
+    clip = next(key for key in keys if key.name == "optimizer.clip")
+    assert (clip.kind, clip.default) == ("float", "1.0")
