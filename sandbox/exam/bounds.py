@@ -1,0 +1,26 @@
+"""How much one message may hold, and the error when it does not hold to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class WireError(ValueError):
+    """The other end sent what is not a message, or more than a message may hold."""
+
+
+class UnsendableError(TypeError):
+    """This value has no plain form."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What one message may hold. Checked before anything is built from it."""
+
+    bytes: int = 32 << 20
+    items: int = 2_000_000  # members of containers, all together: about 130 MB as Python objects
+    exponent: int = 100_000  # of a Decimal: a bigger one turns into an integer of that many digits in a test
+    depth: int = 50  # of nesting as written; deeper values are written flat, with references
+
+
+BOUNDS = Bounds()

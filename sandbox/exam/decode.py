@@ -1,0 +1,169 @@
+"""Messages to values: the reading side of `encode.py`. The writer may be hostile.
+
+Bytes and members are counted before anything is parsed, nesting is bounded by the interpreter's own check in
+the parser, names are looked up and never imported, and no constructor runs but those of plain data. Whatever
+is wrong, the answer is WireError.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from proctor.sandbox.exam.bounds import BOUNDS, Bounds, WireError
+from proctor.sandbox.exam.changes import FILL, replace
+from proctor.sandbox.exam.classes import Classes
+from proctor.sandbox.exam.plain import KINDS
+
+_MAKERS = {kind.tag: kind.make for kind in KINDS}
+_NEW = {kind.tag: kind.new for kind in KINDS if kind.new is not None}
+_HASHED = frozenset({"s", "f", "d", "C", "dd", "O", "dk", "di"})
+_BUILDING = object()
+_raw = json.JSONDecoder().raw_decode
+_GRAPH = b'{"g":'
+_CAUSES = (
+    *(ValueError, TypeError, LookupError, ArithmeticError, AttributeError),
+    *(RecursionError, MemoryError, AssertionError, StopIteration),
+)
+
+
+class Decoder:
+    """Reads values. `adopt` turns the body of a handle, tag and body, into what stands for it here."""
+
+    def __init__(
+        self,
+        classes: Classes | None = None,
+        adopt: Callable[[str, Any], object] | None = None,
+        bounds: Bounds = BOUNDS,
+    ) -> None:
+        self.classes = classes or Classes()
+        self._bounds = bounds
+        self._makers: dict[str, Callable[[Any], Any]] = _MAKERS | self.classes.makers
+        self._makers["o"] = self._record
+        if adopt is not None:
+            for tag in ("h", "y"):
+                self._makers[tag] = lambda body, tag=tag: adopt(tag, body)  # type: ignore[misc]
+        self._parse = json.JSONDecoder(object_hook=self._hook).raw_decode
+
+    def decode(self, data: bytes, known: Sequence[Any] = ()) -> Any:
+        """The value of one line. Containers of `known` are changed in place where the message says so.
+
+        Raises WireError for whatever is wrong with the message.
+        """
+        if len(data) > self._bounds.bytes or data.count(b",") > self._bounds.items:
+            raise WireError(f"a message of {len(data)} bytes and {data.count(b',')} members")
+        try:
+            text = data.decode("utf-8", "surrogatepass")
+            if data.startswith(_GRAPH):
+                return _Graph(self._makers, self.classes, known).build(text)
+            value, end = self._parse(text)
+        except WireError:
+            raise
+        except _CAUSES as error:
+            raise WireError(f"{type(error).__name__}: {error}"[:300]) from None
+        if end != len(text):
+            raise WireError("more than one value in a message")
+        return value
+
+    def _hook(self, node: dict[str, Any]) -> Any:
+        """Builds the value of a one-key object; its members are built already."""
+        ((tag, body),) = node.items()
+        return self._makers[tag](body)
+
+    def _record(self, body: Any) -> Any:
+        value = self.classes.new_record(body)
+        self.classes.fill_record(value, body)
+        return value
+
+
+class _Graph:
+    """Builds a heap of nodes that refer to one another.
+
+    A mutable container is made empty when first referred to and filled later; an immutable one is built at
+    once, members first. So every cycle that Python allows can be built, and no other.
+    """
+
+    def __init__(self, makers: dict[str, Callable[[Any], Any]], classes: Classes, known: Sequence[Any]) -> None:
+        self._makers = makers
+        self._new = _NEW | {"o": classes.new_record}
+        self._fill = FILL | {"o": classes.fill_record}
+        self._known = known
+        self._heap: list[Any] = []
+        self._built: dict[int, Any] = {}
+        self._to_fill: list[tuple[Any, Any]] = []
+
+    def build(self, text: str) -> Any:
+        node, end = _raw(text)
+        if end != len(text):
+            raise WireError("more than one value in a message")
+        ((_, (self._heap, changes, root)),) = node.items()
+        if len(changes) not in (0, len(self._known)):
+            raise WireError("changes to other arguments than those that were sent")
+        value = self._value(root)
+        contents = [self._content(node) for node in changes]
+        while self._to_fill:
+            self._put(*self._to_fill.pop())
+        if changes:
+            for target, (tag, content) in zip(self._known, contents, strict=True):
+                replace(target, tag, content)
+        return value
+
+    def _value(self, node: Any) -> Any:
+        if type(node) is list:
+            return [self._value(member) for member in node]
+        if type(node) is not dict:
+            return node
+        ((tag, body),) = node.items()
+        if tag == "#":
+            return self._refer(body)
+        if tag == "@":
+            return self._known[_index(body)]
+        return self._makers[tag](self._members(tag, body))
+
+    def _refer(self, number: int) -> Any:
+        if number in self._built:
+            if self._built[number] is _BUILDING:
+                raise WireError("a cycle of immutable values")
+            return self._built[number]
+        node = self._heap[_index(number)]
+        new = self._new.get(next(iter(node))) if type(node) is dict else None
+        if type(node) is list or new is not None:
+            self._built[number] = shell = [] if new is None else new(next(iter(node.values())))
+            self._to_fill.append((shell, node))
+            return shell
+        self._built[number] = _BUILDING
+        self._built[number] = value = self._value(node)
+        return value
+
+    def _content(self, node: Any) -> tuple[str, Any]:
+        """Tag and members of a container's node; the tag of a list is empty."""
+        if type(node) is list:
+            return "", self._value(node)
+        ((tag, body),) = node.items()
+        return tag, self._members(tag, body)
+
+    def _members(self, tag: str, body: Any) -> Any:
+        """Members, built. What will be hashed has its attributes already: its hash may depend on them."""
+        mark = len(self._to_fill)
+        members = self._value(body)
+        if tag in _HASHED:
+            fresh = self._to_fill[mark:]
+            records = [entry for entry in fresh if type(entry[1]) is dict and "o" in entry[1]]
+            self._to_fill[mark:] = [entry for entry in fresh if entry not in records] if records else fresh
+            for target, node in records:
+                self._put(target, node)
+        return members
+
+    def _put(self, target: Any, node: Any) -> None:
+        tag, members = self._content(node)
+        if tag:
+            self._fill[tag](target, members)
+        else:
+            target.extend(members)
+
+
+def _index(number: Any) -> int:
+    if type(number) is not int or number < 0:
+        raise WireError("a reference that is not a number")
+    return number

@@ -1,0 +1,117 @@
+"""Values whose class matters: named tuples, enums, dataclasses and other records, exceptions, types, numpy.
+
+Written by name and data; the reader finds a class of that name among those it trusts (`Classes`), or makes
+one that holds the data and nothing else. No method of the writer's class crosses, so none decides anything.
+"""
+
+from __future__ import annotations
+
+import builtins
+import dataclasses
+import enum
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias
+
+from proctor.sandbox.exam.arrays import pack_array
+from proctor.sandbox.exam.bounds import UnsendableError
+
+Items: TypeAlias = Callable[[Sequence[object]], Sequence[Any]]
+
+BUILTIN_ERRORS: Mapping[str, type[BaseException]] = {
+    name: kind
+    for name, kind in vars(builtins).items()
+    if isinstance(kind, type) and issubclass(kind, BaseException) and kind.__name__ == name
+}
+BUILTIN_TYPES: Mapping[str, type] = {
+    kind.__name__: kind
+    for kind in (
+        *(object, type, bool, int, float, complex, str, bytes, bytearray, list, tuple, dict, set, frozenset),
+        *(range, slice, type(None), type(Ellipsis), type(NotImplemented), memoryview),
+        *BUILTIN_ERRORS.values(),
+    )
+}
+_SENT_TEXT = 2000  # characters of an exception's argument that has no plain form
+
+
+def pack_rich(items: Items, value: Any, kind: type, by_value: frozenset[str]) -> Any | None:
+    """The node of an instance of a class of someone's own, or None where it has no plain form."""
+    if issubclass(kind, enum.Enum):
+        return _pack_enum(items, value, kind)
+    if issubclass(kind, BaseException):
+        return pack_error(items, value)
+    if issubclass(kind, tuple) and is_named_tuple(kind):
+        return {"nt": [kind.__name__, list(kind._fields), items(tuple.__getitem__(value, slice(None)))]}
+    if kind.__name__ in by_value or is_plain_record(kind):
+        state = state_of(value)
+        return {"o": [kind.__name__, list(state), items(list(state.values()))]}
+    if issubclass(kind, type):
+        return {"ty": value.__name__} if BUILTIN_TYPES.get(value.__name__) is value else None
+    if "numpy" in sys.modules:
+        return pack_array(items, value)
+    return None
+
+
+def is_named_tuple(kind: type) -> bool:
+    fields = getattr(kind, "_fields", None)
+    return type(fields) is tuple and all(type(field) is str for field in fields)
+
+
+def is_plain_record(kind: type) -> bool:
+    """Whether a class is a dataclass that adds data only: no public method, property or comparison of its own."""
+    if not dataclasses.is_dataclass(kind):
+        return False
+    fields = {field.name for field in dataclasses.fields(kind)}
+    return not any(
+        callable(member) or isinstance(member, property | classmethod | staticmethod)
+        for base in kind.__mro__[:-1]
+        for name, member in vars(base).items()
+        if not name.startswith("__") and name not in fields
+    )
+
+
+def state_of(value: object) -> dict[str, object]:
+    """The attributes of an instance: its `__dict__`, and what its slots hold."""
+    state = dict(getattr(value, "__dict__", ()))
+    for base in type(value).__mro__:
+        slots = vars(base).get("__slots__", ())
+        for name in (slots,) if isinstance(slots, str) else slots:
+            if hasattr(value, name) and name not in ("__dict__", "__weakref__"):
+                state[name] = getattr(value, name)
+    return state
+
+
+def set_state(value: object, names: Sequence[str], values: Sequence[object]) -> None:
+    """Puts attributes back without asking the class: frozen dataclasses and properties are passed by."""
+    own = getattr(value, "__dict__", None)
+    for name, item in zip(names, values, strict=True):
+        if own is not None and not hasattr(getattr(type(value), name, None), "__set__"):
+            own[name] = item
+        else:
+            object.__setattr__(value, name, item)
+
+
+def _pack_enum(items: Items, value: Any, kind: type[enum.Enum]) -> Any:
+    name = value._name_ if isinstance(value._name_, str) else None
+    return {"en": [kind.__name__, name, *items([value._value_]), kind._member_type_ is not object]}
+
+
+def pack_error(items: Items, error: BaseException) -> Any:
+    """Names of its classes down to the first built-in one, its arguments, and its attributes of plain data."""
+    names: list[str] = []
+    for kind in type(error).__mro__:
+        if not issubclass(kind, BaseException):
+            continue
+        names.append(kind.__name__)
+        if BUILTIN_ERRORS.get(kind.__name__) is kind:
+            break
+    own = {name: item for name, item in vars(error).items() if not name.startswith("__")}
+    args = [_sendable(items, arg) for arg in error.args]
+    return {"E": [names, args, list(own), [_sendable(items, item) for item in own.values()]]}
+
+
+def _sendable(items: Items, value: object) -> Any:
+    try:
+        return items([value])[0]
+    except UnsendableError:
+        return repr(value)[:_SENT_TEXT]
