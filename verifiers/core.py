@@ -5,12 +5,13 @@ All are plain data: they pickle, compare equal and go through JSON and back with
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Protocol, TypeAlias
 
-JSON: TypeAlias = "None | bool | int | float | str | Sequence[JSON] | Mapping[str, JSON]"
+JSON: TypeAlias = "bool | int | float | str | Sequence[JSON] | Mapping[str, JSON] | None"
 Message: TypeAlias = "Mapping[str, Any]"
 
 
@@ -100,8 +101,8 @@ COLUMNS = ("completion", "prompt", "answer", "tests", "task", "group", "num_toke
 class Verdict:
     """What one verifier found about one rollout.
 
-    `value` is None exactly where the status has none (`Status.has_value`): a failure of ours is never
-    a zero. Raises ValueError where the two disagree.
+    `value` is a finite float, and None exactly where the status has none (`Status.has_value`): a failure
+    of ours is never a zero. Raises ValueError where the two disagree or the value is NaN or infinite.
     """
 
     value: float | None
@@ -110,11 +111,18 @@ class Verdict:
     seconds: float = 0.0  # time spent on this rollout
 
     def __post_init__(self) -> None:
-        if (self.value is None) is self.status.has_value:
+        value = self.value
+        if (value is None) is self.status.has_value:
             raise ValueError(
                 f"a verdict of status '{self.status.value}' must "
-                f"{'carry a value' if self.value is None else 'have value None'}, got {self.value!r}"
+                f"{'carry a value' if value is None else 'have value None'}, got {value!r}"
             )
+        if value is None:
+            return
+        if type(value) is not float:  # an int, a bool or a number of numpy
+            object.__setattr__(self, "value", float(value))
+        if not math.isfinite(value):
+            raise ValueError(f"a verdict's value must be finite, got {value!r}")
 
     @property
     def blame(self) -> Blame | None:
@@ -127,7 +135,7 @@ class Verdict:
         return f"{shown} ({self.status.value}{blame})" + (f": {why}" if why else "")
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data for `json.dumps`; blame is written for readers and derived from status on the way back."""
+        """Plain data for `json.dumps`; blame is there for readers, and derived from status on the way back."""
         return {
             "value": self.value,
             "status": self.status.value,

@@ -1,4 +1,4 @@
-"""The reward that an expression describes: scores batches, and knows its range, columns, hash and weaknesses."""
+"""The reward that an expression describes: scores batches; knows its range, columns, hash and weaknesses."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from proctor.verifiers.carets import ExpressionError, Span
 from proctor.verifiers.core import Rollout, Score
-from proctor.verifiers.nodes import Negative, Node, Number, as_node
-from proctor.verifiers.parse import ExpressionError, parse
-from proctor.verifiers.part import Part
+from proctor.verifiers.nodes import Field, Negative, Node, Number, as_node, walk
+from proctor.verifiers.parse import parse
+from proctor.verifiers.part import Bounds, Part
 from proctor.verifiers.plan import Plan
+from proctor.verifiers.ranges import range_of
 
 __all__ = ["Expression", "ExpressionError", "parse", "reward"]
 
@@ -33,6 +35,27 @@ class Expression:
     @cached_property
     def plan(self) -> Plan:
         return Plan(self.node, self.hash)
+
+    @cached_property
+    def bounds(self) -> Bounds:
+        """Range of the totals over all steps of training, known before anything runs."""
+        return range_of(self.node)
+
+    @cached_property
+    def columns(self) -> tuple[str, ...]:
+        """Columns, beyond prompt and completion, without which some rollouts can have no total."""
+        names: dict[str, None] = {}
+        for node in walk(self.node):
+            if isinstance(node, Part):
+                names |= dict.fromkeys(node.columns)
+            elif isinstance(node, Field):
+                names[node.column] = None
+        return tuple(names)
+
+    @cached_property
+    def by_group(self) -> bool:
+        """Whether a part compares within a group, so that all rollouts of a prompt must come in one call."""
+        return any(isinstance(node, Part) and node.by_group for node in walk(self.node))
 
     def score(self, rollouts: Sequence[Rollout], *, step: int = 0) -> list[Score]:
         """One score for each rollout, in order. step: of training, for `schedule`.
@@ -65,7 +88,7 @@ def reward(expression: str | Node | type[Part] | Mapping[str, float | str]) -> E
 
 def _weighted_sum(weights: Mapping[str, float | str]) -> Node:
     if not weights:
-        raise ExpressionError("a table of weights needs at least one part", "", 0, 0)
+        raise ExpressionError("a table of weights needs at least one part", "", span=Span(0, 0))
     total: Node | None = None
     for text, weight in weights.items():
         factor = parse(weight) if isinstance(weight, str) else as_node(weight)

@@ -1,4 +1,4 @@
-"""Nodes of a reward expression: frozen dataclasses that pickle, compare, and print as the source that made them.
+"""Nodes of a reward expression: frozen dataclasses that pickle, compare, and print as their source.
 
 In Python the same nodes come from operators (`Math() * 0.9 + Format("boxed") * 0.1`), from `&`, `|`, `~`
 for `and`, `or`, `not`, and from `when`, `clip`, `minimum`, `maximum`. `==` compares nodes; a comparison
@@ -23,12 +23,12 @@ gate or a branch left out, and what is multiplied by a weight that is exactly 0 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import Enum
 from typing import Any, NoReturn, TypeAlias
 
 from proctor.verifiers.core import COLUMNS
+from proctor.verifiers.literals import write_literal
 
 Operand: TypeAlias = "Node | float"
 
@@ -283,39 +283,6 @@ def walk(node: Node) -> Iterator[Node]:
         yield from walk(child)
 
 
-def literal(value: object) -> str:
-    """Python source of plain data, one spelling for each value: 1 for 1 and 1.0, double quotes, tuples as ("a",).
-
-    Raises TypeError for anything that has no literal.
-    """
-    if isinstance(value, Enum):
-        return literal(value.value)
-    if isinstance(value, str):
-        return _quoted(value)
-    if value is None or isinstance(value, (bool, int)):
-        return repr(value)
-    if isinstance(value, float):
-        if math.isinf(value):
-            return "1e999" if value > 0 else "-1e999"
-        return repr(int(value)) if value.is_integer() and abs(value) < 1e16 else repr(value)
-    if isinstance(value, (list, tuple)):
-        inner = ", ".join(map(literal, value))
-        if isinstance(value, list):
-            return f"[{inner}]"
-        return f"({inner},)" if len(value) == 1 else f"({inner})"
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{literal(key)}: {literal(item)}" for key, item in value.items()) + "}"
-    raise TypeError(f"{value!r} cannot be written in a reward expression")
-
-
-def _quoted(text: str) -> str:
-    # repr escapes what does not print, lone surrogates included; only its choice of quotes is not wanted.
-    shown = repr(text)
-    if shown[0] == '"':
-        return shown
-    return '"' + shown[1:-1].replace("\\'", "'").replace('"', '\\"') + '"'
-
-
 def _node(value: Node, symbol: str) -> Node:
     if isinstance(value, Node):
         return value
@@ -354,11 +321,11 @@ def _render(node: Node) -> str:
     """Source text with the fewest parentheses that give the same tree back."""
     match node:
         case Number(value) | Constant(value):
-            return literal(value)
+            return write_literal(value)
         case Field(column):
-            return column if column in COLUMNS else f"field({literal(column)})"
+            return column if column in COLUMNS else f"field({write_literal(column)})"
         case Schedule(start, end, steps):
-            return f"schedule({literal(start)}, {literal(end)}, steps={steps})"
+            return f"schedule({write_literal(start)}, {write_literal(end)}, steps={steps})"
         case Arithmetic(symbol, left, right):
             level = _precedence(node)
             return f"{_inside(left, level)} {symbol} {_inside(right, level + 1)}"
@@ -375,7 +342,7 @@ def _render(node: Node) -> str:
         case Abs(operand):
             return f"abs({operand})"
         case Clip(operand, low, high):
-            return f"clip({operand}, {literal(low)}, {literal(high)})"
+            return f"clip({operand}, {write_literal(low)}, {write_literal(high)})"
         case Min(operands):
             return f"min({', '.join(map(str, operands))})"
         case Max(operands):

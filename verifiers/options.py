@@ -1,4 +1,4 @@
-"""From the literals in a call to a part with checked options: names, types and values, each with its own message."""
+"""Options of a part, as a call gives them: names and types checked, each mistake with its own message."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import MISSING, fields
 from enum import Enum
 from typing import Any, cast
 
-from proctor.verifiers.nodes import literal
+from proctor.verifiers.literals import write_literal
 from proctor.verifiers.part import Part
 from proctor.verifiers.registry import did_you_mean
 
@@ -49,7 +49,7 @@ def check_option(part: type[Part], name: str, value: object) -> Any:
         wanted = _describe(hint)
         near = did_you_mean(value, _choices(hint)) if isinstance(value, str) else ""
         raise ValueError(
-            f"option '{name}' of {part.name} must be {wanted}, got {literal(value)}{near}"
+            f"option '{name}' of {part.name} must be {wanted}, got {write_literal(value)}{near}"
         ) from error
 
 
@@ -130,9 +130,9 @@ def _describe(hint: Any) -> str:
     if origin in (typing.Union, types.UnionType):
         return " or ".join(map(_describe, args))
     if origin is typing.Literal:
-        return "one of " + ", ".join(map(literal, args))
+        return "one of " + ", ".join(map(write_literal, args))
     if isinstance(hint, type) and issubclass(hint, Enum):
-        return "one of " + ", ".join(literal(member.value) for member in hint)
+        return "one of " + ", ".join(write_literal(member.value) for member in hint)
     if origin in (tuple, list, Sequence):
         return f"a list, each {_describe(args[0])}"
     return _WORDS.get(origin or hint, getattr(hint, "__name__", str(hint)))

@@ -10,54 +10,20 @@ import ast
 import math
 import re
 import threading
-import unicodedata
 import warnings
 from typing import Any, NoReturn
 
 from proctor.verifiers import nodes
+from proctor.verifiers.carets import ExpressionError, Span
 from proctor.verifiers.core import COLUMNS
-from proctor.verifiers.nodes import FUNCTIONS, Node, literal
+from proctor.verifiers.literals import NotLiteralError, read_literal
+from proctor.verifiers.nodes import FUNCTIONS, Node
 from proctor.verifiers.options import check_option, missing_options, option_names, takes_several
 from proctor.verifiers.part import Part
 from proctor.verifiers.registry import did_you_mean, parts
 
 MAX_DEPTH = 100  # Python's own stack ends near 1,000 frames; each level takes a few
-MAX_SOURCE = 100_000  # characters; a schema may be long, and Python's parser takes 2 s per million
-
-Span = tuple[int, int]  # first character, and one after the last
-
-
-class ExpressionError(ValueError):
-    """A reward expression that cannot be read: what is wrong, and where.
-
-    start and end count characters of `source`; `str` shows the line with a caret under them.
-    """
-
-    def __init__(self, problem: str, source: str, start: int, end: int) -> None:
-        super().__init__(problem, source, start, end)
-        self.problem, self.source, self.start, self.end = problem, source, start, end
-
-    def __str__(self) -> str:
-        before = self.source[: self.start]
-        line, column = before.count("\n") + 1, self.start - (before.rfind("\n") + 1) + 1
-        return f"line {line}, column {column}: {self.problem}\n{point_at(self.source, self.start, self.end)}"
-
-
-def point_at(source: str, start: int, end: int) -> str:
-    """The line where a span begins, and carets under the span."""
-    first = source.rfind("\n", 0, start) + 1
-    last = source.find("\n", start)
-    line = source[first:] if last < 0 else source[first:last]
-    under = line[start - first : max(end - first, start - first + 1)]
-    indent = "".join(char if char == "\t" else " " * _width(char) for char in line[: start - first])
-    return f"    {line}\n    {indent}{'^' * max(1, sum(map(_width, under)))}"
-
-
-def _width(char: str) -> int:
-    """Cells that a terminal gives the character."""
-    if unicodedata.combining(char):
-        return 0
-    return 2 if unicodedata.east_asian_width(char) in "WF" else 1
+MAX_SOURCE = 100_000  # characters; a schema may be long
 
 
 def parse(source: str) -> Node:
@@ -67,9 +33,10 @@ def parse(source: str) -> Node:
 
 def parse_with_spans(source: str) -> tuple[Node, dict[int, Span]]:
     """The expression, and where in the source each node stands, by the node's `id`."""
-    source = source.replace("\r\n", "\n").replace("\r", "\n")
-    reader = _Reader(source)
-    return reader.read(reader.tree()), reader.spans
+    reader = _Reader(source.replace("\r\n", "\n").replace("\r", "\n"))
+    tree = reader.tree()
+    reader.check_escapes(tree)
+    return reader.read(tree), reader.spans
 
 
 _LOCK = threading.Lock()  # warnings.catch_warnings is not safe between threads
@@ -96,7 +63,6 @@ _UNSUPPORTED: dict[type[ast.AST], str] = {
     ast.Pow: "powers are not supported; the operators are + - * /",
     ast.Subscript: "items cannot be read in a reward expression",
 }
-# Python reads "\boxed" as a backspace and "oxed"; nobody who writes a reward means that.
 _CONTROL_ESCAPE = re.compile(r"(?<!\\)(?:\\\\)*\\[abfv]")
 
 
@@ -112,23 +78,26 @@ class _Reader:
             self.starts.append(self.starts[-1] + len(line) + 1)
 
     def fail(self, problem: str, at: ast.AST | Span, cause: Exception | None = None) -> NoReturn:
-        start, end = at if isinstance(at, tuple) else self.span(at)
-        raise ExpressionError(problem, self.source, start, end) from cause
+        span = at if isinstance(at, Span) else self.span(at)
+        raise ExpressionError(problem, self.source, span=span) from cause
 
     def span(self, tree: ast.AST) -> Span:
-        node: Any = tree
-        return self.offset(node.lineno, node.col_offset), self.offset(node.end_lineno, node.end_col_offset)
+        place: Any = tree
+        start = self.offset(place.lineno, place.col_offset)
+        return Span(start, self.offset(place.end_lineno, place.end_col_offset))
 
     def offset(self, line: int, column: int) -> int:
         """Character of the source for a line from 1 and a column in UTF-8 bytes, as `ast` counts."""
-        characters = len(self.lines[line - 1].encode()[:column].decode(errors="replace"))
-        return min(max(self.starts[line - 1] + characters, 0), len(self.source))
+        return self.clamped(self.starts[line - 1] + len(self.lines[line - 1].encode()[:column].decode()))
+
+    def clamped(self, offset: int) -> int:
+        return min(max(offset, 0), len(self.source))
 
     def tree(self) -> ast.expr:
         """Python's syntax tree of the source."""
-        everything = (0, len(self.source))
+        everything = Span(0, len(self.source))
         if len(self.source) > MAX_SOURCE:
-            self.fail(f"longer than {MAX_SOURCE} characters", (0, 1))
+            self.fail(f"longer than {MAX_SOURCE} characters", Span(0, 1))
         if not self.source.strip():
             self.fail("the expression is empty", everything)
         try:
@@ -136,14 +105,23 @@ class _Reader:
                 warnings.simplefilter("ignore")  # "\d" in a regular expression
                 tree = ast.parse("\n".join(self.lines), mode="eval").body
         except SyntaxError as error:
-            start = self.starts[(error.lineno or 1) - 1] + (error.offset or 1) - 1
-            start = min(max(start, 0), len(self.source))
-            self.fail(f"this is no expression: {error.msg}", (start, start + 1), error)
+            start = self.clamped(self.starts[(error.lineno or 1) - 1] + (error.offset or 1) - 1)
+            self.fail(f"this is no expression: {error.msg}", Span(start, start + 1), error)
+        except UnicodeEncodeError as error:
+            self.fail("half of a surrogate pair; write it as an escape", Span(0, 1), error)
         except (ValueError, RecursionError, MemoryError, OverflowError) as error:
             self.fail(f"this cannot be read: {error or 'too deeply nested'}", everything, error)
         if (tree.lineno, tree.col_offset) == (1, 0):  # the source closed the parenthesis that is ours
             self.fail("a parenthesis is closed that was never opened", everything)
         return tree
+
+    def check_escapes(self, tree: ast.expr) -> None:
+        """Python reads "\\boxed" as a backspace and "oxed"; nobody who writes a reward means that."""
+        for text in ast.walk(tree):
+            if isinstance(text, ast.Constant) and isinstance(text.value, str):
+                written = self.source[slice(*self.span(text))]
+                if written[:1] not in "rR" and _CONTROL_ESCAPE.search(written):
+                    self.fail(f"double the backslash, or write raw text: r{written[:40]}", text)
 
     def read(self, tree: ast.expr, *, columns: bool = False) -> Node:
         """The node for a syntax tree. columns: whether an unknown bare name is a column of the rollout."""
@@ -177,7 +155,7 @@ class _Reader:
                 return self.function(tree, name) if name in FUNCTIONS else self.part(tree, name)
             case ast.Call(func):
                 self.fail(_UNSUPPORTED.get(type(func), "only a part can be called"), func)
-        self.unsupported(tree)
+        return self.unsupported(tree)
 
     def unsupported(self, tree: ast.expr) -> NoReturn:
         kind = type(getattr(tree, "op", tree))
@@ -188,9 +166,9 @@ class _Reader:
         """a and b and c -> (a and b) and c."""
         whole = operands[0]
         for operand in operands[1:]:
-            start, end = self.spans[id(whole)][0], self.spans[id(operand)][1]
+            start, end = self.spans[id(whole)].start, self.spans[id(operand)].end
             whole = join(whole, operand)
-            self.spans[id(whole)] = (start, end)
+            self.spans[id(whole)] = Span(start, end)
         return whole
 
     def constant(self, tree: ast.expr, value: object) -> Node:
@@ -212,7 +190,7 @@ class _Reader:
             self.fail(f"{name} takes arguments: {_USAGE[name]}", tree)
         if name in COLUMNS or columns:
             return nodes.Field(name)
-        self.unknown(tree, name, f'; a column of that name is written field("{name}")')
+        return self.unknown(tree, name, f'; a column of that name is written field("{name}")')
 
     def unknown(self, tree: ast.expr, name: str, more: str = "") -> NoReturn:
         near = did_you_mean(name, [*parts(), *FUNCTIONS, *COLUMNS])
@@ -225,7 +203,7 @@ class _Reader:
             return nodes.Not(operand)
         if isinstance(op, ast.UAdd):
             return operand
-        self.unsupported(tree)
+        return self.unsupported(tree)
 
     def comparison(self, tree: ast.Compare) -> Node:
         """A comparison; a chain such as 0 < x < 1 is 0 < x and x < 1."""
@@ -236,7 +214,7 @@ class _Reader:
                 self.fail(_UNSUPPORTED[type(op)], tree)
             left, right = operands[position : position + 2]
             pairs.append(nodes.Compare(_COMPARISONS[type(op)], left, right))
-            self.spans[id(pairs[-1])] = (self.spans[id(left)][0], self.spans[id(right)][1])
+            self.spans[id(pairs[-1])] = Span(self.spans[id(left)].start, self.spans[id(right)].end)
         return self.folded(nodes.And, pairs)
 
     def operand(self, tree: ast.expr) -> Node:
@@ -357,34 +335,10 @@ class _Reader:
             self.fail(f"{part.name}: {error}", tree, error)
 
     def literal(self, tree: ast.expr) -> Any:
-        """Plain data: text, numbers, True, False, None, and lists, tuples and dicts of them."""
-        match tree:
-            case ast.Constant(str(value)):
-                self.check_escapes(tree)
-                return value
-            case ast.Constant(value) if value is None or isinstance(value, (bool, int, float)):
-                return value
-            case ast.UnaryOp(ast.USub(), ast.Constant(value)) if type(value) in (int, float):
-                return -value  # type: ignore[operator]
-            case ast.List(items):
-                return [self.literal(item) for item in items]
-            case ast.Tuple(items):
-                return tuple(self.literal(item) for item in items)
-            case ast.Dict(keys, values) if None not in keys:
-                return {
-                    self.text(key): self.literal(value)
-                    for key, value in zip(keys, values, strict=True)
-                    if key
-                }
-            case ast.Name(name):
-                self.fail(f'options are written out; text needs quotes: "{name}"', tree)
-        self.unsupported(tree)
-
-    def check_escapes(self, tree: ast.expr) -> None:
-        start, end = self.span(tree)
-        written = self.source[start:end]
-        if written[:1] not in "rR" and _CONTROL_ESCAPE.search(written):
-            self.fail(f"a backslash is doubled in text, or the text is raw: r{written[:40]}", tree)
+        try:
+            return read_literal(tree)
+        except NotLiteralError as error:
+            self.fail(error.problem, error.tree, error)
 
 
 _USAGE = {

@@ -11,7 +11,8 @@ from enum import IntEnum
 from typing import Any, ClassVar, cast
 
 from proctor.verifiers.core import Rollout, Status, Verdict
-from proctor.verifiers.nodes import Node, literal
+from proctor.verifiers.literals import write_literal
+from proctor.verifiers.nodes import Node
 
 
 class Cost(IntEnum):
@@ -75,14 +76,14 @@ class Part(Node):
             if option.default_factory is not MISSING:
                 default = option.default_factory()
             if default is MISSING:
-                given.append(literal(value))
+                given.append(write_literal(value))
             elif value != default:
-                given.append(f"{option.name}={literal(value)}")
+                given.append(f"{option.name}={write_literal(value)}")
         return f"{self.name}({', '.join(given)})" if given else self.name
 
 
 def each(rollouts: Sequence[Rollout], judge: Callable[[Rollout], Verdict]) -> list[Verdict]:
-    """Judges rollouts one by one; an exception becomes a verdict that blames the grader, for that one alone."""
+    """Judges rollouts one by one; an exception becomes a verdict that blames the grader, for that one."""
     return [_guarded(judge, rollout) for rollout in rollouts]
 
 

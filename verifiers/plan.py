@@ -4,22 +4,24 @@ An expression is evaluated for the whole batch at once, by generators that stop 
 of a part. When all of them stand still, the parts asked for are run, each once, on every row that asked,
 and the generators go on. So rows share a call wherever they share a part, and a row that a gate left out
 never reaches the part behind it. Parts behind a gate wait until every gate before them has been decided
-(`_stages`), so that a part which stands in several places is still called once.
+(`occurrences.rounds`), so that a part which stands in several places is still called once.
 """
 
 from __future__ import annotations
 
 import asyncio
 import math
-import operator
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from itertools import repeat
 from typing import Any, TypeAlias
 
 from proctor.verifiers import nodes
 from proctor.verifiers.core import Rollout, Score, Status, Verdict
+from proctor.verifiers.leaf import arun_part, run_part
 from proctor.verifiers.nodes import Node, walk
-from proctor.verifiers.part import Part, grader_error
+from proctor.verifiers.occurrences import rounds
+from proctor.verifiers.operators import ARITHMETIC, COMPARISONS, function_of, weight_at
+from proctor.verifiers.part import Part
 
 Rows: TypeAlias = Sequence[int]  # positions in the batch
 Values: TypeAlias = "list[float | None]"  # for each of the rows
@@ -35,13 +37,13 @@ class Plan:
         self.node = node
         self.reward = reward
         self.parts = {str(part): part for part in walk(node) if isinstance(part, Part)}
-        self.stages = _stages(node)
+        self.due = rounds(node)
 
     def score(self, rollouts: Sequence[Rollout], step: int) -> list[Score]:
         run = _Run(self, rollouts, step)
         for asked in run.rounds():
             for text, rows in asked.items():
-                run.learn(text, rows, verdicts_of(self.parts[text], [rollouts[row] for row in rows]))
+                run.learn(text, rows, run_part(self.parts[text], [rollouts[row] for row in rows]))
         return run.scores()
 
     async def ascore(self, rollouts: Sequence[Rollout], step: int) -> list[Score]:
@@ -50,7 +52,7 @@ class Plan:
         for asked in run.rounds():
             batches = [[rollouts[row] for row in rows] for rows in asked.values()]
             parts = [self.parts[text] for text in asked]
-            found = await asyncio.gather(*map(averdicts_of, parts, batches))
+            found = await asyncio.gather(*map(arun_part, parts, batches))
             for (text, rows), verdicts in zip(asked.items(), found, strict=True):
                 run.learn(text, rows, verdicts)
         return run.scores()
@@ -78,8 +80,8 @@ class _Run:
             except StopIteration as done:
                 self.totals = done.value
                 return
-            stage = min(self.plan.stages[text] for text in self.wanted)
-            due = [text for text in self.wanted if self.plan.stages[text] == stage]
+            first = min(self.plan.due[text] for text in self.wanted)
+            due = [text for text in self.wanted if self.plan.due[text] == first]
             asked = {text: self.rows_to_run(text) for text in due}
             yield {text: rows for text, rows in asked.items() if rows}
             for text in due:
@@ -174,7 +176,8 @@ class _Run:
             number = math.nan
         if math.isfinite(number):
             return number
-        return self.problem(row, str(node), f"column '{node.column}' holds no number", value=repr(value)[:80])
+        self.problem(row, str(node), f"column '{node.column}' holds no number", value=repr(value)[:80])
+        return None
 
     def column(self, node: nodes.Field, rows: Rows) -> list[Any]:
         """The column as it is; a row without it has no value, and says so."""
@@ -189,9 +192,9 @@ class _Run:
 
     def arithmetic(self, node: nodes.Arithmetic, rows: Rows) -> Asking:
         left, right = yield from _together(self.values(node.left, rows), self.values(node.right, rows))
-        if node.symbol == "*" and 0 in (_weight(node.left, self.step), _weight(node.right, self.step)):
+        if node.symbol == "*" and 0 in (weight_at(node.left, self.step), weight_at(node.right, self.step)):
             return [0.0] * len(rows)
-        apply = _ARITHMETIC[node.symbol]
+        apply = ARITHMETIC[node.symbol]
         values = [None if a is None or b is None else apply(a, b) for a, b in zip(left, right, strict=True)]
         # One sum is finite only if all are; the search for the culprit is for the rare case.
         if not math.isfinite(sum(filter(None, values))):
@@ -206,7 +209,7 @@ class _Run:
         if nodes.Constant(None) in (node.left, node.right):
             return (yield from self.compare_none(node, rows))
         left, right = yield from _together(self.raw(node.left, rows), self.raw(node.right, rows))
-        holds = _COMPARISONS[node.symbol]
+        holds = COMPARISONS[node.symbol]
         values: Values = []
         for row, a, b in zip(rows, left, right, strict=True):
             if a is None or b is None:
@@ -216,7 +219,8 @@ class _Run:
                 values.append(1.0 if holds(a, b) else 0.0)
             except TypeError:
                 shown = {"left": repr(a)[:80], "right": repr(b)[:80]}
-                values.append(self.problem(row, str(node), "these cannot be compared", **shown))
+                self.problem(row, str(node), "these cannot be compared", **shown)
+                values.append(None)
         return values
 
     def compare_none(self, node: nodes.Compare, rows: Rows) -> Asking:
@@ -262,28 +266,8 @@ class _Run:
     def function(self, node: Node, rows: Rows) -> Asking:
         """Nodes whose value is a plain function of their operands' values."""
         columns = yield from _together(*(self.values(child, rows) for child in nodes.children(node)))
-        apply = _function(node)
-        return [
-            None if None in values else apply(*values)  # type: ignore[arg-type]
-            for values in zip(*columns, strict=True)
-        ]
-
-
-def _function(node: Node) -> Callable[..., float]:
-    match node:
-        case nodes.Negative():
-            return operator.neg
-        case nodes.Abs():
-            return abs
-        case nodes.Not():
-            return lambda value: 0.0 if value > 0 else 1.0
-        case nodes.Clip(_, low, high):
-            return lambda value: min(max(value, low), high)
-        case nodes.Min():
-            return min
-        case nodes.Max():
-            return max
-    raise TypeError(f"{type(node).__name__} cannot be evaluated")
+        apply = function_of(node)
+        return [None if None in values else apply(*values) for values in zip(*columns, strict=True)]
 
 
 def _together(*asking: Generator[None, None, list[Any]]) -> Generator[None, None, list[list[Any]]]:
@@ -306,130 +290,5 @@ def _where(rows: Rows, chosen: Sequence[bool]) -> Rows:
     return rows if all(chosen) else [row for row, yes in zip(rows, chosen, strict=True) if yes]
 
 
-def _weight(node: Node, step: int) -> float | None:
-    """The number that a node is at this step of training; None where it depends on the rollout."""
-    match node:
-        case nodes.Number(value):
-            return value
-        case nodes.Schedule():
-            return node.at(step)
-        case nodes.Negative(operand):
-            return None if (value := _weight(operand, step)) is None else -value
-    return None
-
-
-def _divide(a: float, b: float) -> float:
-    return a / b if b else math.nan  # the caller turns what is not finite into a verdict
-
-
-def _equal(a: Any, b: Any) -> bool:
-    if isinstance(a, str) is not isinstance(b, str):  # "3" == 3 would send rows down the wrong branch unseen
-        raise TypeError
-    return bool(a == b)
-
-
-_ARITHMETIC: dict[str, Callable[[float, float], float]] = {
-    "+": operator.add,
-    "-": operator.sub,
-    "*": operator.mul,
-    "/": _divide,
-}
-_COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-    "==": _equal,
-    "!=": lambda a, b: not _equal(a, b),
-    "in": lambda a, b: a in b,
-    "not in": lambda a, b: a not in b,
-}
-
-
 def _misconfigured(what: str, **evidence: Any) -> Verdict:
     return Verdict(None, Status.MISCONFIGURED, {"problem": what, **evidence})
-
-
-def _stages(node: Node) -> dict[str, int]:
-    """In which round each part is due: after all parts of the gates and conditions in front of it."""
-    before: dict[str, set[str]] = {}
-    _collect_gates(node, frozenset(), before)
-    stages: dict[str, int] = {}
-    level = 0
-    while len(stages) < len(before):
-        rest = [text for text in before if text not in stages]
-        # Two parts may each stand behind the other in different branches; then the first goes first.
-        due = [text for text in rest if before[text] - {text} <= stages.keys()] or rest[:1]
-        stages |= dict.fromkeys(due, level)
-        level += 1
-    return stages
-
-
-def _collect_gates(node: Node, gates: frozenset[str], before: dict[str, set[str]]) -> None:
-    if isinstance(node, Part):
-        before.setdefault(str(node), set()).update(gates)
-        return
-    first, *rest = [*nodes.children(node)] or [None]
-    if first is None:
-        return
-    _collect_gates(first, gates, before)
-    if isinstance(node, (nodes.And, nodes.Or, nodes.When)):
-        gates |= {str(part) for part in walk(first) if isinstance(part, Part)}
-    for child in rest:
-        if child is not None:
-            _collect_gates(child, gates, before)
-
-
-def verdicts_of(part: Part, rollouts: Sequence[Rollout]) -> list[Verdict]:
-    """The part's verdicts; where it fails as a whole, piece by piece, so that a bad row costs only itself."""
-    try:
-        return _checked(part.verify(rollouts), rollouts)
-    except Exception as error:  # the leaf's border: a part's fault is a verdict, never a lost batch
-        pieces = _pieces(part, rollouts)
-        if len(pieces) < 2:
-            return [grader_error(error)] * len(rollouts)
-    return _rejoined(rollouts, pieces, [verdicts_of(part, _pick(rollouts, piece)) for piece in pieces])
-
-
-async def averdicts_of(part: Part, rollouts: Sequence[Rollout]) -> list[Verdict]:
-    """`verdicts_of` for the event loop."""
-    try:
-        return _checked(await part.averify(rollouts), rollouts)
-    except Exception as error:  # the leaf's border, as above
-        pieces = _pieces(part, rollouts)
-        if len(pieces) < 2:
-            return [grader_error(error)] * len(rollouts)
-    return _rejoined(rollouts, pieces, [await averdicts_of(part, _pick(rollouts, piece)) for piece in pieces])
-
-
-def _checked(verdicts: list[Verdict], rollouts: Sequence[Rollout]) -> list[Verdict]:
-    if len(verdicts) != len(rollouts):
-        raise ValueError(f"{len(verdicts)} verdicts for {len(rollouts)} rollouts")
-    for verdict in verdicts:
-        if not isinstance(verdict, Verdict):
-            raise TypeError(f"a verdict was expected, got {verdict!r}")
-    return verdicts
-
-
-def _pieces(part: Part, rollouts: Sequence[Rollout]) -> list[list[int]]:
-    """The smallest lots that the part can judge apart: single rollouts, or groups."""
-    if not part.by_group:
-        return [[place] for place in range(len(rollouts))]
-    groups: dict[object, list[int]] = {}
-    for place, rollout in enumerate(rollouts):
-        groups.setdefault(rollout.group_key, []).append(place)
-    return list(groups.values())
-
-
-def _pick(rollouts: Sequence[Rollout], places: Rows) -> list[Rollout]:
-    return [rollouts[place] for place in places]
-
-
-def _rejoined(
-    rollouts: Sequence[Rollout], pieces: list[list[int]], found: list[list[Verdict]]
-) -> list[Verdict]:
-    verdicts: list[Verdict] = [SKIPPED] * len(rollouts)
-    for places, some in zip(pieces, found, strict=True):
-        for place, verdict in zip(places, some, strict=True):
-            verdicts[place] = verdict
-    return verdicts
