@@ -1,7 +1,7 @@
 """The worker: a forked process that calls one function after another until its connection ends.
 
-It bounds itself (address space, file sizes, no core, stack) and is bounded from outside (the caller kills it).
-What it writes to stdout and stderr goes nowhere.
+It bounds its memory, its stack and what it writes to files; the caller kills it when its time is up. What it
+prints goes nowhere.
 """
 
 from __future__ import annotations
@@ -20,28 +20,31 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
-from proctor.sandbox.worker_wire import MAX_REPLY_BYTES, MAX_REQUEST_BYTES, FrameReader, Reply, encode
+from proctor.sandbox.worker_wire import MAX_REQUEST_BYTES, FrameReader, ReplyKind, encode_reply
 
 _MAX_DETAIL = 2000
 _MAX_STACK = 64 << 20  # with `ulimit -s unlimited` endless recursion in C would look like a lack of memory
-_DEFAULT_DIGITS = 4300  # what the caller's int() reads; libraries lift it here
-_OUT_OF_MEMORY = encode([Reply.MEMORY, "MemoryError", 0.0, True], MAX_REPLY_BYTES)
+_DEFAULT_DIGITS = 4300  # what the caller's int() reads; some libraries lift the limit here
+_OUT_OF_MEMORY = encode_reply(ReplyKind.MEMORY, "MemoryError", 0.0, worn=True)
 
 
 def serve(connection: socket.socket, memory_mb: int) -> NoReturn:
-    """Answers requests `[function, args]` in order, each with one reply; ends the process with the connection."""
-    status = 70
+    """Answers requests `[function, args]` in order, with one reply each, until the connection ends.
+
+    Raises OSError or ValueError where the limits cannot be set: no task is run without them.
+    """
+    _bound(memory_mb)
+    worn_at_kb = _peak_kb() + memory_mb * 1024 // 4
+    os.dup2(0, 2)  # to /dev/null; up to here stderr is where the caller looks when workers do not start
+    connection.sendall(encode_reply(ReplyKind.READY, None, 0.0, worn=False))
+    reader = FrameReader(MAX_REQUEST_BYTES)
     try:
-        _bound(memory_mb)
-        worn_at_kb = _peak_kb() + memory_mb * 1024 // 4
-        connection.sendall(encode([Reply.READY, None, 0.0, False], MAX_REPLY_BYTES))
-        reader = FrameReader(MAX_REQUEST_BYTES)
         while data := connection.recv(1 << 18):
             for request in reader.feed(data):
                 _answer(connection, request, worn_at_kb)
-        status = 0
-    finally:
-        os._exit(status)  # no clean-up of the fork server's: its exit handlers are not ours to run
+    except OSError:
+        pass  # the caller hung up
+    os._exit(0)  # without the exit handlers of the fork server
 
 
 def _bound(memory_mb: int) -> None:
@@ -79,22 +82,20 @@ def _answer(connection: socket.socket, request: bytes, worn_at_kb: int) -> None:
 def _call(request: bytes, worn_at_kb: int) -> bytes:
     name, args = json.loads(request)
     start = time.perf_counter()
-    kind, value = Reply.VALUE, None
     try:
         value = _resolve(name)(*args)
-        return _encode(kind, value, time.perf_counter() - start, _peak_kb() > worn_at_kb)
-    except (
-        BaseException
-    ) as error:  # the task's border: SystemExit and KeyboardInterrupt are its own doing too
-        kind = Reply.MEMORY if _is_memory(error) else Reply.ERROR
+        seconds = time.perf_counter() - start
+        _reset_digits()
+        return encode_reply(ReplyKind.VALUE, value, seconds, worn=_peak_kb() > worn_at_kb)
+    except BaseException as error:  # the task's border: SystemExit too is its own doing
+        kind = ReplyKind.MEMORY if _is_memory(error) else ReplyKind.ERROR
         text = f"{type(error).__name__}: {error}"[:_MAX_DETAIL]
-    return _encode(kind, text, time.perf_counter() - start, kind is Reply.MEMORY)
+    return encode_reply(kind, text, time.perf_counter() - start, worn=kind is ReplyKind.MEMORY)
 
 
-def _encode(kind: Reply, value: Any, seconds: float, worn: bool) -> bytes:
+def _reset_digits() -> None:
     if hasattr(sys, "set_int_max_str_digits"):
         sys.set_int_max_str_digits(_DEFAULT_DIGITS)
-    return encode([kind, value, seconds, worn], MAX_REPLY_BYTES)
 
 
 def _is_memory(error: BaseException | None) -> bool:

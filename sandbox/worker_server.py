@@ -1,8 +1,8 @@
 """The fork server: a lean interpreter that imports once and forks workers that are ready at once.
 
-It runs no task. It starts from `python -c`, never from the caller's `__main__`, so it has none of the caller's
-memory, threads, descriptors, CUDA contexts or environment. Single-threaded, which is what makes fork safe and
-PR_SET_PDEATHSIG of its workers mean "when the server is gone".
+It runs no task. It starts from `python -c`, never from the caller's `__main__`, so it has none of the
+caller's memory, threads, descriptors, CUDA contexts or environment. It has one thread, which makes fork safe
+and makes PR_SET_PDEATHSIG in its workers mean "when the server is gone".
 
 It ends when the caller closes the connection or is gone, however that came about: it polls a pidfd of the
 caller, so it does not matter who else still holds the other end of the connection.
@@ -21,6 +21,7 @@ import select
 import signal
 import socket
 import sys
+import traceback
 from pathlib import Path
 from typing import NoReturn
 
@@ -32,7 +33,7 @@ _SEND_TIMEOUT_S = 30.0  # a caller that was stopped reads again; one that never 
 
 
 def main(arguments: str) -> NoReturn:
-    """Serves until the caller is gone. `arguments` is JSON: control, caller (descriptors), memory_mb, imports."""
+    """Serves until the caller is gone. The arguments are JSON, as `worker_launch` writes them."""
     settings = json.loads(arguments)
     control = socket.socket(fileno=settings["control"])
     control.settimeout(_SEND_TIMEOUT_S)
@@ -100,14 +101,12 @@ class Server:
 
     def _import(self, module: str, path: list[str]) -> None:
         sys.path[:] = path
-        with contextlib.suppress(
-            BaseException
-        ):  # the task that needs it meets the same error, and reports it
+        with contextlib.suppress(BaseException):  # the task will meet the same error, and report it
             importlib.import_module(module)
         self._freeze()
 
     def _freeze(self) -> None:
-        """Keeps the collector of a worker from touching, and so copying, every page that it shares with us."""
+        """Keeps the collector of a worker from touching, and so copying, all that it shares with us."""
         gc.collect()
         gc.freeze()
         self._own_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -137,9 +136,10 @@ class Server:
                 os.close(descriptor)
             self._control.close()
             ours.close()
-            os.dup2(0, 2)  # the server's own stderr is read by the caller where it fails to start
             if os.getppid() == self._pid:  # else it died before prctl: no signal will come
                 worker_child.serve(theirs, self._memory_mb)
+        except BaseException:  # the process's border: the caller reads stderr when workers do not start
+            traceback.print_exc()
         finally:
             os._exit(70)
 

@@ -16,14 +16,15 @@ What it covers
 - What a worker writes is bounded and decoded as JSON; it is never unpickled.
 
 What it does not
-- It is no jail. A task has the caller's user, files and network; text that gets Python to run code can do what
-  the caller could do. Hostile *programs* belong into the sandbox. One worker runs many tasks one after another,
-  so such code could also forge the results of later tasks in its worker.
+- It is no jail. A task has the caller's user, files and network; text that gets Python to run code can do
+  what the caller could do. Hostile *programs* belong into the sandbox. One worker runs many tasks one after
+  another, so such code could also forge the results of later tasks in its worker.
 - A MemoryError that the function itself swallows is not seen, and CPython raises one too where source text
   nests too deeply for its parser.
-- A process that a task starts is killed when its worker ends, and not before; it has a memory limit of its own.
-- Tasks may be run twice (when a server or a neighbour died), so they should be functions of their arguments.
-- While another thread of the caller holds the GIL, or the caller is stopped, a kill is late; its verdict is not.
+- A process that a task starts is killed when its worker ends, not before, and has memory limits of its own.
+- Tasks may be run twice (when a server or a neighbour died): they should be functions of their arguments.
+- While another thread of the caller holds the GIL, or the caller is stopped, a kill is late; its verdict is
+  not.
 - Linux 5.3 or later with /proc.
 """
 
@@ -31,6 +32,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import math
 import os
 import re
 import threading
@@ -39,8 +41,11 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from types import TracebackType
 
-from proctor.sandbox.worker_dispatch import Dispatcher, PoolSettings
-from proctor.sandbox.worker_wire import JSON, MAX_REQUEST_BYTES, Failure, Task, TaskResult, encode
+from proctor.sandbox.worker_crew import PoolSettings
+from proctor.sandbox.worker_dispatch import Dispatcher
+from proctor.sandbox.worker_queue import fail
+from proctor.sandbox.worker_task import Failure, Task, TaskResult
+from proctor.sandbox.worker_wire import JSON, MAX_REQUEST_BYTES, TooLargeError, encode
 
 __all__ = ["JSON", "Failure", "TaskResult", "WorkerPool", "shared_pool"]
 
@@ -71,32 +76,38 @@ class WorkerPool:
     def submit(self, function: str, *args: JSON, timeout_s: float) -> Future[TaskResult]:
         """Starts one call. The future never raises for what the function does: see `TaskResult.failure`.
 
-        Arguments that are not plain data raise TypeError; a name that is none, or of `__main__`, ValueError.
-        Callbacks of the future run in the pool's own thread and must be short. A running task cannot be
-        cancelled; its deadline ends it.
+        Arguments that are not plain data raise TypeError, a name that cannot be called ValueError, and a pool
+        that is closed RuntimeError; arguments that are too large are a failure of the task. Callbacks of the
+        future run in the pool's own thread and must be short. A running task is not cancelled; its deadline
+        ends it.
         """
         future: Future[TaskResult] = Future()
         begin, finish = future.set_running_or_notify_cancel, future.set_result
-        self._post([_make_task(function, args, timeout_s, begin, finish)])
+        self._post([self._make_task(function, args, timeout_s, begin, finish)])
         return future
 
     def run(self, function: str, *args: JSON, timeout_s: float) -> TaskResult:
+        """As `submit`, and waits for the result."""
+        self._refuse_own_thread()
         return self.submit(function, *args, timeout_s=timeout_s).result()
 
     async def arun(self, function: str, *args: JSON, timeout_s: float) -> TaskResult:
+        """As `submit`, for a running event loop, which is not blocked."""
         return await asyncio.wrap_future(self.submit(function, *args, timeout_s=timeout_s))
 
     def map(self, function: str, rows: Iterable[Sequence[JSON]], *, timeout_s: float) -> list[TaskResult]:
-        """One result per row of arguments, in order; the deadline is each task's own."""
-        gathered = _Gathered()
-        begin = gathered.is_awaited
-        tasks = [
-            _make_task(function, row, timeout_s, begin, functools.partial(gathered.put, index))
-            for index, row in enumerate(rows)
-        ]
-        gathered.expect(len(tasks))
-        self._post(tasks)
-        return gathered.wait()
+        """One result per row of arguments, in order. The deadline is each task's own."""
+        self._refuse_own_thread()
+        rows = list(rows)
+        results = _Results(len(rows))
+        make = functools.partial(self._make_task, function)
+        self._post(
+            [
+                make(row, timeout_s, results.are_awaited, functools.partial(results.put, index))
+                for index, row in enumerate(rows)
+            ]
+        )
+        return results.wait()
 
     def close(self) -> None:
         """Kills what runs, and ends the server. Tasks that had no result fail as POOL. Idempotent."""
@@ -114,16 +125,58 @@ class WorkerPool:
     ) -> None:
         self.close()
 
-    def _post(self, tasks: Sequence[Task]) -> None:
+    def _make_task(
+        self,
+        function: str,
+        args: Sequence[JSON],
+        timeout_s: float,
+        begin: Callable[[], bool],
+        finish: Callable[[TaskResult], None],
+    ) -> Task | None:
+        """None: its arguments cannot cross, and it has been finished with that."""
+        if not _FUNCTION.fullmatch(function) or function.startswith("__main__:"):
+            raise ValueError(
+                f"a worker cannot call {function!r}: expected 'package.module:function', of a module that can "
+                "be imported (__main__ is not: it is never run again)"
+            )
+        if not 0 < timeout_s < math.inf:
+            raise ValueError(
+                f"a task needs a deadline: timeout_s must be positive and finite, got {timeout_s}"
+            )
+        try:
+            frame = encode([function, list(args)], MAX_REQUEST_BYTES)
+        except (TooLargeError, RecursionError) as error:
+            finish(TaskResult(None, Failure.EXCEPTION, f"arguments: {error}"))
+            return None
+        return Task(function, frame, timeout_s, begin, finish, keeper=self)
+
+    def _post(self, made: Iterable[Task | None]) -> None:
+        tasks = [task for task in made if task]
         with self._lock:
             if self._closed:
                 raise RuntimeError("this WorkerPool is closed")
-            if self._dispatcher and self._dispatcher.is_own_thread():
-                # run() would wait for the thread that it runs in; submit() alone cannot know.
-                pass
-            while self._dispatcher is None or not self._dispatcher.post(tasks):
+            if self._dispatcher and self._dispatcher.post(tasks):
+                return
+            if self._stop_at_end:
+                self._stop_at_end.detach()
+            try:
                 self._dispatcher = Dispatcher(self._settings)
+            except (
+                OSError,
+                RuntimeError,
+            ) as error:  # no descriptors or threads left
+                self._dispatcher = self._stop_at_end = None
+                why = f"{type(error).__name__}: {error}"
+            else:
                 self._stop_at_end = weakref.finalize(self, self._dispatcher.stop)
+                self._dispatcher.post(tasks)
+                return
+        for task in tasks:
+            fail(task, why)
+
+    def _refuse_own_thread(self) -> None:
+        if self._dispatcher and self._dispatcher.is_own_thread():
+            raise RuntimeError("a callback of a future must not wait for its pool: it would wait for itself")
 
     def _forget(self) -> None:
         """In a forked child: the dispatcher's thread did not come along, so the next task starts anew."""
@@ -135,20 +188,14 @@ class WorkerPool:
         self._dispatcher = self._stop_at_end = None
 
 
-class _Gathered:
-    """The results of one `map`, put in by the dispatcher's thread and waited for by the caller's."""
+class _Results:
+    """The results of one `map`: put in by the dispatcher's thread, waited for by the caller's."""
 
-    def __init__(self) -> None:
-        self._results: list[TaskResult | None] = []
-        self._missing = 0
-        self._complete = threading.Event()
-        self._is_awaited = True
-
-    def expect(self, count: int) -> None:
-        self._results = [None] * count
+    def __init__(self, count: int) -> None:
+        self._results: list[TaskResult | None] = [None] * count
         self._missing = count
-        if not count:
-            self._complete.set()
+        self._complete = threading.Event()
+        self._awaited = True
 
     def put(self, index: int, result: TaskResult) -> None:
         self._results[index] = result
@@ -156,30 +203,16 @@ class _Gathered:
         if not self._missing:
             self._complete.set()
 
-    def is_awaited(self) -> bool:
-        return self._is_awaited
+    def are_awaited(self) -> bool:
+        return self._awaited
 
     def wait(self) -> list[TaskResult]:
         try:
-            self._complete.wait()
+            if self._results:
+                self._complete.wait()
         finally:
-            self._is_awaited = False  # interrupted: what has not begun need not
+            self._awaited = False  # interrupted: what has not begun need not
         return [result for result in self._results if result is not None]
-
-
-def _make_task(
-    function: str,
-    args: Sequence[JSON],
-    timeout_s: float,
-    begin: Callable[[], bool],
-    finish: Callable[[TaskResult], None],
-) -> Task:
-    if not _FUNCTION.fullmatch(function) or function.startswith("__main__:"):
-        raise ValueError(
-            f"a worker cannot call {function!r}: expected 'package.module:function' of a module that can be "
-            "imported (not __main__, which is never run again)"
-        )
-    return Task(function, encode([function, list(args)], MAX_REQUEST_BYTES), timeout_s, begin, finish)
 
 
 _POOLS: weakref.WeakSet[WorkerPool] = weakref.WeakSet()
@@ -193,7 +226,9 @@ def _forget_all() -> None:
 os.register_at_fork(after_in_child=_forget_all)
 
 
-@functools.cache
+_SHARED = WorkerPool(imports=("sympy", "math_verify"))
+
+
 def shared_pool() -> WorkerPool:
-    """The pool of this process, with what judges mathematics imported. A forked child's copy starts anew."""
-    return WorkerPool(imports=("sympy", "math_verify"))
+    """The pool of this process, with what judges mathematics imported. It is not to be closed."""
+    return _SHARED
