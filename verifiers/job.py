@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from proctor.verifiers.expression import Expression
-from proctor.verifiers.nodes import walk
-from proctor.verifiers.part import Part
 from proctor.verifiers.rows import find_columns
 from proctor.verifiers.scored import Rejected, ScoredFile, Unsaved
 from proctor.verifiers.scoring import GroupWatch, Scored, readable, score_stream
@@ -49,11 +47,6 @@ class Job:
         self.names = list(dict.fromkeys([*self.columns.sources, *(name for row in seen for name in row)]))
         self._rows: Iterator[Row | BadRow] = chain(head, rows)
 
-    @property
-    def by_group(self) -> bool:
-        """Whether the reward compares rollouts of one prompt."""
-        return any(part.by_group for part in walk(self.reward.node) if isinstance(part, Part))
-
     def open_file(self, path: Path, *, overwrite: bool = False) -> ScoredFile:
         """The file to keep scores in, or to take up again."""
         if self.source.path is not None and path.resolve() == self.source.path.resolve():
@@ -73,9 +66,10 @@ class Job:
         while batch := list(islice(earlier, _TAKEN_UP)):
             self.done_before += len(batch)
             yield batch
-        watch = GroupWatch() if self.by_group else None
+        by_group = self.reward.by_group
+        watch = GroupWatch() if by_group else None
         for batch in score_stream(
-            items, self.reward, batch_size=batch_size, by_group=self.by_group, step=self.step
+            items, self.reward, batch_size=batch_size, by_group=by_group, step=self.step
         ):
             sink.write(batch)
             if watch is not None:

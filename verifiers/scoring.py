@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from proctor.verifiers.core import Reward, Rollout, Score
@@ -75,12 +75,23 @@ def score_stream(
         yield score_batch(batch, reward, step=step)
 
 
-def score_batch(batch: list[Ready | BadRow], reward: Reward, *, step: int = 0) -> list[Scored | BadRow]:
+def score_batch(batch: Sequence[Ready | BadRow], reward: Reward, *, step: int = 0) -> list[Scored | BadRow]:
     """The batch in its order, every readable row scored in one call."""
-    rollouts = [item.rollout for item in batch if isinstance(item, Ready)]
-    scores = iter(reward.score(rollouts, step=step) if rollouts else [])
+    rollouts = rollouts_of(batch)
+    return rejoin(batch, reward.score(rollouts, step=step) if rollouts else [])
+
+
+def rollouts_of(batch: Iterable[Ready | BadRow]) -> list[Rollout]:
+    """The rollouts that can be scored."""
+    return [item.rollout for item in batch if isinstance(item, Ready)]
+
+
+def rejoin(batch: Iterable[Ready | BadRow], scores: Iterable[Score]) -> list[Scored | BadRow]:
+    """The batch in its order, with the scores of its rollouts."""
+    following = iter(scores)
     return [
-        item if isinstance(item, BadRow) else Scored(item.row, item.rollout, next(scores)) for item in batch
+        item if isinstance(item, BadRow) else Scored(item.row, item.rollout, next(following))
+        for item in batch
     ]
 
 

@@ -229,7 +229,7 @@ _KINDS = {
 
 
 def _is_json_lines(path: Path) -> bool:
-    """Whether a `.json` file is JSON lines, as many are: its first line is a whole object, and not the last."""
+    """Whether a `.json` file is JSON lines, as many are: the first of several lines is a whole object."""
     with path.open("rb") as file:
         first, second = file.readline(), file.readline()
     return bool(second.strip()) and isinstance(parse_line(1, first.strip()), Row)

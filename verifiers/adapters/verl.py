@@ -1,0 +1,211 @@
+"""A reward for verl, in the shapes of its `custom_reward_function`.
+
+Without a line of code, in verl's configuration:
+
+    custom_reward_function.path=pkg://proctor.verifiers.adapters.verl
+    custom_reward_function.name=compute_score
+    +custom_reward_function.reward_kwargs.reward="math + 0.1 * steps"
+
+or, in a file of yours, `compute_score = verl.reward_function("math + 0.1 * steps")`. Both take the call of
+verl's naive, dapo and reward-loop managers (one rollout) and of its batch manager (`solution_strs` ...).
+
+verl knows no missing reward: it puts a number into a tensor, and reads the keys of the first dictionary of a
+batch as the keys of all. So every dictionary has the same keys and no None, and nothing is ever raised. What
+could not be scored gets `unscorable` as its score, and says so: `scorable` is 0.0, `blame` names who is at
+fault, `scorable/PART` is 0.0 for the parts without a value. Means stay recoverable: mean(PART) of those that
+have a value is mean(PART) / mean(scorable/PART).
+
+Written to the signatures of verl's main branch of January 2026; verl itself is not run in the tests.
+What is not covered: verl's prime manager, which takes a bare number; with one rollout in a call, parts that
+compare within a prompt's group (they are then unscorable, blamed on the configuration: use the batch
+manager).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+from proctor.verifiers.core import Blame, Score
+from proctor.verifiers.expression import Expression
+from proctor.verifiers.expression import reward as parse_reward
+from proctor.verifiers.rows import RowError, find_columns
+from proctor.verifiers.scoring import Ready, Scored, rejoin, rollouts_of
+from proctor.verifiers.sources import BadRow, InputError, Row
+
+Result = dict[str, "float | str"]
+
+_LOG = logging.getLogger(__name__)
+_REASON = 300  # characters; verl keeps the strings of a batch in an array as wide as the longest
+
+
+class RewardFunction:
+    """What verl calls. Pickles, and may be called from many threads."""
+
+    def __init__(self, expression: Expression, mapping: Mapping[str, str], unscorable: float) -> None:
+        parts = expression.plan.parts
+        self.expression = expression
+        self.mapping = dict(mapping)
+        self.unscorable = unscorable
+        # `acc` is what verl validates by: the first part that examines the answer, or the first there is.
+        self.exam = next((name for name, part in parts.items() if part.exam), next(iter(parts), None))
+
+    def __call__(
+        self,
+        data_source: str = "",
+        solution_str: str = "",
+        ground_truth: Any = None,
+        extra_info: Mapping[str, Any] | None = None,
+        **batch: Any,
+    ) -> Result | list[Result]:
+        """The result of one rollout; where `solution_strs` are given, of each of them, in order.
+
+        Other keywords of verl's are ignored. Never raises.
+        """
+        if "solution_strs" not in batch:
+            row = _row(data_source, solution_str, ground_truth, extra_info)
+            problem = "one rollout alone has no group; use verl's batch reward manager"
+            return self._guarded([row], problem if self.expression.by_group else "")[0]
+        solutions = batch["solution_strs"]
+        none = [None] * len(solutions)
+        columns = (batch.get(name, none) for name in ("data_sources", "ground_truths", "extra_infos"))
+        rows = [
+            _row(source, solution, truth, extra)
+            for solution, source, truth, extra in zip(solutions, *columns, strict=True)
+        ]
+        return self._guarded(rows, "")
+
+    def _guarded(self, rows: Sequence[dict[str, Any]], problem: str) -> list[Result]:
+        if problem:
+            return [self._without(Blame.CONFIGURATION, problem) for _ in rows]
+        try:
+            return self._results(rows)
+        except Exception as error:  # the border to verl, which would repeat the call or end the run
+            _LOG.exception("no reward for a batch of %d rollouts", len(rows))
+            return [self._without(Blame.GRADER, f"{type(error).__name__}: {error}") for _ in rows]
+
+    def _results(self, rows: Sequence[dict[str, Any]]) -> list[Result]:
+        items = [self._read(number, row) for number, row in enumerate(rows)]
+        scored = rejoin(items, self.expression.score(rollouts_of(items)))
+        return [
+            self._result(item.score)
+            if isinstance(item, Scored)
+            else self._without(Blame.CONFIGURATION, item.reason)
+            for item in scored
+        ]
+
+    def _read(self, number: int, row: dict[str, Any]) -> Ready | BadRow:
+        try:
+            columns = find_columns([row], needed=self.expression.columns, given=self.mapping)
+            rollout = columns.rollout(row)
+        except (InputError, RowError) as error:
+            return BadRow(number, str(error), None)
+        if self.expression.by_group and rollout.group is None and not rollout.prompt:
+            return BadRow(number, "extra_info has neither an index nor a prompt to know the group by", None)
+        return Ready(Row(number, row), rollout)
+
+    def _result(self, score: Score) -> Result:
+        values = {name: verdict.value for name, verdict in score.verdicts.items()}
+        lacking = [verdict for verdict in score.verdicts.values() if verdict.value is None and verdict.blame]
+        culprit = lacking[0] if score.total is None and lacking else None
+        blame = Blame.GRADER if score.total is None else None
+        if culprit is not None:
+            blame = culprit.blame
+        return self._filled(score.total, values, blame, str(culprit) if culprit is not None else "")
+
+    def _without(self, blame: Blame, reason: str) -> Result:
+        return self._filled(None, {}, blame, reason)
+
+    def _filled(
+        self, total: float | None, values: Mapping[str, float | None], blame: Blame | None, reason: str
+    ) -> Result:
+        """The dictionary with all its keys, whatever is known."""
+        accuracy = values.get(self.exam) if self.exam is not None else total
+        result: Result = {
+            "score": self.unscorable if total is None else float(total),
+            "acc": self.unscorable if accuracy is None else float(accuracy),
+            "scorable": float(total is not None),
+            "blame": blame.value if blame is not None else "",
+            "reason": reason[:_REASON],
+        }
+        for name in self.expression.plan.parts:
+            value = values.get(name)
+            result[name] = self.unscorable if value is None else float(value)
+            result[f"scorable/{name}"] = float(value is not None)
+        return result
+
+
+def reward_function(
+    expression: str | Expression, *, mapping: Mapping[str, str] | None = None, unscorable: float = 0.0
+) -> RewardFunction:
+    """A reward in the shape that verl calls.
+
+    Args:
+        expression: the reward.
+        mapping: which key of `extra_info` is which, beside those known by name; `answer` is `ground_truth`.
+        unscorable: the number that stands where there is none.
+
+    Raises ExpressionError where the expression cannot be read: now, and not in the middle of a run.
+    """
+    parsed = expression if isinstance(expression, Expression) else parse_reward(expression)
+    return RewardFunction(parsed, mapping or {}, unscorable)
+
+
+def compute_score(
+    data_source: str = "",
+    solution_str: str = "",
+    ground_truth: Any = None,
+    extra_info: Mapping[str, Any] | None = None,
+    *,
+    reward: str = "math",
+    unscorable: float = 0.0,
+    **batch: Any,
+) -> Result | list[Result]:
+    """`reward_function` for use from verl's configuration; `reward` comes from its `reward_kwargs`.
+
+    Never raises. An expression that cannot be read makes every rollout unscorable, blamed on the
+    configuration, and is logged as an error.
+    """
+    function = _cached(reward, unscorable)
+    if isinstance(function, RewardFunction):
+        return function(data_source, solution_str, ground_truth, extra_info, **batch)
+    _LOG.error("no rewards: %s", function)
+    result: Result = {
+        "score": unscorable,
+        "acc": unscorable,
+        "scorable": 0.0,
+        "blame": Blame.CONFIGURATION.value,
+        "reason": function[:_REASON],
+    }
+    return [dict(result) for _ in batch["solution_strs"]] if "solution_strs" in batch else result
+
+
+@lru_cache(maxsize=64)
+def _cached(expression: str, unscorable: float) -> RewardFunction | str:
+    """The reward of an expression, or what is wrong with it."""
+    try:
+        return reward_function(expression, unscorable=unscorable)
+    except Exception as error:  # the border to verl: see compute_score
+        return f"{type(error).__name__}: {error}"
+
+
+def _row(source: Any, solution: Any, truth: Any, extra: Any) -> dict[str, Any]:
+    """A call of verl's as a row with our column names; everything in `extra_info` stands beside."""
+    given = {str(name): _plain(value) for name, value in extra.items()} if isinstance(extra, Mapping) else {}
+    truth, source = _plain(truth), str(source or "")
+    is_answer = truth is None or isinstance(truth, str | bool | int | float)
+    row = {**given, "completion": solution, "data_source": source}
+    if is_answer:
+        row["answer"] = given.get("answer") if truth is None else truth
+    row.setdefault("tests", truth)
+    row.setdefault("task", source)
+    if "index" in given:  # verl's preprocessing numbers the prompts of a split
+        row.setdefault("group", f"{source}:{given.get('split', '')}:{given['index']}")
+    return row
+
+
+def _plain(value: Any) -> Any:
+    """numpy's scalars and arrays, which verl's parquet reader makes of everything, as Python's own."""
+    return value.tolist() if hasattr(value, "tolist") else value
