@@ -1,4 +1,10 @@
-"""What a sandbox is asked (Program, Limits), what happened (Execution), and the protocol it stands behind."""
+"""What a sandbox is asked (Program, Limits), what happened (Execution, Exam), and the protocol of both.
+
+Errors, which are always ours and never a program's:
+    SandboxError(RuntimeError)
+    ├── IsolationError   the isolation that was asked for does not hold on this host
+    └── PoolError        the processes that run programs could not be started, or kept alive
+"""
 
 from __future__ import annotations
 
@@ -6,6 +12,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
+
+
+class SandboxError(RuntimeError):
+    """Something of ours failed. Never a verdict on a program."""
+
+
+class IsolationError(SandboxError):
+    """Less isolation than was asked for. The message says what is missing and what to do."""
+
+
+class PoolError(SandboxError):
+    """The processes that run programs cannot be started or reached."""
 
 
 class Outcome(str, Enum):
@@ -31,10 +49,10 @@ class Limits:
     cpu_s: float = 10.0  # processor seconds, all its processes together
     wall_s: float = 20.0  # seconds by the clock; apart from cpu_s so that a busy machine is not a verdict
     memory_mb: int = 1024
-    processes: int = 64
-    output_bytes: int = 1 << 20  # of stdout and of stderr, each
+    processes: int = 64  # threads count too
+    output_bytes: int = 1 << 20  # of stdout: more ends it; of stderr: more is dropped
     file_mb: int = 64  # the private file system as a whole
-    open_files: int = 64
+    open_files: int = 64  # of each process
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +64,11 @@ class Program:
     payload: bytes = b""
     stdin: bytes = b""
     files: Mapping[str, bytes] = field(default_factory=dict)  # by relative path, laid into the work folder
+    env: Mapping[str, str] = field(default_factory=dict)  # of a command, beside PATH, HOME and LANG
+    collect: tuple[str, ...] = ()  # relative paths of regular files to bring back once a command has ended
+    keep: str = (
+        ""  # an examiner that served an exam may serve later ones with the same key; "": a new one each
+    )
     limits: Limits = field(default_factory=Limits)
 
 
@@ -59,6 +82,7 @@ class Execution:
     stdout: bytes = b""  # cut at the limit
     stderr: bytes = b""
     report: bytes = b""  # what an `entry` sent over the channel that only it and the host hold
+    files: Mapping[str, bytes] = field(default_factory=dict)  # those of Program.collect that were there
     cpu_s: float = 0.0
     wall_s: float = 0.0
     peak_memory_mb: float = 0.0
@@ -66,7 +90,20 @@ class Execution:
     detail: str = ""  # what was forbidden, or what of ours failed
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exam:
+    """Two executions in jails of their own, joined by one socket. Only the examiner's `report` is a verdict.
+
+    Once the examiner has reported, both are ended: a candidate that was still there then has outcome OK.
+    """
+
+    examiner: Execution
+    candidate: Execution
+
+
 class Sandbox(Protocol):
     """Runs hostile programs. Thread-safe; never raises for what a program does."""
 
     def run(self, program: Program) -> Execution: ...
+
+    def exam(self, examiner: Program, candidate: Program) -> Exam: ...

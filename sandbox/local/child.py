@@ -1,0 +1,107 @@
+"""What happens in the forked process before, around and after the submission's own code."""
+
+# ruff: noqa: PTH -- pathlib would fatten the memory that submissions are forked from
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import random
+import socket
+import sys
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from proctor.sandbox.channel import RAISED, RECORD, Channel, receive_exactly
+from proctor.sandbox.core import Limits
+from proctor.sandbox.local import command, landlock, privileges, seccomp, syscalls
+from proctor.sandbox.wire import LENGTHS
+
+LINK, PEER = 3, 4  # where a submission finds its socket to the runner, and in an exam the one to its peer
+
+
+@dataclass(frozen=True, slots=True)
+class Jail:
+    """What the slot prepared once for all its submissions."""
+
+    sets_ids: bool
+    counts_memory: bool  # a cgroup does
+    ruleset: int | None  # of Landlock
+    filter: seccomp.Filter | None
+
+
+def main(jail: Jail, order: dict[str, Any], limits: Limits, descriptors: Sequence[int]) -> NoReturn:
+    """Runs one submission. `descriptors`: link to the runner, standard output, standard error, and the peer's."""
+    status = 127
+    try:
+        has_peer = place(descriptors)
+        link = socket.socket(fileno=LINK)
+        header, block = receive_order(link)
+        is_command = bool(header["argv"])
+        lock_down(jail, limits, is_command=is_command, has_peer=has_peer)
+        if is_command:
+            status = command.run(header, block, link)
+        else:
+            peer = socket.socket(fileno=PEER) if has_peer else None
+            status = call_entry(header["entry"], block, Channel(link, peer, block), link)
+    except (
+        BaseException
+    ):  # the border of this process: what is wrong here is ours, and goes to standard error
+        traceback.print_exc()
+    finally:
+        os._exit(status)
+
+
+def place(descriptors: Sequence[int]) -> bool:
+    """Puts the descriptors where the submission expects them. The slot keeps 0 to 4 taken, so none is in the way."""
+    for target, source in zip((LINK, 1, 2, PEER), descriptors, strict=False):
+        os.dup2(source, target, inheritable=target in (1, 2))
+    return len(descriptors) > 3
+
+
+def receive_order(link: socket.socket) -> tuple[dict[str, Any], bytes]:
+    """The program itself, which the slot never sees."""
+    header_size, block_size = LENGTHS.unpack(receive_exactly(link, LENGTHS.size))
+    return json.loads(receive_exactly(link, header_size)), receive_exactly(link, block_size)
+
+
+def lock_down(jail: Jail, limits: Limits, *, is_command: bool, has_peer: bool) -> None:
+    """Every layer that is set per run; there is no way back from any of them."""
+    privileges.limit(limits, is_command=is_command, counts_memory=jail.counts_memory)
+    privileges.drop(sets_ids=jail.sets_ids)
+    if jail.ruleset is not None:
+        landlock.restrict(jail.ruleset)
+    syscalls.call("close_range", PEER + has_peer, 0xFFFF_FFFF, 0)
+    if jail.filter is not None:
+        jail.filter.install()
+
+
+def call_entry(name: str, payload: bytes, channel: Channel, link: socket.socket) -> int:
+    """Calls `module:function`; its exit status is Python's for a script that ends the same way."""
+    random.seed()
+    module, _, function = name.partition(":")
+    try:
+        getattr(sys.modules[module], function)(payload, channel)
+        status = 0
+    except SystemExit as leaving:
+        status = leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
+    except BaseException as error:  # whatever a submission raises is its result
+        status = 1
+        _tell(error, link)
+        traceback.print_exc()
+    with contextlib.suppress(Exception):
+        sys.stdout.flush()
+    with contextlib.suppress(Exception):
+        sys.stderr.flush()
+    return status
+
+
+def _tell(error: BaseException, link: socket.socket) -> None:
+    """Names the exceptions behind which a limit may stand, so that it need not be guessed from a traceback."""
+    if isinstance(error, (MemoryError, OSError)):
+        note = json.dumps({"type": type(error).__name__, "errno": getattr(error, "errno", None)}).encode()
+        with contextlib.suppress(OSError):
+            link.sendall(RECORD.pack(RAISED, len(note)) + note)

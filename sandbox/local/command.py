@@ -1,0 +1,97 @@
+"""Runs an external command inside the jail: this process stays as number 1 and reaps, the command is its child.
+
+The command never holds the link to the runner. Its end is told over that link; then everything else that it
+started is killed, and only then are the files read that it was to leave.
+"""
+
+# ruff: noqa: PTH -- pathlib would fatten the memory that submissions are forked from
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import stat
+import subprocess
+from typing import Any
+
+from proctor.sandbox.channel import COLLECTED, ENDED, RECORD
+from proctor.sandbox.local import root
+
+_ENVIRONMENT = {
+    "PATH": "/usr/local/bin:/usr/bin:/bin",
+    "HOME": root.WORK,
+    "TMPDIR": root.WORK,
+    "LANG": "C.UTF-8",
+}
+
+
+def run(header: dict[str, Any], block: bytes, link: socket.socket) -> int:
+    """The command's exit status, 128 + signal where one ended it."""
+    stdin = lay_out(header, block)
+    try:
+        process = subprocess.Popen(  # close_fds leaves it 0, 1 and 2
+            header["argv"], stdin=stdin, env=_ENVIRONMENT | header["env"], cwd=root.WORK
+        )
+    except (OSError, ValueError) as error:
+        note = {"exit_code": 127, "signal": None, "error": f"{header['argv'][0]}: {error}"}
+        _send(link, ENDED, json.dumps(note).encode())
+        return 127
+    status = _wait_for(process.pid)
+    code = os.waitstatus_to_exitcode(status)
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(-1, signal.SIGKILL)
+    _reap_all()
+    note = {"exit_code": code if code >= 0 else None, "signal": -code if code < 0 else None}
+    _send(link, ENDED, json.dumps(note).encode())
+    for index, name in enumerate(header["collect"]):
+        _collect(index, name, link)
+    process.returncode = code
+    return code if code >= 0 else 128 - code
+
+
+def lay_out(header: dict[str, Any], block: bytes) -> int:
+    """Writes the program's files into the work folder. Returns a descriptor to read standard input from."""
+    start = 0
+    for name, size in header["files"]:
+        if "/" in name:
+            os.makedirs(os.path.dirname(name), exist_ok=True)
+        with open(os.open(name, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o755), "wb") as target:
+            target.write(block[start : start + size])
+        start += size
+    if start == len(block):
+        return subprocess.DEVNULL
+    stdin = os.open(root.WORK, os.O_TMPFILE | os.O_RDWR, 0o600)
+    os.write(stdin, block[start:])
+    os.lseek(stdin, 0, os.SEEK_SET)
+    return stdin
+
+
+def _wait_for(process: int) -> int:
+    while True:
+        ended, status = os.wait()
+        if ended == process:
+            return status
+
+
+def _reap_all() -> None:
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            os.wait()
+
+
+def _collect(index: int, name: str, link: socket.socket) -> None:
+    """Sends one file, if it is a regular one: a link or a pipe in its place is not followed, nor waited for."""
+    try:
+        descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return
+    with open(descriptor, "rb") as file:
+        if stat.S_ISREG(os.fstat(descriptor).st_mode):
+            _send(link, COLLECTED, bytes([index]) + file.read())
+
+
+def _send(link: socket.socket, kind: bytes, data: bytes) -> None:
+    link.sendall(RECORD.pack(kind, len(data)) + data)

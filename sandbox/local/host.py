@@ -1,0 +1,185 @@
+"""The local sandbox: programs in jails on this machine, without a daemon, without root, without set-uid."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import sysconfig
+import threading
+import weakref
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from proctor.sandbox import runner, wire
+from proctor.sandbox.client import RunnerClient
+from proctor.sandbox.core import Exam, Execution, IsolationError, PoolError, Program
+from proctor.sandbox.local.setting import MODES, Setting
+
+_PACKAGE_ROOT = str(Path(__file__).absolute().parents[3])
+_START_S = 90.0
+# What programs commonly import: in the zygote's memory, so that a submission need not read and run it again.
+COMMON_MODULES = (
+    "bisect", "cmath", "collections", "copy", "datetime", "decimal", "enum", "fractions", "functools", "hashlib",
+    "heapq", "io", "itertools", "json", "math", "operator", "random", "re", "statistics", "string", "typing",
+)  # fmt: skip
+_SYSTEM = (
+    "/usr",
+    "/bin",
+    "/sbin",
+    "/lib",
+    "/lib32",
+    "/lib64",
+    "/libx32",
+    "/etc/alternatives",
+    "/etc/ld.so.cache",
+)
+
+
+class _ProcessLink:
+    """A runner as a child process, and the socket to it."""
+
+    def __init__(self, setting: Setting, slots: int) -> None:
+        ours, theirs = socket.socketpair()
+        python = os.path.realpath(sys.executable)
+        command = [python, "-I", "-S", "-X", "utf8", runner.__file__, str(theirs.fileno()), _PACKAGE_ROOT]
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, env={}, pass_fds=[theirs.fileno()], cwd="/"
+        )
+        theirs.close()
+        self._socket = ours
+        self._pid = os.getpid()
+        try:
+            self._set_up(setting, slots)
+        except BaseException:
+            self.close()
+            raise
+
+    def _set_up(self, setting: Setting, slots: int) -> None:
+        self._socket.settimeout(_START_S)
+        self.send(wire.pack({"op": "setup", "id": 0, "setting": setting.as_dict(), "slots": slots}))
+        decoder = wire.Decoder()
+        try:
+            while data := self.receive(1 << 16):
+                for header, _ in decoder.feed(data):
+                    if "error" in header:
+                        raise PoolError(header["error"])
+                    self._socket.settimeout(None)
+                    return
+        except OSError as error:
+            raise PoolError(f"the runner did not start within {_START_S:.0f} s: {error}") from error
+        raise PoolError("the runner ended before it was ready")
+
+    def send(self, data: bytes) -> None:
+        self._socket.sendall(data)
+
+    def receive(self, most: int) -> bytes:
+        return self._socket.recv(most)
+
+    def close(self) -> None:
+        self._socket.close()
+        if self._pid == os.getpid():  # a fork of the host has no such child
+            self._process.kill()
+            self._process.wait()
+
+
+class LocalSandbox:
+    """Runs hostile programs in jails. Thread-safe; a fork of the host gets a runner of its own.
+
+    Args:
+        slots: how many programs run at once; None: one for each processor this process may use.
+        isolation: "full", or by name what is to do without some layer: see `proctor sandbox doctor`.
+        readable: more folders of the host that programs may read, e.g. a compiler's.
+        packages: names of installed distributions that Python programs may import, with what they require.
+
+    Raises (from `run` and `exam`, which start the runner): IsolationError, PoolError.
+    """
+
+    def __init__(
+        self,
+        slots: int | None = None,
+        isolation: str = "full",
+        *,
+        readable: Sequence[str] = (),
+        packages: Sequence[str] = (),
+    ) -> None:
+        if isolation not in MODES:
+            raise IsolationError(f"isolation {isolation!r} is unknown; known are {', '.join(MODES)}")
+        self._slots = slots or len(os.sched_getaffinity(0))
+        self._isolation = isolation
+        self._readable = tuple(readable)
+        self._packages = tuple(packages)
+        self._modules: tuple[str, ...] = ()
+        self._lock = threading.Lock()
+        self._client = RunnerClient(self._connect)
+        _LIVE.add(self)
+
+    def run(self, program: Program) -> Execution:
+        """One program. Never raises for what the program does."""
+        return self.run_many([program])[0]
+
+    def run_many(self, programs: Iterable[Program]) -> list[Execution]:
+        """Results in order; as many at once as there are slots."""
+        programs = list(programs)
+        self._make_callable(programs)
+        return self._client.run_many(programs)
+
+    def exam(self, examiner: Program, candidate: Program) -> Exam:
+        """Two programs in jails of their own, joined by a socket; only the examiner's report is a verdict."""
+        return self.exam_many([(examiner, candidate)])[0]
+
+    def exam_many(self, pairs: Iterable[tuple[Program, Program]]) -> list[Exam]:
+        """Exams of (examiner, candidate), results in order; those with one `keep` share examiner processes."""
+        pairs = list(pairs)
+        self._make_callable([program for pair in pairs for program in pair])
+        return self._client.exam_many(pairs)
+
+    def close(self) -> None:
+        """Ends the runner and all that it runs. The next call would start another."""
+        self._client.close()
+
+    def __enter__(self) -> LocalSandbox:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def _make_callable(self, programs: Sequence[Program]) -> None:
+        """A module that no zygote has imported yet means a new runner: the old one's zygote is sealed."""
+        needed = {program.entry.partition(":")[0] for program in programs if program.entry}
+        with self._lock:
+            missing = sorted(needed.difference(self._modules))
+            if missing:
+                self._modules = (*self._modules, *missing)
+                self._client.close()
+
+    def _connect(self) -> _ProcessLink:
+        return _ProcessLink(self._setting(), self._slots)
+
+    def _setting(self) -> Setting:
+        base = os.path.realpath(sys.base_prefix)
+        folders = {path for name in ("purelib", "platlib") for path in [sysconfig.get_path(name)] if path}
+        folders |= {path for path in sys.path if path.endswith(("site-packages", "dist-packages"))}
+        library = [sysconfig.get_path("stdlib", vars={"base": base, "installed_base": base})]
+        library.append(str(Path(library[0]) / "lib-dynload"))
+        return Setting(
+            isolation=self._isolation,
+            readable=(*_SYSTEM, base, *self._readable),
+            masked=tuple(sorted(folders)),
+            search_path=tuple(path for path in [*library, *sys.path, _PACKAGE_ROOT] if path),
+            inner_path=tuple(library),
+            modules=(*COMMON_MODULES, *self._modules),
+        )
+
+
+_LIVE: weakref.WeakSet[LocalSandbox] = weakref.WeakSet()
+
+
+def _leave_after_fork() -> None:
+    for sandbox in list(_LIVE):
+        sandbox._lock = threading.Lock()
+        sandbox._client.after_fork()
+
+
+os.register_at_fork(after_in_child=_leave_after_fork)

@@ -1,0 +1,71 @@
+"""What the host asked for, and how its result goes back: a run of one program, or an exam of two."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from proctor.sandbox import wire
+from proctor.sandbox.core import Outcome
+from proctor.sandbox.local import outcome
+from proctor.sandbox.local.running import Ask, Run
+
+MAX_ATTEMPTS = 2  # a run that lost its slot to no fault of its own is tried once more
+
+
+@dataclass(slots=True)
+class Fact:
+    """One side's result: the fields of an Execution, and what of it is bytes."""
+
+    fields: dict[str, Any]
+    blobs: list[bytes]
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """A request under way. In an exam both sides must come to a result."""
+
+    identity: int
+    candidate: Ask
+    examiner: Ask | None = None
+    attempts: int = 0
+    facts: dict[str, Fact] = field(default_factory=dict)  # "candidate", "examiner"
+
+    @property
+    def is_done(self) -> bool:
+        return "candidate" in self.facts and (self.examiner is None or "examiner" in self.facts)
+
+
+def fact_of(run: Run, isolation: str) -> Fact:
+    """The result of a run that has ended, or, for an examiner, that has reported."""
+    code, number = (None, None) if run.answer is None or run.decided else outcome.ending(run)
+    answer = run.answer
+    names = list(run.files)
+    fields = {
+        "outcome": outcome.decide(run).value,
+        "exit_code": code,
+        "signal": number,
+        "cpu_s": max(run.cpu_s, answer.cpu_s if answer else 0.0),
+        "wall_s": run.finished - run.started,
+        "peak_memory_mb": answer.peak_kib / 1024 if answer else 0.0,
+        "isolation": isolation,
+        "detail": "",
+        "files": names,
+    }
+    most = run.ask.limits.output_bytes
+    report = run.report or b""
+    return Fact(fields, [bytes(run.stdout[:most]), bytes(run.stderr), report, *(run.files[n] for n in names)])
+
+
+def internal_error(detail: str, isolation: str) -> Fact:
+    fields = {"outcome": Outcome.INTERNAL_ERROR.value, "isolation": isolation, "detail": detail, "files": []}
+    return Fact(fields, [b"", b"", b""])
+
+
+def result_frame(job: Job) -> bytes:
+    """Facts in the order examiner, candidate; all their bytes in one block, their sizes beside them."""
+    order = ("candidate",) if job.examiner is None else ("examiner", "candidate")
+    facts = [job.facts[side] for side in order]
+    executions = [{**fact.fields, "sizes": [len(blob) for blob in fact.blobs]} for fact in facts]
+    block = b"".join(blob for fact in facts for blob in fact.blobs)
+    return wire.pack({"id": job.identity, "executions": executions}, block)

@@ -1,0 +1,96 @@
+"""Namespaces: who may make them here, and the maps of identities between host and jail.
+
+Covers: processes, mounts, network, System V and POSIX IPC, host name, cgroup view and identities of a slot
+are its own; a submission has process ids of its own on top, so that killing number 1 kills all.
+Does not cover: vsock and kernel-wide settings, which are not namespaced (seccomp refuses them).
+"""
+
+# ruff: noqa: PTH -- pathlib would fatten the memory that submissions are forked from
+
+from __future__ import annotations
+
+import os
+
+from proctor.sandbox.local import syscalls
+from proctor.sandbox.local.privileges import BOX_ID
+
+OF_SLOT = (
+    syscalls.CLONE_NEWNS
+    | syscalls.CLONE_NEWNET
+    | syscalls.CLONE_NEWIPC
+    | syscalls.CLONE_NEWUTS
+    | syscalls.CLONE_NEWPID
+    | syscalls.CLONE_NEWCGROUP
+)
+# Identities for slots on a host where we are root: high ones that distributions leave alone (they end at
+# 2_147_483_647; systemd's and Docker's ranges lie lower), two for each slot.
+_FIRST_ID = 1_878_000_000
+_MOST_IDS = 4096
+_CAP_SYS_ADMIN, _CAP_SETUID = 21, 7
+
+
+def effective_capabilities() -> int:
+    with open("/proc/self/status") as status:
+        for line in status:
+            if line.startswith("CapEff:"):
+                return int(line.split()[1], 16)
+    return 0
+
+
+def is_privileged() -> bool:
+    """Root with the right to make namespaces: identities of its choice, and no user namespace needed first."""
+    needed = 1 << _CAP_SYS_ADMIN | 1 << _CAP_SETUID
+    return os.geteuid() == 0 and effective_capabilities() & needed == needed
+
+
+def enter_own_mounts(*, privileged: bool) -> None:
+    """Gives this process a mount namespace to build in; an unprivileged one becomes root of a user namespace."""
+    if privileged:
+        syscalls.call("unshare", syscalls.CLONE_NEWNS)
+        return
+    uid, gid = os.geteuid(), os.getegid()
+    syscalls.call("unshare", syscalls.CLONE_NEWUSER | syscalls.CLONE_NEWNS)
+    process = os.open("/proc/self", os.O_PATH)
+    write_maps(process, f"{BOX_ID} {uid} 1", f"{BOX_ID} {gid} 1", may_set_groups=False)
+    os.close(process)
+
+
+def id_base() -> int:
+    """The first of the identities from which slots get theirs, two each. Read before /proc is out of sight.
+
+    In a container's user namespace only some identities exist: then the last ones of the largest extent.
+    """
+    with open("/proc/self/uid_map") as extents:
+        rows = [[int(field) for field in line.split()] for line in extents]
+    inside, _, length = max(rows, key=lambda row: row[2])
+    if inside <= _FIRST_ID and _FIRST_ID + _MOST_IDS <= inside + length:
+        return _FIRST_ID
+    return inside + max(1000, length - _MOST_IDS)
+
+
+def slot_maps(number: int, base: int | None) -> str:
+    """The map of users, and of groups, for slot `number`, in the form of /proc/PID/uid_map.
+
+    With a `base`, for root: 0 and BOX_ID inside are two identities that own nothing on the host. Without one,
+    BOX_ID is the one identity that there is.
+    """
+    if base is None:
+        return f"{BOX_ID} {BOX_ID} 1"
+    first = base + 2 * (number % (_MOST_IDS // 2))
+    return f"0 {first} 1\n{BOX_ID} {first + 1} 1"
+
+
+def write_maps(process: int, users: str, groups: str, *, may_set_groups: bool) -> None:
+    """Writes the maps of the process whose /proc folder is open as `process`."""
+    if not may_set_groups:
+        _write_at(process, "setgroups", "deny")
+    _write_at(process, "uid_map", users)
+    _write_at(process, "gid_map", groups)
+
+
+def _write_at(folder: int, name: str, text: str) -> None:
+    target = os.open(name, os.O_WRONLY | os.O_CLOEXEC, dir_fd=folder)
+    try:
+        os.write(target, text.encode())
+    finally:
+        os.close(target)

@@ -1,0 +1,77 @@
+"""From the facts of a run to its Outcome. One place, one order of precedence.
+
+A program that ended by itself with code 0 is OK whatever it met on the way. Otherwise the first that holds:
+what the runner stopped it for; a forbidden call; the kernel's out-of-memory kill; processor time; then what
+the exit tells: exceptions behind which a limit stands (MemoryError, no space left), named by the jail or,
+for a foreign runtime, by the last lines of its standard error. A program can print such a line on purpose:
+it then calls its own failure by another name, which earns it nothing.
+"""
+
+from __future__ import annotations
+
+import errno
+import re
+import signal
+from typing import Any
+
+from proctor.sandbox.core import Outcome
+from proctor.sandbox.local.running import Run, as_signal
+
+_TAIL = 4096
+_MEMORY_WORDS = re.compile(
+    rb"MemoryError|std::bad_alloc|heap out of memory|OutOfMemoryError|runtime: out of memory|memory allocation of"
+    rb"|[Cc]annot allocate memory|virtual memory exhausted"
+)
+_FILE_WORDS = re.compile(rb"No space left on device|File too large|File size limit exceeded")
+_PROCESS_WORDS = re.compile(
+    rb"BlockingIOError: \[Errno 11\]|fork: (retry: )?Resource temporarily|can't start new thread"
+)
+_FILE_ERRORS = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
+
+
+def decide(run: Run) -> Outcome:
+    """The outcome of a run whose slot has answered."""
+    if run.stopped_for is not None:
+        return run.stopped_for
+    if run.decided:
+        return Outcome.OK
+    code, number = ending(run)
+    if code == 0:
+        return Outcome.OK
+    if number == signal.SIGSYS or code == 128 + signal.SIGSYS:
+        return Outcome.SECURITY_VIOLATION
+    if number == signal.SIGXCPU or (number == signal.SIGKILL and run.cpu_s >= run.ask.limits.cpu_s):
+        return Outcome.CPU_LIMIT
+    if number == signal.SIGXFSZ:
+        return Outcome.FILE_LIMIT
+    return (
+        _by_exception(run.raised or {}) or _by_last_words(bytes(run.stderr[-_TAIL:])) or Outcome.RUNTIME_ERROR
+    )
+
+
+def ending(run: Run) -> tuple[int | None, int | None]:
+    """(exit code, signal): the command's own where the jail's number 1 told them, else the process's."""
+    if run.ended is not None:
+        return run.ended.get("exit_code"), run.ended.get("signal")
+    assert run.answer is not None
+    return as_signal(run.answer.status)
+
+
+def _by_exception(raised: dict[str, Any]) -> Outcome | None:
+    if raised.get("type") == "MemoryError" or raised.get("errno") == errno.ENOMEM:
+        return Outcome.MEMORY_LIMIT
+    if raised.get("errno") in _FILE_ERRORS:
+        return Outcome.FILE_LIMIT
+    if raised.get("errno") == errno.EAGAIN:
+        return Outcome.PROCESS_LIMIT
+    return None
+
+
+def _by_last_words(stderr: bytes) -> Outcome | None:
+    if _MEMORY_WORDS.search(stderr):
+        return Outcome.MEMORY_LIMIT
+    if _FILE_WORDS.search(stderr):
+        return Outcome.FILE_LIMIT
+    if _PROCESS_WORDS.search(stderr):
+        return Outcome.PROCESS_LIMIT
+    return None

@@ -1,0 +1,156 @@
+"""The minimal read-only root that submissions see, and the private folder they may write.
+
+Covers: everything of the host that is not listed is absent, not merely forbidden: no home folders, no
+/proc, no /sys, no project, no other run's files. What is listed is read-only, without set-uid and devices.
+Does not cover: secrets inside the listed folders; see `LocalSandbox(readable=..., packages=...)`.
+
+The layout: the listed paths as they are on the host; /box/tmp, the work folder, to which /tmp, /var/tmp and
+/dev/shm link; /dev with four devices; /etc with stubs.
+"""
+
+# ruff: noqa: PTH -- pathlib would fatten the memory that submissions are forked from
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import struct
+
+from proctor.sandbox.local import syscalls
+from proctor.sandbox.local.syscalls import (
+    AT_FDCWD,
+    AT_RECURSIVE,
+    MNT_DETACH,
+    MS_BIND,
+    MS_NODEV,
+    MS_NOSUID,
+    MS_PRIVATE,
+    MS_RDONLY,
+    MS_REC,
+    MS_REMOUNT,
+)
+
+WORK = "/box/tmp"
+DEVICES = ("null", "zero", "random", "urandom")
+# The new root is put together over one of these; whatever the host has there is not visible inside anyway.
+_STAGES = ("/mnt", "/media", "/srv", "/boot", "/var/tmp", "/tmp", "/sys")
+_STUBS = {
+    "passwd": "root:x:0:0:root:/nonexistent:/bin/false\nbox:x:1000:1000:box:/box/tmp:/bin/sh\n",
+    "group": "root:x:0:\nbox:x:1000:\n",
+    "hosts": "127.0.0.1 localhost\n",
+    "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\n",
+}
+
+
+def build(readable: list[str], masked: list[str], unmasked: list[str]) -> None:
+    """Builds the root in this process's own mount namespace and moves into it. Needs CAP_SYS_ADMIN there.
+
+    Args:
+        readable: absolute paths to show, files or folders; those the host lacks are left out.
+        masked: folders within them to show empty.
+        unmasked: paths within the masked folders to show nevertheless.
+    """
+    syscalls.mount("none", "/", "", MS_REC | MS_PRIVATE)
+    stage = _stage([*readable, *unmasked])
+    kept = [(path, os.open(path, os.O_PATH)) for path in unmasked if os.path.exists(path)]
+    syscalls.mount("root", stage, "tmpfs", MS_NOSUID | MS_NODEV, "size=4m,mode=755")
+    for path in readable:
+        _show(path, stage)
+    _mask(masked, kept, stage)
+    _make_box(stage)
+    os.chdir(stage)
+    syscalls.call("pivot_root", b".", b".")
+    syscalls.call("umount2", b".", MNT_DETACH)
+    os.chdir("/")
+
+
+def seal() -> None:
+    """Makes the root itself read-only; its writable mounts stay so."""
+    syscalls.mount("none", "/", "", MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV)
+
+
+def mount_work(file_mb: int) -> None:
+    """Puts an empty work folder of at most `file_mb` MiB into place; a remount changes the size of an empty one."""
+    syscalls.mount("work", WORK, "tmpfs", MS_NOSUID | MS_NODEV, _work_options(file_mb))
+
+
+def resize_work(file_mb: int) -> None:
+    syscalls.mount("work", WORK, "", MS_REMOUNT | MS_NOSUID | MS_NODEV, _work_options(file_mb))
+
+
+def _work_options(file_mb: int) -> str:
+    return f"size={file_mb}m,nr_inodes={max(1024, file_mb * 128)},mode=1777"
+
+
+def drop_work() -> None:
+    syscalls.call("umount2", WORK.encode(), MNT_DETACH)
+
+
+def _stage(paths: list[str]) -> str:
+    for stage in _STAGES:
+        if os.path.isdir(stage) and not any(path == stage or path.startswith(stage + "/") for path in paths):
+            return stage
+    raise OSError(f"no folder to build the jail's root on: all of {', '.join(_STAGES)} are in use or missing")
+
+
+def _show(path: str, stage: str) -> None:
+    """Binds one path of the host into the new root at the same place; a link is made again as a link."""
+    target = stage + path
+    if os.path.lexists(target) or not os.path.lexists(path):
+        return
+    os.makedirs(os.path.dirname(target), mode=0o755, exist_ok=True)
+    if os.path.islink(path):
+        os.symlink(os.readlink(path), target)
+        return
+    if os.path.isdir(path):
+        os.mkdir(target, 0o755)
+    else:
+        os.close(os.open(target, os.O_CREAT | os.O_WRONLY, 0o644))
+    syscalls.mount(path, target, "", MS_BIND | MS_REC)
+    make_read_only(target)
+
+
+def make_read_only(target: str) -> None:
+    """The mount at `target` and all below: read-only, no set-uid, no devices (mount_setattr, Linux 5.12)."""
+    attributes = struct.pack("<QQQQ", MS_RDONLY | MS_NOSUID | MS_NODEV, 0, 0, 0)
+    buffer = ctypes.create_string_buffer(attributes, len(attributes))
+    syscalls.call("mount_setattr", AT_FDCWD, target.encode(), AT_RECURSIVE, buffer, len(attributes))
+
+
+def _mask(masked: list[str], kept: list[tuple[str, int]], stage: str) -> None:
+    for folder in masked:
+        target = stage + folder
+        if os.path.isdir(target):
+            syscalls.mount("mask", target, "tmpfs", MS_NOSUID | MS_NODEV, "size=1m,mode=755")
+    for path, descriptor in kept:
+        _show_kept(path, descriptor, stage + path)
+    for folder in masked:
+        if os.path.isdir(stage + folder):
+            make_read_only(stage + folder)
+
+
+def _show_kept(path: str, descriptor: int, target: str) -> None:
+    with contextlib.suppress(FileExistsError):
+        os.makedirs(os.path.dirname(target), mode=0o755, exist_ok=True)
+        if os.path.isdir(f"/proc/self/fd/{descriptor}"):
+            os.mkdir(target, 0o755)
+        else:
+            os.close(os.open(target, os.O_CREAT | os.O_WRONLY, 0o644))
+        syscalls.mount(f"/proc/self/fd/{descriptor}", target, "", MS_BIND | MS_REC)
+        make_read_only(target)
+    os.close(descriptor)
+
+
+def _make_box(stage: str) -> None:
+    for folder in ("/box", WORK, "/dev", "/etc", "/var"):
+        os.makedirs(stage + folder, mode=0o755, exist_ok=True)
+    for link in ("/tmp", "/var/tmp", "/dev/shm"):
+        os.symlink(WORK, stage + link)
+    for name in DEVICES:
+        target = f"{stage}/dev/{name}"
+        os.close(os.open(target, os.O_CREAT | os.O_WRONLY, 0o644))
+        syscalls.mount(f"/dev/{name}", target, "", MS_BIND)
+    for name, text in _STUBS.items():
+        with contextlib.suppress(FileExistsError), open(f"{stage}/etc/{name}", "x") as stub:
+            stub.write(text)

@@ -1,0 +1,224 @@
+"""One program in one slot, as the runner sees it: what goes in, what comes out, and what it came to."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import time
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from proctor.sandbox.channel import COLLECTED, ENDED, MAX_REPORT, RAISED, RECORD, REPORT
+from proctor.sandbox.core import Limits, Outcome
+from proctor.sandbox.local.slot import ANSWER
+
+_PIECE = 1 << 16
+_STDERR_DROPPED = (
+    64  # times the output limit: what may be poured into stderr and dropped before that ends the run
+)
+
+
+@dataclass(slots=True)
+class Answer:
+    """What the slot says about a process that it has reaped."""
+
+    status: int
+    cpu_s: float
+    peak_kib: int
+    free_blocks: int
+    free_files: int
+
+
+@dataclass(slots=True)
+class Ask:
+    """A program as it came from the host: header and block are passed on to the jail as they are."""
+
+    header: dict[str, Any]
+    frame: bytes  # the encoded order for the jailed process
+    limits: Limits
+    block: bytes = b""  # what lies behind the header in `frame`
+
+
+@dataclass(slots=True)
+class Run:
+    """A program under way. All its descriptors are non-blocking; nothing is kept beyond its bound."""
+
+    ask: Ask
+    link: socket.socket
+    stdout_fd: int
+    stderr_fd: int
+    started: float = field(default_factory=time.monotonic)
+    unsent: deque[tuple[memoryview, socket.socket | None]] = field(default_factory=deque)
+    stdout: bytearray = field(default_factory=bytearray)
+    stderr: bytearray = field(default_factory=bytearray)
+    stderr_seen: int = 0
+    records: bytearray = field(default_factory=bytearray)
+    received: int = 0
+    report: bytes | None = None
+    files: dict[str, bytes] = field(default_factory=dict)
+    ended: dict[str, Any] | None = None  # the command's own end, told by the jail's number 1
+    raised: dict[str, Any] | None = None
+    stopped_for: Outcome | None = None
+    stopped_at: float = 0.0
+    answer: Answer | None = None
+    cpu_s: float = 0.0
+    finished: float = 0.0
+    isolation: str = ""
+    decided: bool = False  # the exam was over before this process ended
+    sittings: int = 0  # of an examiner
+    is_closed: bool = False  # the jailed process has closed its end of the link
+
+    @property
+    def descriptors(self) -> tuple[int, int, int]:
+        return self.link.fileno(), self.stdout_fd, self.stderr_fd
+
+    @property
+    def deadline(self) -> float:
+        return self.started + self.ask.limits.wall_s
+
+    def begin_sitting(self) -> None:
+        """An examiner that was kept starts anew, for another candidate."""
+        self.started = time.monotonic()
+        self.stdout, self.stderr, self.stderr_seen = bytearray(), bytearray(), 0
+        self.report, self.received, self.decided = None, 0, False
+
+    def send(self, data: bytes, peer: socket.socket | None = None) -> None:
+        """Queues bytes for the jailed process, with the socket to its candidate beside the first of them."""
+        self.unsent.append((memoryview(data), peer))
+        self.send_more()
+
+    def send_more(self) -> None:
+        """Writes as much as the socket takes."""
+        while self.unsent:
+            data, peer = self.unsent[0]
+            try:
+                count = (
+                    self.link.send(data)
+                    if peer is None
+                    else socket.send_fds(self.link, [data], [peer.fileno()])
+                )
+            except BlockingIOError:
+                return
+            except OSError:  # the process has ended or closed its end: it will show in its own result
+                count = len(data)
+            if peer is not None:
+                peer.close()
+            self.unsent.popleft()
+            if count < len(data):
+                self.unsent.appendleft((data[count:], None))
+
+    def drain(self) -> Outcome | None:
+        """Reads what there is. OUTPUT_LIMIT when the program has sent more than it may."""
+        most = self.ask.limits.output_bytes
+        room = most + 1 - len(self.stdout)
+        self.stdout += _read_available(self.stdout_fd, room)
+        over = len(self.stdout) > most
+        for piece in _pieces(self.stderr_fd, (_STDERR_DROPPED + 1) * most - self.stderr_seen):
+            self.stderr_seen += len(piece)
+            self.stderr += piece[: most - len(self.stderr)]
+        self._drain_records()
+        if over or self.stderr_seen > _STDERR_DROPPED * most or self.received > 2 * MAX_REPORT:
+            return Outcome.OUTPUT_LIMIT
+        return None
+
+    def _drain_records(self) -> None:
+        while self.received <= 2 * MAX_REPORT:
+            try:
+                piece = self.link.recv(_PIECE)
+            except OSError:  # nothing there, or reset
+                break
+            if not piece:
+                self.is_closed = True
+                break
+            self.received += len(piece)
+            self.records += piece
+        self._split_records()
+
+    def _split_records(self) -> None:
+        start = 0
+        while len(self.records) - start >= RECORD.size:
+            kind, size = RECORD.unpack_from(self.records, start)
+            if size > MAX_REPORT or len(self.records) < start + RECORD.size + size:
+                break
+            self._note(kind, bytes(self.records[start + RECORD.size : start + RECORD.size + size]))
+            start += RECORD.size + size
+        del self.records[:start]
+
+    def _note(self, kind: bytes, data: bytes) -> None:
+        """Takes one record. They come from the jail: whatever they hold, they say something of this run alone."""
+        if kind == REPORT and self.report is None:
+            self.report = data
+        elif kind == COLLECTED and data and data[0] < len(self.ask.header["collect"]):
+            self.files[self.ask.header["collect"][data[0]]] = data[1:]
+        elif kind in (ENDED, RAISED):
+            with contextlib.suppress(ValueError, RecursionError):
+                note = json.loads(data)
+                if isinstance(note, dict):
+                    if kind == ENDED:
+                        self.ended = note
+                    else:
+                        self.raised = note
+
+    def take_answer(self, message: bytes) -> None:
+        self.answer = Answer(*ANSWER.unpack(message))
+        self.finished = time.monotonic()
+
+    def close(self) -> None:
+        self.link.close()
+        for _, peer in self.unsent:
+            if peer is not None:
+                peer.close()
+        os.close(self.stdout_fd)
+        os.close(self.stderr_fd)
+
+
+def start(ask: Ask, control: socket.socket, peer: socket.socket | None) -> Run:
+    """Hands a program to a slot. Raises OSError where the slot is gone."""
+    ours, theirs = socket.socketpair()
+    stdout_read, stdout_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+    stderr_read, stderr_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+    os.set_blocking(stdout_write, True)
+    os.set_blocking(stderr_write, True)
+    ours.setblocking(False)
+    run = Run(ask, ours, stdout_read, stderr_read)
+    run.send(ask.frame)
+    descriptors = [theirs.fileno(), stdout_write, stderr_write]
+    if peer is not None:
+        descriptors.append(peer.fileno())
+    try:
+        socket.send_fds(control, [json.dumps({"limits": ask.header["limits"]}).encode()], descriptors)
+    except OSError:
+        run.close()
+        raise
+    finally:
+        theirs.close()
+        os.close(stdout_write)
+        os.close(stderr_write)
+    return run
+
+
+def _read_available(descriptor: int, most: int) -> bytes:
+    return b"".join(_pieces(descriptor, most))
+
+
+def _pieces(descriptor: int, most: int) -> Iterator[bytes]:
+    """What can be read without waiting, up to `most` bytes in all."""
+    while most > 0:
+        try:
+            piece = os.read(descriptor, min(most, _PIECE))
+        except BlockingIOError:
+            return
+        if not piece:
+            return
+        most -= len(piece)
+        yield piece
+
+
+def as_signal(status: int) -> tuple[int | None, int | None]:
+    """(exit code, signal) of a wait status; one of them is None."""
+    code = os.waitstatus_to_exitcode(status)
+    return (code, None) if code >= 0 else (None, -code)
