@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any, cast
 
 from proctor.verifiers.carets import ExpressionError, Span
+from proctor.verifiers.check import Concern, check
+from proctor.verifiers.columns import needed_columns
 from proctor.verifiers.core import Rollout, Score
-from proctor.verifiers.nodes import Field, Negative, Node, Number, as_node, walk
+from proctor.verifiers.nodes import Negative, Node, Number, as_node, walk
+from proctor.verifiers.occurrences import occurrences
 from proctor.verifiers.parse import parse
 from proctor.verifiers.part import Bounds, Part
 from proctor.verifiers.plan import Plan
@@ -44,13 +49,7 @@ class Expression:
     @cached_property
     def columns(self) -> tuple[str, ...]:
         """Columns, beyond prompt and completion, without which some rollouts can have no total."""
-        names: dict[str, None] = {}
-        for node in walk(self.node):
-            if isinstance(node, Part):
-                names |= dict.fromkeys(node.columns)
-            elif isinstance(node, Field):
-                names[node.column] = None
-        return tuple(names)
+        return tuple(dict.fromkeys(name for _, names in needed_columns(self.node) for name in names))
 
     @cached_property
     def by_group(self) -> bool:
@@ -69,8 +68,40 @@ class Expression:
         """`score` that leaves the event loop free, and awaits what parts await."""
         return await self.plan.ascore(rollouts, step)
 
+    def check(self, columns: Iterable[str] | None = None) -> list[Concern]:
+        """Weaknesses that show before anything runs. columns: those of the data; None: not known."""
+        return check(self.node, columns)
 
-def reward(expression: str | Node | type[Part] | Mapping[str, float | str]) -> Expression:
+    def explain(self, columns: Iterable[str] | None = None) -> dict[str, Any]:
+        """Plan, ranges and warnings as plain data for JSON; a limit that does not exist is None."""
+        return {
+            "expression": str(self.node),
+            "hash": self.hash,
+            "range": _limits(self.bounds),
+            "columns": list(self.columns),
+            "by_group": self.by_group,
+            "parts": [self._explain_part(part) for part in self.plan.parts.values()],
+            "warnings": [warning.to_json() for warning in self.check(columns)],
+        }
+
+    def _explain_part(self, part: Part) -> dict[str, Any]:
+        places = [gates for found, gates in occurrences(self.node) if found == part]
+        shortest = min(places, key=len)
+        where = " or ".join(dict.fromkeys(" and ".join(map(str, gates)) for gates in places))
+        return {
+            "part": str(part),
+            "name": part.name,
+            "round": self.plan.due[str(part)] + 1,
+            "runs": f"where {where}" if shortest else "on every rollout",
+            "range": _limits(part.bounds),
+            "cost": part.cost.name.lower(),
+            "verifies": part.exam,
+            "by_group": part.by_group,
+            "columns": list(part.columns),
+        }
+
+
+def reward(expression: str | Node | Callable[..., Part] | Mapping[str, float | str]) -> Expression:
     """The reward that an expression describes.
 
     expression: source text, nodes, a part's class, or a table of weights by source text, as TOML and
@@ -81,9 +112,9 @@ def reward(expression: str | Node | type[Part] | Mapping[str, float | str]) -> E
         return Expression(parse(expression))
     if isinstance(expression, Mapping):
         return Expression(_weighted_sum(expression))
-    if isinstance(expression, type) and issubclass(expression, Part):
-        return Expression(expression())
-    return Expression(as_node(expression))
+    if isinstance(expression, type):
+        expression = cast("type[Part]", expression)()
+    return Expression(as_node(cast(Node, expression)))
 
 
 def _weighted_sum(weights: Mapping[str, float | str]) -> Node:
@@ -101,3 +132,7 @@ def _weighted_sum(weights: Mapping[str, float | str]) -> Node:
             total = term if total is None else total + term
     assert total is not None
     return total
+
+
+def _limits(bounds: Bounds) -> list[float | None]:
+    return [limit if math.isfinite(limit) else None for limit in (bounds.low, bounds.high)]

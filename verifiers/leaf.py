@@ -49,8 +49,11 @@ def _checked(verdicts: list[Verdict], rollouts: Sequence[Rollout]) -> list[Verdi
 
 def _pieces(part: Part, rollouts: Sequence[Rollout]) -> list[list[int]]:
     """The smallest lots that the part can judge apart: single rollouts, or groups."""
-    if not part.by_group:
-        return [[place] for place in range(len(rollouts))]
+    return groups_of(rollouts) if part.by_group else [[place] for place in range(len(rollouts))]
+
+
+def groups_of(rollouts: Sequence[Rollout]) -> list[list[int]]:
+    """Places of the rollouts of each prompt, prompts in order of appearance."""
     groups: dict[object, list[int]] = {}
     for place, rollout in enumerate(rollouts):
         groups.setdefault(rollout.group_key, []).append(place)

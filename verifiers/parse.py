@@ -51,7 +51,7 @@ _COMPARISONS: dict[type[ast.AST], str] = {
     ast.In: "in",
     ast.NotIn: "not in",
 }
-_UNSUPPORTED: dict[type[ast.AST], str] = {
+_UNSUPPORTED: dict[type, str] = {
     ast.Attribute: "attributes cannot be read in a reward expression",
     ast.BitAnd: "write 'and' for the gate in text; '&' is for Python objects",
     ast.BitOr: "write 'or' in text; '|' is for Python objects",
