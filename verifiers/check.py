@@ -12,14 +12,26 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from proctor.verifiers import nodes
-from proctor.verifiers.carets import ExpressionError, Span, point_at
-from proctor.verifiers.columns import needed_columns
 from proctor.verifiers.dominance import find_dominance
-from proctor.verifiers.nodes import Node, walk
+from proctor.verifiers.nodes import (
+    And,
+    Arithmetic,
+    Clip,
+    Compare,
+    Max,
+    Min,
+    Node,
+    Or,
+    Schedule,
+    When,
+    children,
+    walk,
+)
+from proctor.verifiers.occurrences import needed_columns
 from proctor.verifiers.parse import parse_with_spans
 from proctor.verifiers.part import Part
 from proctor.verifiers.ranges import EMPTY, can_fail, can_pass, range_of
+from proctor.verifiers.syntax import ExpressionError, Span, point_at
 
 
 class Weakness(str, Enum):
@@ -98,7 +110,7 @@ class _Found:
 
 def _dominated(node: Node) -> Iterator[_Found]:
     for case in find_dominance(node):
-        when = f" at step {case.step}" if any(isinstance(x, nodes.Schedule) for x in walk(node)) else ""
+        when = f" at step {case.step}" if any(isinstance(x, Schedule) for x in walk(node)) else ""
         first, *rest = case.style
         swing = f"by {case.swing:g}" if math.isfinite(case.swing) else "without limit"
         terms = f"'{first.node}'" + (f" and {len(rest)} more" if rest else "")
@@ -118,7 +130,7 @@ def _unbounded(node: Node) -> Iterator[_Found]:
         return
     ends = [word for word, end in (("lower", bounds.low), ("upper", bounds.high)) if math.isinf(end)]
     culprit = node
-    while deeper := [child for child in nodes.children(culprit) if _is_unbounded(child)]:
+    while deeper := [child for child in children(culprit) if _is_unbounded(child)]:
         culprit = deeper[0]
     yield _Found(
         Weakness.UNBOUNDED,
@@ -145,9 +157,9 @@ def _missing(node: Node, known: set[str]) -> Iterator[_Found]:
                 )
 
 
-def _gate(node: nodes.And | nodes.Or) -> Iterator[_Found]:
+def _gate(node: And | Or) -> Iterator[_Found]:
     left = range_of(node.left)
-    is_and = isinstance(node, nodes.And)
+    is_and = isinstance(node, And)
     if left == EMPTY:
         return
     if not can_pass(left):
@@ -164,14 +176,14 @@ def _gate(node: nodes.And | nodes.Or) -> Iterator[_Found]:
         yield _Found(Weakness.OPEN_GATE, node.left, f"'{node.left}' {what}", fix)
     if is_and and _cost(node.left) > _cost(node.right):
         problem = f"'{node.left}' is run on every rollout, though '{node.right}' is cheaper"
-        yield _Found(Weakness.DEAR_FIRST, node.left, problem, f"write {nodes.And(node.right, node.left)}")
+        yield _Found(Weakness.DEAR_FIRST, node.left, problem, f"write {And(node.right, node.left)}")
 
 
 def _cost(node: Node) -> int:
     return max((part.cost for part in walk(node) if isinstance(part, Part)), default=0)
 
 
-def _comparison(node: nodes.Compare) -> Iterator[_Found]:
+def _comparison(node: Compare) -> Iterator[_Found]:
     bounds = range_of(node)
     if bounds.low == bounds.high:
         holds = "always" if bounds.low else "never"
@@ -185,7 +197,7 @@ def _shown(node: Node) -> str:
     return f"{bounds.low:g}" if bounds.low == bounds.high else f"from {bounds.low:g} to {bounds.high:g}"
 
 
-def _branch(node: nodes.When) -> Iterator[_Found]:
+def _branch(node: When) -> Iterator[_Found]:
     condition = range_of(node.condition)
     if condition == EMPTY or (can_pass(condition) and can_fail(condition)):
         return
@@ -195,14 +207,14 @@ def _branch(node: nodes.When) -> Iterator[_Found]:
     yield _Found(Weakness.DEAD_BRANCH, node.condition, problem, f"write {other}")
 
 
-def _division(node: nodes.Arithmetic) -> Iterator[_Found]:
+def _division(node: Arithmetic) -> Iterator[_Found]:
     divisor = range_of(node.right)
     if node.symbol == "/" and divisor.low <= 0 <= divisor.high:
         problem = f"'{node.right}' can be 0 ({_shown(node.right)}), and there is no reward then"
         yield _Found(Weakness.DIVISION, node.right, problem, f"keep it away from 0: max({node.right}, 1)")
 
 
-def _clip(node: nodes.Clip) -> Iterator[_Found]:
+def _clip(node: Clip) -> Iterator[_Found]:
     inner = range_of(node.operand)
     if inner == EMPTY:
         return
@@ -214,29 +226,29 @@ def _clip(node: nodes.Clip) -> Iterator[_Found]:
         yield _Found(Weakness.IDLE, node, problem, "choose limits that the values can lie between")
 
 
-def _extreme(node: nodes.Min | nodes.Max) -> Iterator[_Found]:
+def _extreme(node: Min | Max) -> Iterator[_Found]:
     bounds = [range_of(operand) for operand in node.operands]
     if EMPTY in bounds:
         return
     for place, operand in enumerate(node.operands):
         others = bounds[:place] + bounds[place + 1 :]
-        if isinstance(node, nodes.Max):
+        if isinstance(node, Max):
             never = any(bounds[place].high <= other.low for other in others)
         else:
             never = any(bounds[place].low >= other.high for other in others)
         if never and bounds.count(bounds[place]) == 1:
-            word = "larger" if isinstance(node, nodes.Max) else "smaller"
+            word = "larger" if isinstance(node, Max) else "smaller"
             problem = f"'{operand}' is {_shown(operand)} and never {word} than the rest of '{node}'"
             yield _Found(Weakness.IDLE, operand, problem, f"leave '{operand}' out")
 
 
 _RULES: dict[type, Any] = {
-    nodes.And: _gate,
-    nodes.Or: _gate,
-    nodes.Compare: _comparison,
-    nodes.When: _branch,
-    nodes.Arithmetic: _division,
-    nodes.Clip: _clip,
-    nodes.Min: _extreme,
-    nodes.Max: _extreme,
+    And: _gate,
+    Or: _gate,
+    Compare: _comparison,
+    When: _branch,
+    Arithmetic: _division,
+    Clip: _clip,
+    Min: _extreme,
+    Max: _extreme,
 }

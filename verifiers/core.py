@@ -135,7 +135,7 @@ class Verdict:
         return f"{shown} ({self.status.value}{blame})" + (f": {why}" if why else "")
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data for `json.dumps`; blame is there for readers, and derived from status on the way back."""
+        """Plain data for `json.dumps`; blame is for readers, and derived from status on the way back."""
         return {
             "value": self.value,
             "status": self.status.value,

@@ -46,15 +46,19 @@ class Dominance:
 
 def find_dominance(node: Node) -> Iterator[Dominance]:
     """For each verifying term the worst case: any branch, the first and the last step of any schedule."""
-    steps = {0, *(schedule.steps for schedule in walk(node) if isinstance(schedule, nodes.Schedule))}
     worst: dict[int, Dominance] = {}
+    for found in _cases(node):
+        known = worst.get(id(found.exam.node))
+        if known is None or found.swing > known.swing:
+            worst[id(found.exam.node)] = found
+    yield from worst.values()
+
+
+def _cases(node: Node) -> Iterator[Dominance]:
+    steps = {0, *(schedule.steps for schedule in walk(node) if isinstance(schedule, nodes.Schedule))}
     for step in sorted(steps):
         for route in islice(_routes(node, 1.0, step), _ROUTES):
-            for found in _on_route(route, step):
-                known = worst.get(id(found.exam.node))
-                if known is None or found.swing > known.swing:
-                    worst[id(found.exam.node)] = found
-    yield from worst.values()
+            yield from _on_route(route, step)
 
 
 def _on_route(route: tuple[Term, ...], step: int) -> Iterator[Dominance]:

@@ -1,11 +1,11 @@
-"""Where the parts of an expression stand: behind which gates, and therefore in which round they are due."""
+"""Where parts and columns of an expression stand: behind which gates, and so in which round parts are due."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from proctor.verifiers.nodes import And, Node, Or, When, children, walk
+from proctor.verifiers.nodes import And, Compare, Constant, Field, Node, Or, When, children, walk
 from proctor.verifiers.part import Part
 
 
@@ -53,3 +53,17 @@ def rounds(node: Node) -> dict[str, int]:
         due |= dict.fromkeys(ready, number)
         number += 1
     return due
+
+
+def needed_columns(node: Node) -> Iterator[tuple[Node, tuple[str, ...]]]:
+    """Every part and column of the expression, with the columns without which it has no value.
+
+    A column that is only asked for (`task == None`) may be absent.
+    """
+    if isinstance(node, Part):
+        yield node, node.columns
+    elif isinstance(node, Field):
+        yield node, (node.column,)
+    elif not (isinstance(node, Compare) and Constant(None) in (node.left, node.right)):
+        for child in children(node):
+            yield from needed_columns(child)

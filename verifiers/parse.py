@@ -1,7 +1,7 @@
 """Source text of a reward expression -> nodes. Python's own syntax tree is read, nothing is ever evaluated.
 
 What is not on the list here is an error: no attributes, subscripts, lambdas, comprehensions or f-strings,
-and no call but of a registered part or one of `nodes.FUNCTIONS`. Any text gives a node or an ExpressionError.
+and no call but of a registered part or one of `FUNCTIONS`. Any text gives a node or an ExpressionError.
 """
 
 from __future__ import annotations
@@ -9,21 +9,39 @@ from __future__ import annotations
 import ast
 import math
 import re
-import threading
-import warnings
+from collections.abc import Mapping
 from typing import Any, NoReturn
 
-from proctor.verifiers import nodes
-from proctor.verifiers.carets import ExpressionError, Span
 from proctor.verifiers.core import COLUMNS
 from proctor.verifiers.literals import NotLiteralError, read_literal
-from proctor.verifiers.nodes import FUNCTIONS, Node
+from proctor.verifiers.nodes import (
+    FUNCTIONS,
+    Abs,
+    And,
+    Arithmetic,
+    Clip,
+    Compare,
+    Constant,
+    Field,
+    Max,
+    Min,
+    Negative,
+    Node,
+    Not,
+    Number,
+    Or,
+    Schedule,
+    When,
+    as_node,
+)
 from proctor.verifiers.options import check_option, missing_options, option_names, takes_several
 from proctor.verifiers.part import Part
 from proctor.verifiers.registry import did_you_mean, parts
+from proctor.verifiers.syntax import ExpressionError, Source, Span
+
+__all__ = ["MAX_DEPTH", "ExpressionError", "parse", "parse_table", "parse_with_spans"]
 
 MAX_DEPTH = 100  # Python's own stack ends near 1,000 frames; each level takes a few
-MAX_SOURCE = 100_000  # characters; a schema may be long
 
 
 def parse(source: str) -> Node:
@@ -33,13 +51,31 @@ def parse(source: str) -> Node:
 
 def parse_with_spans(source: str) -> tuple[Node, dict[int, Span]]:
     """The expression, and where in the source each node stands, by the node's `id`."""
-    reader = _Reader(source.replace("\r\n", "\n").replace("\r", "\n"))
-    tree = reader.tree()
-    reader.check_escapes(tree)
-    return reader.read(tree), reader.spans
+    reader = _Reader(Source(source))
+    return reader.read(reader.source.tree()), reader.spans
 
 
-_LOCK = threading.Lock()  # warnings.catch_warnings is not safe between threads
+def parse_table(weights: Mapping[str, float | str]) -> Node:
+    """The sum of parts by weight: {"math": 0.9, 'format("boxed")': 0.1}; a weight may be source text too.
+
+    Raises ExpressionError, and TypeError for a weight that is neither text nor a number.
+    """
+    if not weights:
+        raise ExpressionError("a table of weights needs at least one part", "", span=Span(0, 0))
+    total: Node | None = None
+    for text, weight in weights.items():
+        factor = parse(weight) if isinstance(weight, str) else as_node(weight)
+        is_minus = isinstance(factor, Negative)
+        size = factor.operand if isinstance(factor, Negative) else factor
+        term = parse(text) if size == Number(1) else size * parse(text)
+        if total is None:
+            total = -term if is_minus else term
+            continue
+        total = total - term if is_minus else total + term
+    assert total is not None
+    return total
+
+
 _ARITHMETIC: dict[type[ast.AST], str] = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/"}
 _COMPARISONS: dict[type[ast.AST], str] = {
     ast.Lt: "<",
@@ -63,65 +99,16 @@ _UNSUPPORTED: dict[type, str] = {
     ast.Pow: "powers are not supported; the operators are + - * /",
     ast.Subscript: "items cannot be read in a reward expression",
 }
-_CONTROL_ESCAPE = re.compile(r"(?<!\\)(?:\\\\)*\\[abfv]")
 
 
 class _Reader:
-    def __init__(self, source: str) -> None:
+    def __init__(self, source: Source) -> None:
         self.source = source
         self.spans: dict[int, Span] = {}
         self.depth = 0
-        # In parentheses, an expression may go over several lines, be indented, and end in a comment.
-        self.lines = f"({source}\n)".split("\n")
-        self.starts = [-1]
-        for line in self.lines:
-            self.starts.append(self.starts[-1] + len(line) + 1)
 
-    def fail(self, problem: str, at: ast.AST | Span, cause: Exception | None = None) -> NoReturn:
-        span = at if isinstance(at, Span) else self.span(at)
-        raise ExpressionError(problem, self.source, span=span) from cause
-
-    def span(self, tree: ast.AST) -> Span:
-        place: Any = tree
-        start = self.offset(place.lineno, place.col_offset)
-        return Span(start, self.offset(place.end_lineno, place.end_col_offset))
-
-    def offset(self, line: int, column: int) -> int:
-        """Character of the source for a line from 1 and a column in UTF-8 bytes, as `ast` counts."""
-        return self.clamped(self.starts[line - 1] + len(self.lines[line - 1].encode()[:column].decode()))
-
-    def clamped(self, offset: int) -> int:
-        return min(max(offset, 0), len(self.source))
-
-    def tree(self) -> ast.expr:
-        """Python's syntax tree of the source."""
-        everything = Span(0, len(self.source))
-        if len(self.source) > MAX_SOURCE:
-            self.fail(f"longer than {MAX_SOURCE} characters", Span(0, 1))
-        if not self.source.strip():
-            self.fail("the expression is empty", everything)
-        try:
-            with _LOCK, warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # "\d" in a regular expression
-                tree = ast.parse("\n".join(self.lines), mode="eval").body
-        except SyntaxError as error:
-            start = self.clamped(self.starts[(error.lineno or 1) - 1] + (error.offset or 1) - 1)
-            self.fail(f"this is no expression: {error.msg}", Span(start, start + 1), error)
-        except UnicodeEncodeError as error:
-            self.fail("half of a surrogate pair; write it as an escape", Span(0, 1), error)
-        except (ValueError, RecursionError, MemoryError, OverflowError) as error:
-            self.fail(f"this cannot be read: {error or 'too deeply nested'}", everything, error)
-        if (tree.lineno, tree.col_offset) == (1, 0):  # the source closed the parenthesis that is ours
-            self.fail("a parenthesis is closed that was never opened", everything)
-        return tree
-
-    def check_escapes(self, tree: ast.expr) -> None:
-        """Python reads "\\boxed" as a backspace and "oxed"; nobody who writes a reward means that."""
-        for text in ast.walk(tree):
-            if isinstance(text, ast.Constant) and isinstance(text.value, str):
-                written = self.source[slice(*self.span(text))]
-                if written[:1] not in "rR" and _CONTROL_ESCAPE.search(written):
-                    self.fail(f"double the backslash, or write raw text: r{written[:40]}", text)
+    def fail(self, problem: str, at: ast.AST, cause: Exception | None = None) -> NoReturn:
+        self.source.fail(problem, at, cause)
 
     def read(self, tree: ast.expr, *, columns: bool = False) -> Node:
         """The node for a syntax tree. columns: whether an unknown bare name is a column of the rollout."""
@@ -130,7 +117,7 @@ class _Reader:
             self.fail(f"nested more than {MAX_DEPTH} levels deep", tree)
         node = self.dispatch(tree, columns)
         self.depth -= 1
-        self.spans[id(node)] = self.span(tree)
+        self.spans[id(node)] = self.source.span(tree)
         return node
 
     def dispatch(self, tree: ast.expr, columns: bool) -> Node:
@@ -142,15 +129,15 @@ class _Reader:
             case ast.UnaryOp(op, operand):
                 return self.unary(tree, op, self.read(operand, columns=columns))
             case ast.BinOp(left, op, right) if type(op) in _ARITHMETIC:
-                return nodes.Arithmetic(_ARITHMETIC[type(op)], self.read(left), self.read(right))
+                return Arithmetic(_ARITHMETIC[type(op)], self.read(left), self.read(right))
             case ast.BoolOp(op, values):
-                join = nodes.And if isinstance(op, ast.And) else nodes.Or
+                join = And if isinstance(op, ast.And) else Or
                 return self.folded(join, [self.read(value, columns=columns) for value in values])
             case ast.Compare():
                 return self.comparison(tree)
             case ast.IfExp(test, body, orelse):
                 condition = self.read(test, columns=True)
-                return nodes.When(condition, self.read(body), self.read(orelse))
+                return When(condition, self.read(body), self.read(orelse))
             case ast.Call(ast.Name(name)):
                 return self.function(tree, name) if name in FUNCTIONS else self.part(tree, name)
             case ast.Call(func):
@@ -162,7 +149,7 @@ class _Reader:
         words = re.sub(r"(?<!^)([A-Z])", r" \1", kind.__name__).lower()
         self.fail(_UNSUPPORTED.get(kind, f"{words} is not supported in a reward expression"), tree)
 
-    def folded(self, join: type[nodes.And] | type[nodes.Or], operands: list[Node]) -> Node:
+    def folded(self, join: type[And] | type[Or], operands: list[Node]) -> Node:
         """a and b and c -> (a and b) and c."""
         whole = operands[0]
         for operand in operands[1:]:
@@ -173,13 +160,13 @@ class _Reader:
 
     def constant(self, tree: ast.expr, value: object) -> Node:
         if value is None:
-            return nodes.Constant(None)
+            return Constant(None)
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             self.fail(
                 f"{ast.unparse(tree)[:40]} is no number; text, True and False stand in comparisons", tree
             )
         try:
-            return nodes.Number(value)
+            return Number(value)
         except (ValueError, OverflowError) as error:
             self.fail("this number is too large", tree, error)
 
@@ -189,7 +176,7 @@ class _Reader:
         if name in FUNCTIONS:
             self.fail(f"{name} takes arguments: {_USAGE[name]}", tree)
         if name in COLUMNS or columns:
-            return nodes.Field(name)
+            return Field(name)
         return self.unknown(tree, name, f'; a column of that name is written field("{name}")')
 
     def unknown(self, tree: ast.expr, name: str, more: str = "") -> NoReturn:
@@ -198,9 +185,9 @@ class _Reader:
 
     def unary(self, tree: ast.UnaryOp, op: ast.unaryop, operand: Node) -> Node:
         if isinstance(op, ast.USub):
-            return nodes.Negative(operand)
+            return Negative(operand)
         if isinstance(op, ast.Not):
-            return nodes.Not(operand)
+            return Not(operand)
         if isinstance(op, ast.UAdd):
             return operand
         return self.unsupported(tree)
@@ -213,9 +200,9 @@ class _Reader:
             if type(op) not in _COMPARISONS:
                 self.fail(_UNSUPPORTED[type(op)], tree)
             left, right = operands[position : position + 2]
-            pairs.append(nodes.Compare(_COMPARISONS[type(op)], left, right))
+            pairs.append(Compare(_COMPARISONS[type(op)], left, right))
             self.spans[id(pairs[-1])] = Span(self.spans[id(left)].start, self.spans[id(right)].end)
-        return self.folded(nodes.And, pairs)
+        return self.folded(And, pairs)
 
     def operand(self, tree: ast.expr) -> Node:
         """One side of a comparison: text and lists may stand there too."""
@@ -223,8 +210,8 @@ class _Reader:
         if not is_text and not isinstance(tree, (ast.List, ast.Tuple)):
             return self.read(tree, columns=True)
         value = self.literal(tree)
-        constant = nodes.Constant(tuple(value) if isinstance(value, list) else value)
-        self.spans[id(constant)] = self.span(tree)
+        constant = Constant(tuple(value) if isinstance(value, list) else value)
+        self.spans[id(constant)] = self.source.span(tree)
         return constant
 
     def function(self, tree: ast.Call, name: str) -> Node:
@@ -239,20 +226,20 @@ class _Reader:
         if not least <= len(given) <= most or any(isinstance(argument, ast.Starred) for argument in given):
             self.fail(f"{name} is written {_USAGE[name]}", tree)
         if name == "when":
-            return nodes.When(self.read(given[0], columns=True), *map(self.read, given[1:]))
+            return When(self.read(given[0], columns=True), *map(self.read, given[1:]))
         if name == "abs":
-            return nodes.Abs(self.read(given[0]))
+            return Abs(self.read(given[0]))
         if name in ("min", "max"):
-            return (nodes.Min if name == "min" else nodes.Max)(tuple(map(self.read, given)))
+            return (Min if name == "min" else Max)(tuple(map(self.read, given)))
         if name == "field":
-            return nodes.Field(self.text(given[0]))
+            return Field(self.text(given[0]))
         try:
             if name == "clip":
-                return nodes.Clip(self.read(given[0]), self.number(given[1]), self.number(given[2]))
+                return Clip(self.read(given[0]), self.number(given[1]), self.number(given[2]))
             steps = self.number(given[2])
             if not steps.is_integer():
                 self.fail("steps must be a whole number", given[2])
-            return nodes.Schedule(self.number(given[0]), self.number(given[1]), int(steps))
+            return Schedule(self.number(given[0]), self.number(given[1]), int(steps))
         except ExpressionError:
             raise
         except (ValueError, OverflowError) as error:
