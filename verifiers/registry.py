@@ -18,6 +18,7 @@ PartType = TypeVar("PartType", bound=type[Part])
 _MODULES = (
     "answers",
     "programs.part",
+    "size",
     "form",
     "length",
     "wording",

@@ -1,0 +1,57 @@
+"""`len`: how long a completion is."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from proctor.verifiers.core import Rollout, Status, Verdict
+from proctor.verifiers.part import Bounds, Part, each
+from proctor.verifiers.registry import register
+
+_CJK = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"  # scripts without spaces: one token a character
+_TOKEN = re.compile(rf"[{_CJK}]|[^\W{_CJK}]+|[^\w\s]")  # or a word or number, or a sign
+_WORD = re.compile(r"\S+")
+
+
+@register
+@dataclass(frozen=True)
+class Len(Part):
+    """Length of the completion, as in `max(0, len - 2000) * 0.0001`.
+
+    What it measures: by default tokens, as the trainer counted them (`num_tokens`). A rollout without
+    that count is estimated from its text, and its evidence says so: one token for each word, number,
+    sign, and Chinese, Japanese or Korean character. `len("words")` and `len("characters")` look at the
+    text alone.
+
+    Formula and range: a whole number from 0, without upper limit.
+
+    What it pays wrongly: nothing by itself. An estimate is short of real tokenizers wherever they cut a
+    word or number in pieces, so a limit that matters needs the trainer's count.
+
+    Source: none; the quantity behind every length penalty.
+    """
+
+    unit: Literal["tokens", "words", "characters"] = "tokens"
+
+    name: ClassVar[str] = "len"
+
+    @property
+    def bounds(self) -> Bounds:
+        return Bounds(0.0, math.inf)
+
+    def verify(self, rollouts: Sequence[Rollout]) -> list[Verdict]:
+        return each(rollouts, self._measure)
+
+    def _measure(self, rollout: Rollout) -> Verdict:
+        text = rollout.completion
+        if self.unit == "characters":
+            return Verdict(len(text), Status.MEASURED, {"unit": "characters"})
+        if self.unit == "words":
+            return Verdict(len(_WORD.findall(text)), Status.MEASURED, {"unit": "words"})
+        if rollout.num_tokens is not None:
+            return Verdict(rollout.num_tokens, Status.MEASURED, {"unit": "tokens"})
+        return Verdict(len(_TOKEN.findall(text)), Status.MEASURED, {"unit": "tokens, estimated"})
