@@ -89,13 +89,20 @@ def _call(request: bytes, worn_at_kb: int) -> bytes:
         return encode_reply(ReplyKind.VALUE, value, seconds, worn=_peak_kb() > worn_at_kb)
     except BaseException as error:  # the task's border: SystemExit too is its own doing
         kind = ReplyKind.MEMORY if _is_memory(error) else ReplyKind.ERROR
-        text = f"{type(error).__name__}: {error}"[:_MAX_DETAIL]
+        text = _describe(error)
     return encode_reply(kind, text, time.perf_counter() - start, worn=kind is ReplyKind.MEMORY)
 
 
 def _reset_digits() -> None:
     if hasattr(sys, "set_int_max_str_digits"):
         sys.set_int_max_str_digits(_DEFAULT_DIGITS)
+
+
+def _describe(error: BaseException) -> str:
+    try:
+        return f"{type(error).__name__}: {error}"[:_MAX_DETAIL]
+    except Exception:  # its own __str__ failed, which is no second failure
+        return type(error).__name__[:_MAX_DETAIL]
 
 
 def _is_memory(error: BaseException | None) -> bool:

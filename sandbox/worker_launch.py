@@ -31,6 +31,7 @@ _KEPT_ENVIRONMENT = (
     *("PYTHONHOME", "PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX"),
 )
 _MAX_STDERR = 2000
+_MAX_MESSAGE = 1 << 16
 _AT_ONCE_S = 0.05
 _GRACE_S = 2.0
 _ENVIRONMENT = {
@@ -88,7 +89,11 @@ class ForkServer:
 
     def hear(self) -> Message | None:
         """The next message; None at the end of the connection. BlockingIOError: none is there yet."""
-        data, descriptors, _, _ = socket.recv_fds(self._control, 1 << 16, 2, socket.MSG_CMSG_CLOEXEC)
+        try:
+            data, descriptors, _, _ = socket.recv_fds(self._control, _MAX_MESSAGE, 2, socket.MSG_CMSG_CLOEXEC)
+        except ConnectionResetError:
+            # It ended without reading all: that is told first and once, and its last words come after.
+            data, descriptors, _, _ = socket.recv_fds(self._control, _MAX_MESSAGE, 2, socket.MSG_CMSG_CLOEXEC)
         if not data:
             return None
         kind, *details = json.loads(data)

@@ -61,8 +61,8 @@ class Server:
         self._libc = ctypes.CDLL(None, use_errno=True)
         # What a worker leaves behind becomes our child, so it can be found and killed.
         self._libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-        self._wakeup, wakeup_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        signal.set_wakeup_fd(wakeup_write, warn_on_full_buffer=False)
+        self._wakeup, self._wakeup_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        signal.set_wakeup_fd(self._wakeup_write, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.pthread_sigmask(signal.SIG_SETMASK, [])
@@ -109,7 +109,9 @@ class Server:
         """Keeps the collector of a worker from touching, and so copying, all that it shares with us."""
         gc.collect()
         gc.freeze()
-        self._own_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        # Not ru_maxrss: that of a process made by vfork and exec starts from its parent's.
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+        self._own_kb = pages * resource.getpagesize() // 1024
 
     def _fork(self, number: int) -> None:
         ours, theirs = socket.socketpair()
@@ -132,7 +134,7 @@ class Server:
             self._libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            for descriptor in (self._caller, self._wakeup):
+            for descriptor in (self._caller, self._wakeup, self._wakeup_write):
                 os.close(descriptor)
             self._control.close()
             ours.close()

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import ctypes
 import os
+import resource
 import signal
+import stat
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 
@@ -24,12 +27,31 @@ def spin() -> None:
         pass
 
 
+def spin_deaf() -> None:
+    """Ignores every signal that can be ignored."""
+    for number in set(signal.Signals) - {signal.SIGKILL, signal.SIGSTOP}:
+        signal.signal(number, signal.SIG_IGN)
+    spin()
+
+
 def process_id() -> int:
     return os.getpid()
 
 
+def parent_id() -> int:
+    return os.getppid()
+
+
 def fail(text: str) -> None:
     raise ValueError(text)
+
+
+def fail_to_say() -> None:
+    class Mute(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError("no words")
+
+    raise Mute
 
 
 def leave(code: int) -> None:
@@ -44,11 +66,141 @@ def segfault() -> None:
     ctypes.string_at(0)
 
 
+def recurse_in_c() -> None:
+    """Endless recursion that no Python counter sees: a stack overflow."""
+    compare = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
+    values = (ctypes.c_int * 2)(2, 1)
+
+    def again(_a: object, _b: object) -> int:
+        ctypes.CDLL(None).qsort(values, 2, 4, compare(again))
+        return 0
+
+    sys.setrecursionlimit(10**9)
+    again(None, None)
+
+
 def kill_self(number: int) -> None:
     os.kill(os.getpid(), number)
 
 
-def ignore_terminate_and_spin() -> None:
-    for number in set(signal.Signals) - {signal.SIGKILL, signal.SIGSTOP}:
-        signal.signal(number, signal.SIG_IGN)
-    spin()
+def kill_parent() -> None:
+    os.kill(os.getppid(), signal.SIGKILL)
+    time.sleep(60)
+
+
+def allocate(megabytes: int) -> int:
+    """Grows in steps, and touches what it gets."""
+    return len([bytearray(os.urandom(1)) * (1 << 20) for _ in range(megabytes)])
+
+
+def allocate_at_once(megabytes: int) -> int:
+    return len(bytearray(megabytes << 20))
+
+
+def allocate_under_another_name(megabytes: int) -> None:
+    try:
+        allocate(megabytes)
+    except MemoryError as error:
+        raise ValueError("could not parse") from error
+
+
+def abort_for_memory(megabytes: int) -> None:
+    """As a C library does: takes what it can, and aborts when there is no more."""
+    libc = ctypes.CDLL(None)
+    libc.malloc.restype = ctypes.c_void_p
+    for _ in range(megabytes):
+        block = libc.malloc(ctypes.c_size_t(1 << 20))
+        if not block:
+            os.abort()
+        ctypes.memset(block, 1, 1 << 20)
+
+
+def letters(count: int) -> str:
+    return "x" * count
+
+
+def unsayable(kind: str) -> Any:
+    cycle: list[Any] = []
+    cycle.append(cycle)
+    deep: list[Any] = []
+    for _ in range(10**5):
+        deep = [deep]
+    sys.set_int_max_str_digits(0)
+    return {"set": {1}, "cycle": cycle, "deep": deep, "long": 10**5000, "bytes": b"x"}[kind]
+
+
+def print_much() -> None:
+    print("this goes nowhere", flush=True)
+    print("neither does this", file=sys.stderr, flush=True)
+    os.write(1, b"nor this")
+    os.write(2, b"nor that")
+
+
+def write(data: str) -> None:
+    """Writes bytes of its own into the connection, as code that took the worker over might."""
+    os.write(connection(), data.encode("latin-1"))
+    time.sleep(60)
+
+
+def hang_up() -> None:
+    os.close(connection())
+    time.sleep(60)
+
+
+def connection() -> int:
+    return next(fd for fd in range(3, 256) if _is_socket(fd))
+
+
+def _is_socket(fd: int) -> bool:
+    try:
+        return stat.S_ISSOCK(os.fstat(fd).st_mode)
+    except OSError:
+        return False
+
+
+def descriptors() -> list[str]:
+    folder = Path("/proc/self/fd")
+    return sorted(str(entry.readlink()) for entry in folder.iterdir() if entry.exists() or entry.is_symlink())
+
+
+def environment() -> dict[str, str]:
+    return dict(os.environ)
+
+
+def loaded(module: str) -> bool:
+    return module in sys.modules
+
+
+def main_name() -> str | None:
+    return getattr(sys.modules["__main__"], "__file__", None)
+
+
+def resident_mb() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def set_order() -> list[str]:
+    return list({"alpha", "beta", "gamma", "delta", "epsilon"})
+
+
+def write_file(path: str) -> None:
+    Path(path).write_bytes(b"x" * 10)
+
+
+def leave_child_behind(ends: bool) -> int:
+    """A child that outlives its parent's task, in a session of its own."""
+    child = os.fork()
+    if child == 0:
+        os.setsid()
+        time.sleep(300)
+        os._exit(0)
+    if ends:
+        os._exit(0)
+    return child
+
+
+def misbehave(index: int) -> int:
+    """One in twenty hangs, crashes, exits or takes all memory, in turn."""
+    if index % 20:
+        return index
+    return int([spin, segfault, lambda: vanish(1), lambda: allocate_at_once(10**6)][index // 20 % 4]())  # type: ignore[call-overload]
