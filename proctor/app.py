@@ -14,6 +14,8 @@ from typing import Annotated, TypeVar
 import typer
 
 from proctor import __version__, console
+from proctor.verifiers.expression import ExpressionError
+from proctor.verifiers.sources import InputError
 
 
 class Exit(IntEnum):
@@ -58,7 +60,9 @@ def usable() -> Iterator[None]:
     """Ends the command with exit code 2 where what the user gave is not usable, saying why."""
     try:
         yield
-    except (ValueError, OSError) as error:
+    except BrokenPipeError:
+        raise  # whoever read our output has seen enough; not an error to talk of
+    except (InputError, ExpressionError, OSError) as error:
         console.error(str(error))
         raise typer.Exit(Exit.UNUSABLE) from error
 

@@ -1,10 +1,17 @@
 """The `proctor` command. A new command is one file in `commands/` and one line here."""
 
-from proctor.app import app
+import sys
+
+from proctor import console
+from proctor.app import Exit, app
 from proctor.commands import explain, rewards, score
 
 __all__ = ["app", "explain", "main", "rewards", "score"]
 
 
 def main() -> None:
-    app()
+    try:
+        app()
+    except Exception:  # a bug of ours: Python's own exit code for it, 1, would say "done, with failures"
+        console.crash()
+        sys.exit(Exit.UNUSABLE)

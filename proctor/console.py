@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import traceback
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import IO, Any
@@ -14,7 +15,9 @@ from rich.table import Table
 from rich.text import Text
 
 from proctor.verifiers.core import Blame
-from proctor.verifiers.summary import Summary, Tally
+from proctor.verifiers.expression import Expression
+from proctor.verifiers.part import Bounds
+from proctor.verifiers.summary import Summary, Tally, name_of
 
 _MEANS_SHOWN = 4  # parts beside the progress bar
 
@@ -57,6 +60,11 @@ def error(text: str) -> None:
     _err().print(Text.assemble(("error: ", "bold red"), text))
 
 
+def crash() -> None:
+    """The exception that nobody expected."""
+    _err().print(traceback.format_exc())
+
+
 class ScoringProgress:
     """The bar over a file: share read, rows, rate, running means."""
 
@@ -90,6 +98,28 @@ def summary_tables(summary: Summary, *, on_stderr: bool = False) -> None:
     console.print(_parts_table(summary))
     console.print(_verdicts_table(summary))
     console.print(_accounts(summary))
+
+
+def plan(reward: Expression) -> None:
+    """Range and columns of a reward, its parts and when they run, and what is weak about it."""
+    known = reward.outline
+    columns = ", ".join(known.columns) or "none beside the completion"
+    _out().print(f"{reward}\n\nrange {span(known.bounds)}   columns {columns}   hash {reward.hash}\n")
+    table = Table(box=None, pad_edge=False)
+    for heading in ("round", "part", "range", "runs", "cost"):
+        table.add_column(heading, overflow="fold")
+    for planned in known.parts:
+        kind = "verifies the answer" if planned.part.exam else ""
+        cells = (str(planned.round), str(planned.part), span(planned.part.bounds), planned.runs)
+        table.add_row(*map(Text, cells), Text(planned.part.cost.name.lower()), kind)
+    _out().print(table)
+    for concern in reward.check():
+        _out().print(f"\nwarning: {concern}")
+
+
+def span(bounds: Bounds) -> str:
+    """A range in words."""
+    return f"{bounds.low:g} to {bounds.high:g}"
 
 
 def part_list(rows: Iterable[tuple[str, str, str]]) -> None:
@@ -156,7 +186,7 @@ def _by_count(tally: Tally) -> list[tuple[Any, int]]:
 def _accounts(summary: Summary) -> str:
     """Every row is accounted for, and the sums add up."""
     without = summary.rollouts - summary.reward.scored
-    blames = ", ".join(f"{count:,} by the {blame.value}" for blame, count in summary.unscorable.items())
+    blames = ", ".join(f"blame {name_of(blame)} {count:,}" for blame, count in summary.unscorable.items())
     text = f"{summary.rollouts + summary.rejected:,} rows = {summary.reward.scored:,} with a reward"
     text += f" + {without:,} without" + (f" ({blames})" if blames else "")
     return text + f" + {summary.rejected:,} bad"

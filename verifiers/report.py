@@ -18,7 +18,6 @@ from jinja2 import Environment
 from jinja2.utils import htmlsafe_json_dumps
 
 from proctor.verifiers.core import Message, Status
-from proctor.verifiers.part import Bounds
 from proctor.verifiers.scored import dumps
 from proctor.verifiers.scoring import Scored
 from proctor.verifiers.sources import BadRow
@@ -37,7 +36,6 @@ class About:
     source: str
     reward: str
     hash: str
-    bounds: Bounds
     warnings: Sequence[str] = ()
     version: str = ""
 
@@ -66,7 +64,6 @@ class Report:
             "parts": list(self._parts),
             "prompts": list(self._prompts),
             "rollouts": self.rollouts,
-            "bounds": [about.bounds.low, about.bounds.high],
             "blame": {status.value: status.blame.value for status in Status if status.blame},
         }
         template = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(

@@ -59,7 +59,7 @@ class Columns:
                 continue
             try:
                 ours[name] = convert(value)
-            except (TypeError, ValueError) as error:
+            except (TypeError, ValueError, OverflowError) as error:
                 raise RowError(f"field '{source}' cannot be the {name}: {error}") from error
         return Rollout(**ours, fields={**row, **extra} if extra else row)
 

@@ -60,16 +60,11 @@ class ScoredFile:
         self._made_by = dict(made_by)
         self._stamp = path.with_name(f"{path.stem}.run.json")
         self._handle: IO[bytes] = self._lock()
-        if overwrite:
-            self._handle.truncate(0)
-            self._stamp.unlink(missing_ok=True)
-            self.rejected.start_again()
-        cut_torn_line(self._handle)
-        if self._handle.seek(0, os.SEEK_END):
-            self._check()
-        else:
-            self.rejected.start_again()
-            self._stamp.write_text(json.dumps(self._made_by, indent=2, ensure_ascii=False) + "\n")
+        try:
+            self._take_up(overwrite)
+        except BaseException:
+            self._handle.close()
+            raise
 
     def __enter__(self) -> ScoredFile:
         return self
@@ -114,6 +109,17 @@ class ScoredFile:
         except OSError as error:
             raise InputError(f"{self.path}: cannot be written: {error.strerror}") from error
         return handle
+
+    def _take_up(self, overwrite: bool) -> None:
+        if overwrite:
+            self._handle.truncate(0)
+        cut_torn_line(self._handle)
+        if self._handle.seek(0, os.SEEK_END):
+            self._check()
+        else:
+            self.rejected.start_again()
+            text = json.dumps(self._made_by, indent=2, ensure_ascii=False)
+            self._stamp.write_text(text + "\n", encoding="utf-8")
 
     def _check(self) -> None:
         if not self._stamp.is_file():

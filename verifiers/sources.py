@@ -110,21 +110,13 @@ class Source:
     def _csv(self) -> Iterator[Row | BadRow]:
         # The module's own limit is 131,072 characters a field, and completions are longer.
         csv.field_size_limit(sys.maxsize)
-        text = io.TextIOWrapper(self._open(), encoding="utf-8-sig", errors="surrogateescape", newline="")
-        reader = csv.reader(text, delimiter="\t" if ".tsv" in self.name else ",")
-        header = next(reader, None)
-        if not header:
-            raise InputError(f"{self.name}: empty; the first line must name the columns")
-        while True:
-            try:
-                values = next(reader)
-            except StopIteration:
-                return
-            except csv.Error as error:
-                yield BadRow(reader.line_num, f"broken CSV: {error}", "")
-                continue
-            if values:
-                yield _csv_row(reader.line_num, header, values)
+        options: dict[str, Any] = {"encoding": "utf-8-sig", "errors": "surrogateescape", "newline": ""}
+        with io.TextIOWrapper(self._open(), **options) as text:
+            reader = csv.reader(text, delimiter="\t" if ".tsv" in self.name else ",")
+            header = next(reader, None)
+            if not header:
+                raise InputError(f"{self.name}: empty; the first line must name the columns")
+            yield from _csv_rows(reader, header)
 
     def _parquet(self) -> Iterator[Row | BadRow]:
         try:
@@ -191,6 +183,19 @@ def _row(number: int, data: object, raw: str | None = None) -> Row | BadRow:
     if isinstance(data, dict):
         return Row(number, data, raw)
     return BadRow(number, f"a row must be an object, this is {_kind_of(data)}", data)
+
+
+def _csv_rows(reader: Any, header: list[str]) -> Iterator[Row | BadRow]:
+    while True:
+        try:
+            values = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            yield BadRow(reader.line_num, f"broken CSV: {error}", "")
+            continue
+        if values:
+            yield _csv_row(reader.line_num, header, values)
 
 
 def _csv_row(number: int, header: list[str], values: list[str]) -> Row | BadRow:

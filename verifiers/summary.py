@@ -42,7 +42,7 @@ class Summary:
         self.rejected = 0
         self.reward = Tally()
         self.parts: dict[str, Tally] = {}
-        self.unscorable: Counter[Blame] = Counter()  # rollouts without reward, by who is to blame
+        self.unscorable: Counter[Blame | None] = Counter()  # rollouts without reward, by who is to blame
 
     def add(self, items: Iterable[Scored | BadRow]) -> None:
         for item in items:
@@ -63,7 +63,7 @@ class Summary:
             tally.seconds += verdict.seconds
             tally.slowest = max(tally.slowest, verdict.seconds)
         if score.total is None:
-            self.unscorable[_culprit(score)] += 1
+            self.unscorable[culprit(score)] += 1
 
     @property
     def failed(self) -> bool:
@@ -75,7 +75,7 @@ class Summary:
             "rollouts": self.rollouts,
             "rejected": self.rejected,
             "reward": {"mean": self.reward.mean, "scored": self.reward.scored},
-            "unscorable": {blame.value: count for blame, count in self.unscorable.items()},
+            "unscorable": {name_of(blame): count for blame, count in self.unscorable.items()},
             "parts": {
                 name: {
                     "mean": tally.mean,
@@ -89,12 +89,17 @@ class Summary:
         }
 
 
-def _culprit(score: Score) -> Blame:
-    """Who is to blame that there is no reward: of the verdicts without a value, the first that blames.
+def culprit(score: Score) -> Blame | None:
+    """Who is to blame that there is no reward; None where no part blames anyone.
 
-    The reference comes last, for that is nobody's failure in this run; a total without any such verdict
-    (arithmetic that has no result) is the grader's.
+    Of the verdicts without a value the first that blames, a fault of ours before one of the reference.
+    Nobody is blamed for a part that has no opinion, and where the expression itself says None.
     """
-    blames = [verdict.blame for verdict in score.verdicts.values() if verdict.value is None and verdict.blame]
+    found = (verdict.blame for verdict in score.verdicts.values() if verdict.value is None)
+    blames = [blame for blame in found if blame is not None]
     ours = [blame for blame in blames if blame in _OURS]
-    return (ours or blames or [Blame.GRADER])[0]
+    return next(iter(ours or blames), None)
+
+
+def name_of(blame: Blame | None) -> str:
+    return "no one" if blame is None else blame.value

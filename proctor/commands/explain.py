@@ -8,13 +8,20 @@ import typer
 
 from proctor import console
 from proctor.app import command, usable
-from proctor.commands.reading import read_reward
+from proctor.commands.reading import Load, load_parts, read_reward
 
 
 @command('proctor explain "0.9 * math + 0.1 * steps"', "proctor explain \"format('boxed') and math\"")
 def explain(
     expression: Annotated[str, typer.Argument(help="A reward expression, or a TOML file with one.")],
+    load: Load = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,
 ) -> None:
     """Print what an expression runs, in which order, the range of every part and the total, and warnings."""
     with usable():
-        console.line(read_reward(expression).explain())
+        load_parts(load or [])
+        reward = read_reward(expression)
+    if json:
+        console.as_json(reward.explain())
+    else:
+        console.plan(reward)

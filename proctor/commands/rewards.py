@@ -10,15 +10,20 @@ import typer
 
 from proctor import console
 from proctor.app import command, usable
+from proctor.commands.reading import Load, load_parts
 from proctor.verifiers import registry
 from proctor.verifiers.part import Part
+from proctor.verifiers.sources import InputError
 
 
 @command("proctor rewards", "proctor rewards math")
 def rewards(
     name: Annotated[str | None, typer.Argument(help="One part, for its whole documentation.")] = None,
+    load: Load = None,
 ) -> None:
     """List the reward parts with their ranges, or explain one of them."""
+    with usable():
+        load_parts(load or [])
     if name is None:
         console.part_list(
             (known, bounds_text(part), _first_line(part)) for known, part in sorted(registry.parts().items())
@@ -28,7 +33,7 @@ def rewards(
         try:
             part = registry.find(name)
         except KeyError as error:
-            raise ValueError(error.args[0]) from error
+            raise InputError(error.args[0]) from error
     console.part_page(name, bounds_text(part), inspect.getdoc(part) or "", [_option(f) for f in fields(part)])  # type: ignore[arg-type]
 
 
@@ -38,7 +43,7 @@ def bounds_text(part: type[Part]) -> str:
         bounds = part().bounds
     except TypeError:
         return "by option"
-    return f"{bounds.low:g} to {bounds.high:g}"
+    return console.span(bounds)
 
 
 def _first_line(part: type[Part]) -> str:

@@ -10,7 +10,7 @@ import typer
 
 from proctor import __version__, console
 from proctor.app import Exit, command, usable
-from proctor.commands.reading import read_pairs, read_reward
+from proctor.commands.reading import Load, load_parts, read_pairs, read_reward
 from proctor.verifiers.job import Job, unsaved
 from proctor.verifiers.report import About, Report
 from proctor.verifiers.scored import ScoredFile, Unsaved
@@ -75,6 +75,7 @@ def score(
     step: Step = 0,
     json: AsJson = False,
     overwrite: Overwrite = False,
+    load: Load = None,
 ) -> None:
     """Score a file of rollouts: each row goes out with its reward, and with the verdict of every part.
 
@@ -87,29 +88,29 @@ def score(
     with usable():
         if out == "-" and json:
             raise InputError("--out - and --json both want standard output; choose one")
+        load_parts(load or [])
         source = Source(file, split=split)
         expression = read_reward(reward)
         mapping = read_pairs(map_ or [], "--map")
         job = Job(source, expression, mapping=mapping, limit=limit, step=step)
-        warnings = [str(warning) for warning in expression.check(job.names)]
-        _introduce(job, warnings)
+        concerns = expression.check(job.names)
+        _introduce(job, concerns)
         sink = _sink(job, out, overwrite)
         page = Report() if report is not None else None
         summary = _run(job, sink, page, batch_size)
         if page is not None and report is not None:
-            about = About(
-                source.name, str(expression), expression.hash, expression.bounds, warnings, __version__
-            )
+            warnings = [f"{concern.problem}. What to do: {concern.fix}" for concern in concerns]
+            about = About(source.name, str(expression), expression.hash, warnings, __version__)
             page.write(report, about, summary)
     _conclude(job, sink, summary, as_json=json, data_on_stdout=out == "-", report=report)
     raise typer.Exit(Exit.FAILURES if summary.failed else Exit.DONE)
 
 
-def _introduce(job: Job, warnings: Iterable[str]) -> None:
+def _introduce(job: Job, concerns: Iterable[object]) -> None:
     guessed = " (found by name; --map changes it)" if job.columns.guessed else ""
     console.note(f"columns: {job.columns}{guessed}")
-    for warning in warnings:
-        console.warning(warning)
+    for concern in concerns:
+        console.warning(str(concern))
 
 
 def _sink(job: Job, out: str | None, overwrite: bool) -> ScoredFile | Unsaved:

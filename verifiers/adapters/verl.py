@@ -34,6 +34,7 @@ from proctor.verifiers.expression import reward as parse_reward
 from proctor.verifiers.rows import RowError, find_columns
 from proctor.verifiers.scoring import Ready, Scored, rejoin, rollouts_of
 from proctor.verifiers.sources import BadRow, InputError, Row
+from proctor.verifiers.summary import culprit
 
 Result = dict[str, "float | str"]
 
@@ -108,12 +109,11 @@ class RewardFunction:
 
     def _result(self, score: Score) -> Result:
         values = {name: verdict.value for name, verdict in score.verdicts.items()}
-        lacking = [verdict for verdict in score.verdicts.values() if verdict.value is None and verdict.blame]
-        culprit = lacking[0] if score.total is None and lacking else None
-        blame = Blame.GRADER if score.total is None else None
-        if culprit is not None:
-            blame = culprit.blame
-        return self._filled(score.total, values, blame, str(culprit) if culprit is not None else "")
+        if score.total is not None:
+            return self._filled(score.total, values, None, "")
+        blame = culprit(score)
+        reasons = (str(v) for v in score.verdicts.values() if v.value is None and v.blame == blame)
+        return self._filled(None, values, blame, next(reasons, ""))
 
     def _without(self, blame: Blame, reason: str) -> Result:
         return self._filled(None, {}, blame, reason)
