@@ -1,0 +1,204 @@
+"""Conversations as files hold them: five shapes of row, three kinds of file, read as a stream.
+
+Shapes: `messages` or `conversations` with role/content, ShareGPT's from/value, `prompt` + `completion` (texts
+or messages), and Alpaca's instruction/input/output. A row that fits none of them is an error that names file,
+row and field.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+Message = Mapping[str, Any]
+
+_ROLES = {
+    "human": "user",
+    "user": "user",
+    "gpt": "assistant",
+    "assistant": "assistant",
+    "model": "assistant",
+    "function_call": "assistant",
+    "system": "system",
+    "developer": "developer",
+    "tool": "tool",
+    "function": "tool",
+    "observation": "tool",
+    "ipython": "ipython",
+}
+
+
+class DataError(ValueError):
+    """A file or row that cannot be used; the message names file, row and field."""
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """One row: either chat messages, or a plain prompt and its completion."""
+
+    source: str  # "train.jsonl, row 12", for messages to people
+    messages: Sequence[Message] = ()
+    prompt: str = ""  # plain text; used where there are no messages
+    completion: str = ""
+    tools: Sequence[Mapping[str, Any]] | None = None  # JSON schemas, for templates that show them
+    row: Mapping[str, Any] = field(default_factory=dict)  # the row as it was read, all columns
+
+    @property
+    def answers(self) -> list[str]:
+        """The assistant's texts, in order."""
+        if not self.messages:
+            return [self.completion]
+        return [text_of(message) for message in self.messages if message["role"] == "assistant"]
+
+    @property
+    def question(self) -> str:
+        """The first thing the user says, or the plain prompt; for duplicate and contamination search."""
+        texts = [text_of(message) for message in self.messages if message["role"] == "user"]
+        return texts[0] if texts else self.prompt
+
+
+def read_conversations(paths: Iterable[str | Path]) -> Iterator[Conversation]:
+    """Streams the rows of .jsonl, .json and .parquet files, of folders saved by datasets, and of hub names.
+
+    Raises DataError at the first row that cannot be read.
+    """
+    for path in paths:
+        for number, row in enumerate(_rows(Path(path)), start=1):
+            yield conversation_of(row, f"{path}, row {number}")
+
+
+def conversation_of(row: Mapping[str, Any], source: str) -> Conversation:
+    """Recognises the shape of a row by its columns. Raises DataError."""
+    tools = row.get("tools")
+    if isinstance(tools, str):
+        tools = json.loads(tools)
+    for column in ("messages", "conversations"):
+        if row.get(column) is not None:
+            return Conversation(source, _messages(row[column], source, column), tools=tools, row=row)
+    if "completion" in row:
+        return _prompted(row, source, tools)
+    if "instruction" in row and "output" in row:
+        question = "\n\n".join(part for part in (row["instruction"], row.get("input")) if part)
+        turns = [{"role": "user", "content": question}, {"role": "assistant", "content": row["output"]}]
+        if row.get("system"):
+            turns.insert(0, {"role": "system", "content": row["system"]})
+        return Conversation(source, _messages(turns, source, "output"), tools=tools, row=row)
+    raise DataError(
+        f"{source}: columns {', '.join(map(repr, row)) or 'none'}; expected 'messages' or 'conversations', "
+        "'prompt' and 'completion', or 'instruction' and 'output'"
+    )
+
+
+def text_of(message: Message) -> str:
+    """A message's text; content given as parts is joined, images and the like left out."""
+    content = message.get("content")
+    if isinstance(content, str):
+        return content
+    if content is None:
+        return ""
+    return "".join(part.get("text") or "" for part in content if isinstance(part, Mapping))
+
+
+def _prompted(row: Mapping[str, Any], source: str, tools: Any) -> Conversation:
+    prompt, completion = row.get("prompt"), row["completion"]
+    if isinstance(prompt, str) and isinstance(completion, str):
+        if not completion:
+            raise DataError(f"{source}: 'completion' is empty")
+        return Conversation(source, prompt=prompt, completion=completion, tools=tools, row=row)
+    if isinstance(prompt, str) or prompt is None:
+        raise DataError(
+            f"{source}: 'prompt' is {_kind(prompt)} and 'completion' {_kind(completion)}; "
+            "both must be text, or both messages"
+        )
+    if isinstance(completion, str):
+        completion = [{"role": "assistant", "content": completion}]
+    turns = [*prompt, *completion]
+    return Conversation(source, _messages(turns, source, "prompt + completion"), tools=tools, row=row)
+
+
+def _messages(turns: Any, source: str, column: str) -> list[Message]:
+    if not isinstance(turns, Sequence) or isinstance(turns, str) or not turns:
+        raise DataError(f"{source}: '{column}' is {_kind(turns)}, expected a list of messages")
+    messages = [_message(turn, f"{source}: '{column}'[{place}]") for place, turn in enumerate(turns)]
+    if not any(message["role"] == "assistant" for message in messages):
+        raise DataError(f"{source}: '{column}' has no assistant turn, so there is nothing to learn")
+    return messages
+
+
+def _message(turn: Any, where: str) -> Message:
+    if not isinstance(turn, Mapping):
+        raise DataError(f"{where} is {_kind(turn)}, expected an object with 'role' and 'content'")
+    said_by = turn.get("role", turn.get("from"))
+    if said_by not in _ROLES:
+        raise DataError(f"{where} has role {said_by!r}; known are {', '.join(sorted(_ROLES))}")
+    # Parquet fills absent keys with None, which templates would take for "is there".
+    kept = {
+        name: value for name, value in turn.items() if value is not None and name not in ("from", "value")
+    }
+    content = turn.get("content", turn.get("value"))
+    if content is None and not turn.get("tool_calls"):
+        raise DataError(f"{where} has no 'content'")
+    if content is not None and not isinstance(content, (str, list, tuple)):
+        raise DataError(f"{where} 'content' is {_kind(content)}, expected text or a list of parts")
+    return {**kept, "role": _ROLES[said_by], "content": content if content is not None else ""}
+
+
+def _rows(path: Path) -> Iterator[Mapping[str, Any]]:
+    if path.suffix in (".jsonl", ".json") and path.is_file():
+        return _json_rows(path)
+    if path.suffix == ".parquet" and path.is_file():
+        return _parquet_rows(path)
+    if path.is_dir():
+        return _dataset_rows(path)
+    if path.suffix or path.is_absolute():
+        raise DataError(
+            f"{path}: no such file; .jsonl, .json, .parquet and folders saved by datasets are read"
+        )
+    return _hub_rows(str(path))
+
+
+def _json_rows(path: Path) -> Iterator[Mapping[str, Any]]:
+    with path.open(encoding="utf-8") as file:
+        if path.suffix == ".json":
+            yield from json.load(file)
+            return
+        for number, line in enumerate(file, start=1):
+            if not line.strip():
+                continue
+            try:
+                row = json.loads(line)
+            except json.JSONDecodeError as error:
+                raise DataError(f"{path}, line {number}: not valid JSON: {error}") from error
+            if not isinstance(row, dict):
+                raise DataError(f"{path}, line {number}: {_kind(row)}, expected an object")
+            yield row
+
+
+def _parquet_rows(path: Path) -> Iterator[Mapping[str, Any]]:
+    import pyarrow.parquet
+
+    with pyarrow.parquet.ParquetFile(path) as file:
+        for batch in file.iter_batches(batch_size=1024):
+            yield from batch.to_pylist()
+
+
+def _dataset_rows(path: Path) -> Iterator[Mapping[str, Any]]:
+    import datasets
+
+    loaded = datasets.load_from_disk(str(path))
+    if isinstance(loaded, datasets.DatasetDict):
+        raise DataError(f"{path}: holds the splits {', '.join(loaded)}; name one of its folders")
+    yield from loaded
+
+
+def _hub_rows(name: str) -> Iterator[Mapping[str, Any]]:
+    import datasets
+
+    yield from datasets.load_dataset(name, split="train", streaming=True)
+
+
+def _kind(value: Any) -> str:
+    return "missing" if value is None else f"a {type(value).__name__}"

@@ -1,0 +1,88 @@
+"""Rows of all shapes become conversations; errors name file, row and field."""
+
+import json
+
+import datasets
+import pyarrow
+import pyarrow.parquet
+import pytest
+
+from proctor.sft.chat import DataError, conversation_of, read_conversations
+
+PAIR = [{"role": "user", "content": "2+2?"}, {"role": "assistant", "content": "4"}]
+
+SHAPES = {
+    "messages": {"messages": PAIR},
+    "conversations": {"conversations": PAIR},
+    "sharegpt": {"conversations": [{"from": "human", "value": "2+2?"}, {"from": "gpt", "value": "4"}]},
+    "prompt messages": {"prompt": PAIR[:1], "completion": PAIR[1:]},
+    "prompt messages, completion text": {"prompt": PAIR[:1], "completion": "4"},
+    "alpaca": {"instruction": "2+2?", "input": "", "output": "4"},
+}
+
+
+@pytest.mark.parametrize("shape", list(SHAPES))
+def test_every_shape_gives_the_same_conversation(shape):
+    assert conversation_of(SHAPES[shape], "x").messages == PAIR
+
+
+def test_a_plain_pair_stays_text():
+    conversation = conversation_of({"prompt": "2+2=", "completion": "4", "answer": "4"}, "x")
+    assert (conversation.prompt, conversation.completion, conversation.answers) == ("2+2=", "4", ["4"])
+    assert conversation.row["answer"] == "4"
+
+
+def test_alpaca_input_follows_the_instruction():
+    row = {"instruction": "Add.", "input": "2 2", "output": "4", "system": "Be brief."}
+    messages = conversation_of(row, "x").messages
+    assert [message["content"] for message in messages] == ["Be brief.", "Add.\n\n2 2", "4"]
+
+
+def test_content_in_parts_is_joined():
+    turns = [PAIR[0], {"role": "assistant", "content": [{"type": "text", "text": "4"}, {"type": "image"}]}]
+    assert conversation_of({"messages": turns}, "x").answers == ["4"]
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ({"text": "hello"}, r"columns 'text'; expected 'messages'"),
+        ({"messages": "hello"}, r"'messages' is a str, expected a list"),
+        ({"messages": []}, r"'messages' is a list, expected a list of messages"),
+        ({"messages": [{"role": "wizard", "content": "x"}]}, r"'messages'\[0\] has role 'wizard'"),
+        ({"messages": [PAIR[0], {"role": "assistant"}]}, r"'messages'\[1\] has no 'content'"),
+        ({"messages": [PAIR[0], {"role": "assistant", "content": 4}]}, r"\[1\] 'content' is a int"),
+        ({"messages": PAIR[:1]}, "no assistant turn"),
+        ({"prompt": "2+2", "completion": ""}, "'completion' is empty"),
+        ({"prompt": "2+2", "completion": PAIR[1:]}, "both must be text, or both messages"),
+    ],
+)
+def test_errors_name_row_and_field(row, message):
+    with pytest.raises(DataError, match=f"^data.jsonl, row 3: .*{message}|^data.jsonl, row 3: {message}"):
+        conversation_of(row, "data.jsonl, row 3")
+
+
+def test_files_of_all_kinds_give_the_same_rows(tmp_path):
+    rows = [SHAPES["messages"]] * 3
+    (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, rows)) + "\n\n")
+    (tmp_path / "b.json").write_text(json.dumps(rows))
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), tmp_path / "c.parquet")
+    datasets.Dataset.from_list(rows).save_to_disk(str(tmp_path / "d"))
+    for name in ("a.jsonl", "b.json", "c.parquet", "d"):
+        conversations = list(read_conversations([tmp_path / name]))
+        assert [conversation.messages for conversation in conversations] == [PAIR] * 3
+        assert conversations[2].source == f"{tmp_path / name}, row 3"
+
+
+def test_a_broken_line_is_named_after_the_good_ones_were_given(tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_text(json.dumps(SHAPES["messages"]) + "\n{broken\n")
+    stream = read_conversations([path])
+    next(stream)
+    with pytest.raises(DataError, match=r"a\.jsonl, line 2: not valid JSON"):
+        next(stream)
+
+
+def test_a_missing_file_says_what_is_read():
+    with pytest.raises(DataError, match=r"nowhere\.jsonl: no such file; \.jsonl, \.json, \.parquet"):
+        list(read_conversations(["nowhere.jsonl"]))
