@@ -1,9 +1,9 @@
 """The rollout engine `vllm`: the real engine in this process, on CUDA and on CPU alike.
 
 After each update the trainer's weights are pushed in place; with LoRA the adapter alone. Every push is
-checked twice: by checksums of what can be read back, and by log-probs of a few tokens against the trainer's own
-forward. The second catches what the first cannot see: weights that a kernel re-packed, stale adapters, a
-stale cache.
+checked twice: by checksums of what can be read back, and by log-probs of a few tokens against the trainer's
+own forward. The second catches what the first cannot see: weights that a kernel re-packed, stale adapters,
+a stale cache.
 """
 
 from __future__ import annotations
