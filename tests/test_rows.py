@@ -134,13 +134,12 @@ json_values = st.recursive(
 
 
 @settings(deadline=None, max_examples=200)
-@given(st.dictionaries(st.sampled_from(sorted(GSM8K) + ["group", "num_tokens", "truncated"]), json_values))
+@given(st.dictionaries(st.sampled_from([*sorted(GSM8K), "group", "num_tokens", "truncated"]), json_values))
 def test_any_row_gives_a_rollout_or_a_row_error(row: dict[str, object]) -> None:
     columns = find_columns([{**GSM8K, "group": 1, "num_tokens": 2, "truncated": False}], needed=["answer"])
     try:
         rollout = columns.rollout(row)
-    except RowError as error:
-        assert "field '" in str(error)
-    else:
-        assert isinstance(rollout.completion, str)
-        assert rollout.fields == row
+    except RowError:
+        return
+    assert isinstance(rollout.completion, str)
+    assert rollout.fields == row
