@@ -27,7 +27,11 @@ def pack_array(items: _Items, value: Any) -> Any | None:
     if not _PLAIN_DTYPE.fullmatch(dtype) or value.dtype.names:
         return None
     data = base64.b64encode(value.tobytes()).decode("ascii")
-    return {"ns": [dtype, data]} if isinstance(value, numpy.generic) else {"np": [dtype, list(value.shape), data]}
+    return (
+        {"ns": [dtype, data]}
+        if isinstance(value, numpy.generic)
+        else {"np": [dtype, list(value.shape), data]}
+    )
 
 
 def make_array(body: Any) -> Any:
@@ -52,7 +56,11 @@ def make_scalar(body: Any) -> Any:
 
 
 def _shape(shape: Sequence[int], size: int) -> tuple[int, ...]:
-    if len(shape) > 32 or prod(shape) != size or any(not 0 <= length <= max(size, 1 << 20) for length in shape):
+    if (
+        len(shape) > 32
+        or prod(shape) != size
+        or any(not 0 <= length <= max(size, 1 << 20) for length in shape)
+    ):
         raise WireError(f"an array of {size} members that says its shape is {str(shape)[:100]}")
     return tuple(shape)
 

@@ -29,15 +29,22 @@ _MEMBERS: tuple[tuple[type, Callable[[Any], Sequence[object]]], ...] = (
 )
 
 
-def containers(values: Sequence[object], by_value: frozenset[str]) -> list[Any]:
-    """What can change inside `values`, each once, in the order of a walk from left to right."""
+def containers(
+    values: Sequence[object],
+    by_value: frozenset[str],
+    is_numbered: Callable[[object], bool] = lambda value: False,
+) -> list[Any]:
+    """What can change inside `values`, each once, in the order of a walk from left to right.
+
+    `is_numbered` tells the objects that went by number, whatever they hold.
+    """
     found: list[Any] = []
     seen: set[int] = set()
     waiting = list(reversed(values))
     while waiting:
         value = waiting.pop()
         kind = type(value)
-        if kind in _ATOMS or id(value) in seen:
+        if kind in _ATOMS or id(value) in seen or is_numbered(value):
             continue
         seen.add(id(value))
         if tag_of(value, by_value) is not None:

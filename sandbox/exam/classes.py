@@ -122,7 +122,9 @@ def _named_tuple_class(name: str, fields: Sequence[str]) -> type:
         "__slots__": (),
         "_fields": tuple(fields),
         "_asdict": lambda self: dict(zip(fields, self, strict=True)),
-        "__repr__": lambda self: f"{name}({', '.join(f'{f}={v!r}' for f, v in zip(fields, self, strict=True))})",
+        "__repr__": lambda self: (
+            f"{name}({', '.join(f'{f}={v!r}' for f, v in zip(fields, self, strict=True))})"
+        ),
     }
     for position, field in enumerate(fields):
         if not field.startswith("_"):

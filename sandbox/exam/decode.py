@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from proctor.sandbox.exam.bounds import BOUNDS, Bounds, WireError
 from proctor.sandbox.exam.changes import FILL, replace
 from proctor.sandbox.exam.classes import Classes
 from proctor.sandbox.exam.plain import KINDS
+
+Known: TypeAlias = Callable[[], Sequence[Any]]  # the containers that a message may change, listed on demand
 
 _MAKERS = {kind.tag: kind.make for kind in KINDS}
 _NEW = {kind.tag: kind.new for kind in KINDS if kind.new is not None}
@@ -46,8 +48,8 @@ class Decoder:
                 self._makers[tag] = lambda body, tag=tag: adopt(tag, body)  # type: ignore[misc]
         self._parse = json.JSONDecoder(object_hook=self._hook).raw_decode
 
-    def decode(self, data: bytes, known: Sequence[Any] = ()) -> Any:
-        """The value of one line. Containers of `known` are changed in place where the message says so.
+    def decode(self, data: bytes, known: Known = tuple) -> Any:
+        """The value of one line. Containers that `known()` lists are changed in place where it says so.
 
         Raises WireError for whatever is wrong with the message.
         """
@@ -84,11 +86,12 @@ class _Graph:
     once, members first. So every cycle that Python allows can be built, and no other.
     """
 
-    def __init__(self, makers: dict[str, Callable[[Any], Any]], classes: Classes, known: Sequence[Any]) -> None:
+    def __init__(self, makers: dict[str, Callable[[Any], Any]], classes: Classes, known: Known) -> None:
         self._makers = makers
         self._new = _NEW | {"o": classes.new_record}
         self._fill = FILL | {"o": classes.fill_record}
-        self._known = known
+        self._find_known = known
+        self._known: Sequence[Any] = ()
         self._heap: list[Any] = []
         self._built: dict[int, Any] = {}
         self._to_fill: list[tuple[Any, Any]] = []
@@ -98,7 +101,9 @@ class _Graph:
         if end != len(text):
             raise WireError("more than one value in a message")
         ((_, (self._heap, changes, root)),) = node.items()
-        if len(changes) not in (0, len(self._known)):
+        if changes:
+            self._known = self._find_known()
+        if len(changes) != len(self._known):
             raise WireError("changes to other arguments than those that were sent")
         value = self._value(root)
         contents = [self._content(node) for node in changes]

@@ -142,7 +142,14 @@ KINDS = (
         lambda body: {},
         _update,
     ),
-    Kind("s", set, lambda items, v: items(list(v)), lambda body: set(_spread(body)), lambda body: set(), set.update),
+    Kind(
+        "s",
+        set,
+        lambda items, v: items(list(v)),
+        lambda body: set(_spread(body)),
+        lambda body: set(),
+        set.update,
+    ),
     Kind("f", frozenset, lambda items, v: items(list(v)), lambda body: frozenset(_spread(body))),
     Kind("i", int, lambda items, v: hex(v), _int_from_hex),
     Kind("c", complex, lambda items, v: [v.real, v.imag], lambda body: complex(*body)),
@@ -210,8 +217,15 @@ KINDS = (
         lambda body: array(body[0]),
         lambda v, body: v.fromlist(body[1]),
     ),
-    Kind("dk", type({}.keys()), lambda items, v: items(list(v)), lambda body: dict.fromkeys(_spread(body)).keys()),
-    Kind("dv", type({}.values()), lambda items, v: items(list(v)), lambda body: dict(enumerate(body)).values()),
+    Kind(
+        "dk",
+        type({}.keys()),
+        lambda items, v: items(list(v)),
+        lambda body: dict.fromkeys(_spread(body)).keys(),
+    ),
+    Kind(
+        "dv", type({}.values()), lambda items, v: items(list(v)), lambda body: dict(enumerate(body)).values()
+    ),
     Kind("di", type({}.items()), lambda items, v: items(_flat(v)), lambda body: dict(pairs(body)).items()),
 )
 

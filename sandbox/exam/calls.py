@@ -1,0 +1,112 @@
+"""Papers that are lists of calls: what goes in, and what is to come out.
+
+Every call is written once for all candidates and sent ahead in portions, so that a candidate works through
+them without waiting for the examiner. What is expected is here as values, or worked out by a reference
+solution that runs on this side.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from proctor.sandbox.exam.encode import Encoder
+from proctor.sandbox.exam.equality import Equality
+from proctor.sandbox.exam.examinee import Examinee
+from proctor.sandbox.exam.names import Wanted
+from proctor.sandbox.exam.paper import BadTestsError
+from proctor.sandbox.exam.sheet import Sheet
+
+# What lies unread in a socket must not stop the other end: well below the usual buffer of 200 kB.
+_PORTION = 32 << 10
+NOT_EQUAL = "the answer is not what was expected"
+
+
+@dataclass
+class CallPaper:
+    """A task's calls, with the request line and the expected answer of each."""
+
+    entry: str
+    lines: list[bytes]
+    expected: list[Any]
+    equality: Equality
+
+    @property
+    def count(self) -> int:
+        return len(self.lines)
+
+    @property
+    def wanted(self) -> Wanted:
+        return Wanted(self.entry, (self.entry,), {})
+
+    @property
+    def classes(self) -> list[str]:
+        return []
+
+    def namespace(self) -> dict[str, Any]:
+        return {}
+
+    def run(self, examinee: Examinee, sheet: Sheet) -> None:
+        """Asks every call in order; stops where the sheet does."""
+        for start, stop in self._portions():
+            examinee.conversation.send_ahead(self.lines[start:stop])
+            for number in range(start, stop):
+                with sheet.unit(number):
+                    self._ask(examinee, sheet, number)
+
+    def _ask(self, examinee: Examinee, sheet: Sheet, number: int) -> None:
+        got = examinee.answer_to(self.lines[number])
+        sheet.checked()
+        if not self.equality.holds(got, self.expected[number]):
+            raise AssertionError(NOT_EQUAL)
+
+    def _portions(self) -> Iterator[tuple[int, int]]:
+        start, size = 0, 0
+        for number, line in enumerate(self.lines):
+            if number > start and size + len(line) > _PORTION:
+                yield start, number
+                start, size = number, 0
+            size += len(line)
+        if self.lines:
+            yield start, len(self.lines)
+
+
+def read_calls(spec: Mapping[str, Any]) -> CallPaper:
+    """Reads a paper of calls.
+
+    Args:
+        spec: `entry_point`; `calls`, each {"args": [...], "kwargs": {...}, "expected": ...}; or `inputs`
+            (lists of arguments) with `reference` (source of a right solution); `rel`, `abs` and
+            `tuples_as_lists` as in Equality.
+
+    Raises:
+        BadTestsError: there is no call, or the reference solution fails.
+    """
+    entry = spec["entry_point"]
+    calls = spec.get("calls") or _from_reference(spec)
+    if not calls:
+        raise BadTestsError("the list of calls is empty")
+    equality = Equality(spec.get("rel", 0.0), spec.get("abs", 0.0), spec.get("tuples_as_lists", False))
+    paper = CallPaper(entry, [], [], equality)
+    encoder = Encoder()
+    for call in calls:
+        args, kwargs = list(call.get("args") or ()), dict(call.get("kwargs") or {})
+        flat = [item for pair in kwargs.items() for item in pair]
+        paper.lines.append(encoder.encode(["call", entry, args, flat]))
+        paper.expected.append(call["expected"])
+    return paper
+
+
+def _from_reference(spec: Mapping[str, Any]) -> list[dict[str, Any]]:
+    names: dict[str, Any] = {"__name__": "reference"}
+    calls = []
+    try:
+        exec(compile(spec["reference"], "reference.py", "exec", dont_inherit=True), names)
+        function = names[spec["entry_point"]]
+        for args in spec["inputs"]:
+            calls.append({"args": args, "expected": function(*copy.deepcopy(args))})
+    except Exception as error:  # the border to a text of the data set
+        raise BadTestsError(f"the reference solution failed: {type(error).__name__}: {error}") from error
+    return calls

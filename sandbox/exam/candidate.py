@@ -1,0 +1,119 @@
+"""The candidate's end of an exam: loads the program, answers what the examiner asks of it.
+
+Everything here shares an interpreter with hostile code and may be patched by it; so nothing here decides
+anything. It only has to serve honest programs well: values go back as plain data, what has no plain form
+stays here and goes by number, changes to arguments are sent back.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from types import ModuleType
+from typing import Any
+
+from proctor.sandbox.channel import Channel
+from proctor.sandbox.exam.bounds import UnsendableError
+from proctor.sandbox.exam.changes import containers
+from proctor.sandbox.exam.classes import Classes
+from proctor.sandbox.exam.decode import Decoder
+from proctor.sandbox.exam.describe import Numbered, describe, resolve
+from proctor.sandbox.exam.encode import Encoder
+from proctor.sandbox.exam.link import Conversation, ExamOverError
+from proctor.sandbox.exam.operations import OPERATIONS
+from proctor.sandbox.exam.plain import SCALARS
+from proctor.sandbox.exam.program import load, where
+from proctor.sandbox.exam.stand_in import StandIn
+
+
+def sit(payload: bytes, channel: Channel) -> None:
+    """Entry of the candidate's jail. The payload is JSON: see `program.load`."""
+    module = ModuleType("solution")
+    failure: BaseException | None = None
+    try:
+        load(json.loads(payload), module)
+    except BaseException as error:  # whatever a program raises while it loads is told when asked for names
+        failure = error
+    Desk(channel, module, failure).answer_all()
+
+
+class Desk:
+    """Answers requests, one at a time; requests may come inside requests."""
+
+    def __init__(self, channel: Channel, module: ModuleType, failure: BaseException | None) -> None:
+        self._names = module.__dict__
+        self._failure = failure
+        self._numbered = Numbered()
+        self._pid = os.getpid()
+        self._encoder = Encoder(self._numbered)
+        decoder = Decoder(Classes(self._names), self._adopt)
+        self.conversation = Conversation(channel.peer, self._encoder, decoder, self._answer)
+        self._verbs = {
+            "call": self._call,
+            "method": lambda value, name, args, pairs: getattr(value, name)(*args, **_keywords(pairs)),
+            "new": lambda value, args, pairs: self._numbered.keep(value(*args, **_keywords(pairs))),
+            "get": lambda value, name: getattr(value, name),
+            "set": lambda value, name, item: setattr(value, name, item),
+            "del": lambda value, name: delattr(value, name),
+            "op": lambda name, *operands: OPERATIONS[name](*operands),
+            "names": self._describe_names,
+        }
+
+    def answer_all(self) -> None:
+        """Until the examiner hangs up."""
+        conversation = self.conversation
+        try:
+            while True:
+                message = conversation.read()
+                conversation.lines.send(self._answer(message))
+        except ExamOverError:
+            return
+
+    def _answer(self, message: list[Any]) -> bytes:
+        """The line that answers one request, with the arguments that it changed."""
+        verb, *rest = message
+        args = rest[-2] if verb in ("call", "method", "new") else rest
+        changeable: Sequence[Any] = ()
+        before = b""
+        if not SCALARS.issuperset(map(type, args)) or rest[-1]:
+            changeable = containers(rest, self._encoder.by_value, self._numbered.has)
+            before = self._encoder.encode(message) if changeable else b""
+        try:
+            answer: list[Any] = ["=", self._verbs[verb](*rest)]
+        except ExamOverError:
+            raise
+        except BaseException as error:  # all that a program may raise goes back as data
+            answer = ["!", error, where(error)]
+        if os.getpid() != self._pid:
+            os._exit(0)  # a fork of the program came back here: one process answers, not two
+        try:
+            if changeable and self._encoder.encode(message) != before:
+                return self._encoder.encode_graph(answer, changeable)
+            return self._encoder.encode(answer)
+        except (UnsendableError, RecursionError, MemoryError) as error:
+            return self._encoder.encode(["!", error, []])
+
+    def _call(self, target: Any, args: list[Any], pairs: list[Any]) -> Any:
+        function = target
+        if type(target) is str:
+            function = self._names[target] if target in self._names else resolve(self._names, target)
+        return function(*args, **_keywords(pairs)) if pairs else function(*args)
+
+    def _describe_names(self, names: list[str], classes: list[str]) -> dict[str, Any]:
+        """What the program has under these names. `classes` are those that the tests define as well."""
+        if self._failure is not None:
+            raise self._failure
+        shared = {name for name in classes if isinstance(self._names.get(name), type)}
+        self._encoder.by_value = frozenset(shared)
+        return {name: describe(self._names, name, self._numbered) for name in names} | {"": sorted(shared)}
+
+    def _adopt(self, tag: str, body: Any) -> Any:
+        if tag == "y":
+            return resolve(self._names, body) if type(body) is str else self._numbered[body]
+        return StandIn.of(body, self.conversation)
+
+
+def _keywords(pairs: list[Any]) -> dict[str, Any]:
+    return dict(zip(pairs[::2], pairs[1::2], strict=True))

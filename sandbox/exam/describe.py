@@ -1,0 +1,143 @@
+"""What the candidate's side says about its own: objects that stay here and go by number, and its names.
+
+A description is what the examiner needs to make a stand-in: the sort of thing, its class, the names of the
+classes that it derives from, and the methods that can be called without asking for them first.
+"""
+
+from __future__ import annotations
+
+import enum
+import types
+from collections.abc import Mapping
+from typing import Any
+
+from proctor.sandbox.exam.rich import BUILTIN_ERRORS, BUILTIN_TYPES, is_named_tuple
+from proctor.sandbox.exam.stand_in import StandIn
+
+_MAX_NAMES = 500
+_METHODS = (
+    types.FunctionType,
+    types.BuiltinFunctionType,
+    types.MethodDescriptorType,
+    classmethod,
+    staticmethod,
+)
+
+
+class Kept:
+    """Marks a value that is to go by number although it has a plain form: an instance of a class under test."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: object) -> None:
+        self.value = value
+
+
+class Numbered:
+    """Objects that stay on this side, by number."""
+
+    def __init__(self) -> None:
+        self._objects: list[Any] = []
+        self._numbers: dict[int, int] = {}
+        self._told_classes: dict[type, int] = {}
+
+    def __getitem__(self, number: int) -> Any:
+        return self._objects[number]
+
+    def has(self, value: object) -> bool:
+        return id(value) in self._numbers
+
+    def existing(self, value: object) -> Any | None:
+        if type(value) is StandIn:
+            return {"y": value.number}
+        if type(value) is Kept:
+            return self.export(value.value)
+        number = self._numbers.get(id(value))
+        return None if number is None else {"h": [number]}
+
+    def export(self, value: Any) -> Any:
+        number = self._numbers.get(id(value))
+        if number is not None:
+            return {"h": [number]}
+        number = self._numbers[id(value)] = len(self._objects)
+        self._objects.append(value)
+        return {"h": [number, _sort(value), *self._class_of(value)]}
+
+    @staticmethod
+    def keep(value: Any) -> Any:
+        """A new instance: by number, unless it cannot change and is data through and through."""
+        kind = type(value)
+        plain = isinstance(value, enum.Enum | BaseException | int | float | str | frozenset | bytes)
+        return (
+            value
+            if plain or is_named_tuple(kind) or BUILTIN_TYPES.get(kind.__name__) is kind
+            else Kept(value)
+        )
+
+    def _class_of(self, value: object) -> list[Any]:
+        kind = value if isinstance(value, type) else type(value)
+        told = self._told_classes.get(kind)
+        if told is not None:
+            return [told]
+        number = self._told_classes[kind] = len(self._told_classes)
+        methods = [
+            name
+            for base in kind.__mro__[:-1]
+            for name, member in vars(base).items()
+            if isinstance(member, _METHODS) and not name.startswith("__")
+        ]
+        return [number, [base.__name__ for base in kind.__mro__], sorted(set(methods))[:_MAX_NAMES]]
+
+
+def describe(names: Mapping[str, Any], path: str, numbered: Numbered) -> list[Any]:
+    """What stands under a name: ["missing"], ["function"], ["error", bases], ["enum", ...] or ["value", it]."""
+    try:
+        value = resolve(names, path)
+    except (KeyError, AttributeError):
+        return ["missing"]
+    if isinstance(value, type):
+        if issubclass(value, BaseException):
+            return ["error", _bases_of(value)]
+        if issubclass(value, enum.Enum):
+            members = [[name, member._value_] for name, member in value.__members__.items()]
+            mixin = value._member_type_.__name__ if value._member_type_ is not object else None
+            return ["enum", members, mixin]
+        return ["value", Kept(value)] if BUILTIN_TYPES.get(value.__name__) is not value else ["value", value]
+    return ["function"] if callable(value) and not isinstance(value, types.ModuleType) else ["value", value]
+
+
+def resolve(names: Mapping[str, Any], path: str) -> Any:
+    """`f`, or `Class.method`: of a plain method, bound to a new instance each time. Raises KeyError."""
+    first, *rest = path.split(".")
+    if first not in names:
+        raise KeyError(f"the program does not define '{first}'")
+    value = names[first]
+    for name in rest:
+        if isinstance(value, type) and isinstance(_member(value, name), types.FunctionType):
+            value = value()
+        value = getattr(value, name)
+    return value
+
+
+def _member(kind: type, name: str) -> object:
+    return next((vars(base)[name] for base in kind.__mro__ if name in vars(base)), None)
+
+
+def _bases_of(kind: type[BaseException]) -> list[str]:
+    names: list[str] = []
+    for base in kind.__mro__:
+        if issubclass(base, BaseException):
+            names.append(base.__name__)
+        if BUILTIN_ERRORS.get(base.__name__) is base:
+            break
+    return names
+
+
+def _sort(value: object) -> str:
+    if isinstance(value, type):
+        return "class"
+    if isinstance(value, types.CoroutineType):
+        return "awaitable"
+    if isinstance(value, types.FunctionType | types.BuiltinFunctionType | types.MethodType):
+        return "function"
+    return "iterator" if hasattr(type(value), "__next__") else "object"

@@ -1,0 +1,71 @@
+"""When an answer equals what was expected, in lists of calls. Test sources compare for themselves."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from proctor.sandbox.exam.bounds import WireError
+
+_MAX_DEPTH = 200
+
+
+@dataclass(frozen=True)
+class Equality:
+    """How answers are compared.
+
+    Attributes:
+        rel, abs: tolerance between numbers where one of them is a float; both 0 compares exactly.
+        tuples_as_lists: (1, 2) equals [1, 2], for expected values that came through JSON.
+    """
+
+    rel: float = 0.0
+    abs: float = 0.0
+    tuples_as_lists: bool = False
+
+    def holds(self, got: Any, expected: Any) -> bool:
+        """Python's own `==` unless a tolerance or a looser rule was asked for. NaN equals NaN with a tolerance."""
+        if not (self.rel or self.abs or self.tuples_as_lists) and not _is_array(got) and not _is_array(expected):
+            return bool(got == expected)
+        return self._close(got, expected, 0)
+
+    def _close(self, got: Any, expected: Any, depth: int) -> bool:
+        if depth > _MAX_DEPTH:
+            raise WireError(f"an answer nested more than {_MAX_DEPTH} deep")
+        if _is_array(got) or _is_array(expected):
+            shapes = [getattr(value, "shape", None) for value in (got, expected)]
+            if None not in shapes and shapes[0] != shapes[1]:
+                return False
+            got, expected = (value.tolist() if _is_array(value) else value for value in (got, expected))
+        if isinstance(got, float) or isinstance(expected, float):
+            return self._number(got, expected)
+        if isinstance(expected, list | tuple):
+            same_kind = type(got) is type(expected) or (self.tuples_as_lists and isinstance(got, list | tuple))
+            return same_kind and self._all(got, expected, depth)
+        if isinstance(expected, Mapping):
+            if not isinstance(got, Mapping) or got.keys() != expected.keys():
+                return False
+            return self._all([got[key] for key in expected], list(expected.values()), depth)
+        return bool(got == expected)
+
+    def _all(self, got: Sequence[Any], expected: Sequence[Any], depth: int) -> bool:
+        if len(got) != len(expected):
+            return False
+        return all(self._close(one, other, depth + 1) for one, other in zip(got, expected, strict=True))
+
+    def _number(self, got: Any, expected: Any) -> bool:
+        numbers = all(isinstance(value, int | float) for value in (got, expected))
+        if not numbers or not (self.rel or self.abs):
+            return bool(got == expected)
+        try:
+            if math.isnan(expected):
+                return math.isnan(got)
+            return math.isclose(got, expected, rel_tol=self.rel, abs_tol=self.abs)
+        except OverflowError:  # an int beyond every float
+            return False
+
+
+def _is_array(value: object) -> bool:
+    return type(value).__module__ == "numpy" and hasattr(value, "tolist")

@@ -1,0 +1,148 @@
+"""What a failing test shows: the check that failed, what went in, what came out, what was expected.
+
+Made when the failure happens and only then. Everything is cut to a bounded text; nothing is asked of the
+candidate for it.
+"""
+
+from __future__ import annotations
+
+import ast
+import reprlib
+from typing import Any
+
+from proctor.sandbox.exam.bounds import WireError
+from proctor.sandbox.exam.calls import CallPaper
+from proctor.sandbox.exam.decode import Decoder
+from proctor.sandbox.exam.examinee import NO_ANSWER, Examinee
+from proctor.sandbox.exam.link import ExamOverError
+from proctor.sandbox.exam.paper import Paper
+from proctor.sandbox.exam.remote import RemoteObject
+
+_MAX_TEXT = 500
+
+
+class _Opaque:
+    """Stands for an object of either side in a message that is only shown."""
+
+    def __init__(self, tag: str, body: Any) -> None:
+        self._text = "<object of the candidate>" if tag == "y" else f"<{body[1] if len(body) > 1 else 'object'}>"
+
+    def __repr__(self) -> str:
+        return self._text
+
+
+class _Short(reprlib.Repr):
+    """repr with bounds on every level."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxlist = self.maxtuple = self.maxset = self.maxfrozenset = self.maxdeque = self.maxdict = 30
+        self.maxstring = self.maxlong = self.maxother = 200
+        self.maxlevel = 6
+
+    def repr_instance(self, x: object, level: int) -> str:
+        return "<object of the candidate>" if isinstance(x, RemoteObject) else super().repr_instance(x, level)
+
+
+_repr = _Short().repr
+
+
+def show(value: object) -> str:
+    """A bounded text for any value that a message can hold."""
+    try:
+        return _repr(value)[:_MAX_TEXT]
+    except Exception:  # an int too long for decimal, a value that nests too deep
+        return f"<{type(value).__name__} that cannot be shown>"
+
+
+class Evidence:
+    """Collects the evidence of a failure."""
+
+    def __init__(self, examinee: Examinee, paper: Paper | CallPaper) -> None:
+        self.test_name = ""
+        self._examinee = examinee
+        self._paper = paper
+
+    def of(self, error: BaseException, number: int | None) -> dict[str, Any]:
+        """What is known of a failure of test `number`: plain data for the report."""
+        found: dict[str, Any] = {"kind": self._kind(error), "error": _describe(error), "number": number}
+        found["where"] = (self._examinee.last_error or (None, None))[1] if found["kind"] == "raised" else None
+        if self._examinee.last_call:
+            found["input"] = self._input()
+            answer = self._examinee.last_answer
+            if answer is not NO_ANSWER:
+                found["got"] = show(answer)
+        if isinstance(self._paper, CallPaper):
+            if number is not None:
+                found["expected"] = show(self._paper.expected[number])
+            return found
+        return found | self._check(self._paper, error, number)
+
+    def _kind(self, error: BaseException) -> str:
+        """loading, missing, gone, garbled ..., raised (by the candidate), wrong, or tests (they stumbled)."""
+        if isinstance(error, ExamOverError):
+            return str(error).partition(":")[0]
+        last = self._examinee.last_error
+        if last is not None and _comes_from(error, last[0]):
+            return "raised" if self._examinee.uses else "loading"
+        if isinstance(error, NameError) and not self._examinee.uses:
+            return "missing"
+        is_assertion = isinstance(error, AssertionError) or type(error).__name__ == "Failed"
+        return "wrong" if is_assertion else "tests"
+
+    def _input(self) -> str:
+        try:
+            verb, *rest = Decoder(adopt=_Opaque).decode(self._examinee.last_call)
+        except WireError:
+            return ""
+        *target, args, pairs = rest
+        name = target[-1] if verb == "method" else target[0]
+        shown = [show(arg) for arg in args]
+        shown += [f"{key}={show(value)}" for key, value in zip(pairs[::2], pairs[1::2], strict=True)]
+        return f"{name}({', '.join(shown)})"[:_MAX_TEXT]
+
+    def _check(self, paper: Paper, error: BaseException, number: int | None) -> dict[str, Any]:
+        """The text of the test, and of the assert in it that did not hold."""
+        found: dict[str, Any] = {}
+        if number is not None:
+            found["test"] = self.test_name or paper.shown(number)
+        check = _failed_assert(paper, error)
+        if check is None:
+            return found
+        found["check"] = ast.unparse(check)[:_MAX_TEXT]
+        if isinstance(check.test, ast.Compare) and len(check.test.ops) == 1 and isinstance(check.test.ops[0], ast.Eq):
+            sides = [check.test.left, check.test.comparators[0]]
+            wanted = {*paper.wanted.names, "candidate"}
+            plain = [side for side in sides if not _mentions(side, wanted)]
+            if plain:
+                found["expected"] = ast.unparse(plain[-1])[:_MAX_TEXT]
+        return found
+
+
+def _failed_assert(paper: Paper, error: BaseException) -> ast.Assert | None:
+    trace, line, tree = error.__traceback__, 0, None
+    while trace is not None:
+        name = trace.tb_frame.f_code.co_filename
+        if name in paper.trees:
+            line, tree = trace.tb_lineno, paper.trees[name]
+        trace = trace.tb_next
+    for node in ast.walk(tree) if tree is not None else ():
+        if isinstance(node, ast.Assert) and node.lineno <= line <= (node.end_lineno or node.lineno):
+            return node
+    return None
+
+
+def _mentions(node: ast.expr, names: set[str]) -> bool:
+    return any(isinstance(part, ast.Name) and part.id in names for part in ast.walk(node))
+
+
+def _comes_from(error: BaseException, source: BaseException) -> bool:
+    return error is source or error.__cause__ is source or error.__context__ is source
+
+
+def _describe(error: BaseException) -> str:
+    try:
+        text = str(error)
+    except Exception:  # a class of the tests with a __str__ that fails
+        text = ""
+    return f"{type(error).__name__}: {text}"[:_MAX_TEXT] if text else type(error).__name__

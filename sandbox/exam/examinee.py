@@ -1,0 +1,184 @@
+"""The candidate as the tests see it: names to call, and a record of what was asked and answered."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from proctor.sandbox.exam.bounds import WireError
+from proctor.sandbox.exam.changes import containers
+from proctor.sandbox.exam.classes import Classes
+from proctor.sandbox.exam.decode import Decoder
+from proctor.sandbox.exam.encode import Encoder
+from proctor.sandbox.exam.lent import Lent
+from proctor.sandbox.exam.link import Conversation, ExamOverError
+from proctor.sandbox.exam.plain import SCALARS
+from proctor.sandbox.exam.remote import (
+    RemoteClass,
+    RemoteClassInfo,
+    RemoteFunction,
+    RemoteIterator,
+    RemoteObject,
+    made,
+)
+from proctor.sandbox.exam.rich import BUILTIN_TYPES
+
+_ENDS_LOOPS = (StopIteration, StopAsyncIteration, GeneratorExit)
+_SORTS = {"class": RemoteClass, "iterator": RemoteIterator}
+
+
+class CandidateError(RuntimeError):
+    """Raised in place of an exception that would end the tests' own loops without a failure."""
+
+
+class Examinee:
+    """One candidate in one exam.
+
+    Attributes:
+        uses: how often the tests have called, constructed or read something of the candidate's.
+        last_call: the line of the last call, for the evidence: the arguments themselves may have changed.
+        last_answer: what came back, a value or an exception.
+        last_error: the exception that the candidate answered with last, and where in its program it arose.
+    """
+
+    def __init__(self, sock: socket.socket, trusted: Mapping[str, Any]) -> None:
+        self.uses = 0
+        self.last_call = b""
+        self.last_answer: object = None
+        self.last_error: tuple[BaseException, Any] | None = None
+        self._objects: list[RemoteObject] = []
+        self._infos: list[RemoteClassInfo] = []
+        self._named: frozenset[str] = frozenset()
+        self._classes = Classes(trusted)
+        self._lent = Lent(_number_of)
+        self._encoder = Encoder(self._lent)
+        decoder = Decoder(self._classes, self._adopt)
+        self.conversation = Conversation(sock, self._encoder, decoder, self._serve)
+
+    def introduce(self, names: Sequence[str], classes: Sequence[str]) -> dict[str, Any]:
+        """Waits until the program is loaded, and gives what it defines under `names`; others are left out.
+
+        Args:
+            names: what the tests want of the program: `f`, `Class`, `Class.method`.
+            classes: classes that the tests define themselves; where the program has them as well (from the
+                prompt), their instances go as data.
+
+        Raises:
+            BaseException: whatever the program raised while it was loaded.
+        """
+        self._named = frozenset(names)
+        told = self._unpack(self._ask(["names", list(names), list(classes)]))
+        self._encoder.by_value = frozenset(told.pop("", ()))
+        found = {name: self._bind(name, *description) for name, description in told.items()}
+        self.uses += sum(kind == "value" for kind, *_ in told.values())  # a constant is used by being read
+        return {name: value for name, value in found.items() if value is not _MISSING}
+
+    def call(self, target: object, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        return self._call(["call", target, list(args), _flat(kwargs)])
+
+    def call_method(self, owner: object, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        return self._call(["method", owner, name, list(args), _flat(kwargs)])
+
+    def construct(self, kind: RemoteClass, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        return made(self._call(["new", kind, list(args), _flat(kwargs)]))
+
+    def ask(self, verb: str, *operands: object) -> Any:
+        """Any other request: attributes and operators of objects that stay with the candidate."""
+        self.uses += 1
+        is_next = verb == "op" and operands[0] == "next"
+        return self._unpack(self._ask([verb, *operands]), may_end_loops=is_next)
+
+    def answer_to(self, line: bytes) -> Any:
+        """The answer to a call that was written beforehand; what it changes of its arguments is dropped."""
+        return self._call_line(line, lambda: self._containers(self.conversation.decoder.decode(line)))
+
+    def _call(self, message: list[Any]) -> Any:
+        args, pairs = message[-2:]
+        known: Callable[[], Sequence[Any]] = tuple
+        if pairs or not SCALARS.issuperset(map(type, args)):
+            known = lambda: self._containers(message)  # noqa: E731
+        return self._call_line(self._encoder.encode(message), known)
+
+    def _call_line(self, line: bytes, known: Callable[[], Sequence[Any]]) -> Any:
+        self.uses += 1
+        self.last_call, self.last_answer = line, NO_ANSWER
+        answer = self.conversation.ask(line, known)
+        self.last_answer = answer[1]
+        return self._unpack(answer)
+
+    def _containers(self, message: list[Any]) -> Sequence[Any]:
+        return containers(message[1:], self._encoder.by_value)
+
+    def _ask(self, message: list[Any]) -> list[Any]:
+        return self.conversation.ask(self._encoder.encode(message))
+
+    def _unpack(self, answer: list[Any], may_end_loops: bool = False) -> Any:
+        if answer[0] == "=":
+            return answer[1]
+        error = answer[1]
+        if not isinstance(error, BaseException):
+            raise ExamOverError("garbled: an exception that is none")
+        self.last_error = (error, answer[2] if len(answer) > 2 else None)
+        if isinstance(error, _ENDS_LOOPS) and not may_end_loops:
+            raise CandidateError(f"the candidate raised {type(error).__name__}") from None
+        raise error
+
+    def _serve(self, message: list[Any]) -> bytes:
+        return self._encoder.encode(self._lent.answer(message))
+
+    def _adopt(self, tag: str, body: Any) -> Any:
+        """What stands for an object of the candidate's here; or, for tag "y", our own object that came back."""
+        if tag == "y":
+            return self._lent[body]
+        number, *rest = body
+        if rest:
+            if number != len(self._objects):
+                raise WireError("numbers out of order")
+            sort, *about = rest
+            self._objects.append(_SORTS.get(sort, RemoteObject)(self, number, self._info(about)))
+            if sort == "awaitable":
+                return _wait(self, self._objects[number])
+        elif type(number) is not int or number < 0:
+            raise WireError("a number that is none")
+        return self._objects[number]
+
+    def _info(self, about: list[Any]) -> RemoteClassInfo:
+        number, *rest = about
+        if rest:
+            bases, methods = rest
+            under_test = not self._named.isdisjoint(bases)
+            self._infos.append(RemoteClassInfo(list(map(str, bases)), list(map(str, methods)), under_test))
+        return self._infos[number]
+
+    def _bind(self, name: str, kind: str, *about: Any) -> Any:
+        """What a name of the program is in the tests."""
+        if kind == "function":
+            return RemoteFunction(self, name)
+        if kind == "value":
+            return about[0]
+        if kind == "error":
+            return self._classes.error_class(about[0])
+        if kind == "enum":
+            mixin = BUILTIN_TYPES.get(about[1]) if about[1] is not None else None
+            return self._classes.enum(name, about[0], mixin)
+        return _MISSING
+
+
+_MISSING = object()
+NO_ANSWER = object()  # the last call has not come back
+
+
+def _flat(kwargs: Mapping[str, Any]) -> list[Any]:
+    return [item for pair in kwargs.items() for item in pair] if kwargs else []
+
+
+def _number_of(value: object) -> Any | None:
+    """The number (of a function: its name) by which the candidate knows one of its own; None for ours."""
+    if isinstance(value, RemoteObject):
+        return value._number
+    return value._path if type(value) is RemoteFunction else None
+
+
+async def _wait(examinee: Examinee, awaitable: RemoteObject) -> Any:
+    return examinee.ask("op", "await", awaitable)

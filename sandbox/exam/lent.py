@@ -1,0 +1,96 @@
+"""Objects of the tests that the candidate may use by number: callbacks, iterators, test doubles.
+
+The candidate is hostile, and behind a function of the tests stand its globals with every expected value.
+So: only objects that a test handed over, only by the number they were given; functions may be called and
+iterators advanced; attributes only of other objects, and none whose name begins with an underscore.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from proctor.sandbox.exam.bounds import WireError
+from proctor.sandbox.exam.link import ExamOverError
+from proctor.sandbox.exam.operations import OPERATIONS, OTHER
+
+_ONLY_CALLED = (
+    *(types.FunctionType, types.BuiltinFunctionType, types.MethodType, type, types.ModuleType),
+    *(types.GeneratorType, types.CoroutineType, types.CodeType, types.FrameType, Iterator),
+)
+_NOT_FOR_THE_CANDIDATE = frozenset({"await", "isinstance", "enter", "exit", "format", *OTHER[-2:]})
+
+
+class Lent:
+    """What this side lends, by number, and the answers to requests about it."""
+
+    def __init__(self, number_of: Callable[[object], int | str | None]) -> None:
+        self._number_of = number_of  # of what is the candidate's own
+        self._objects: list[Any] = []
+        self._numbers: dict[int, int] = {}
+        self._verbs: dict[str, Callable[..., Any]] = {
+            "call": self._call,
+            "get": self._get,
+            "set": self._set,
+            "op": self._operate,
+        }
+
+    def existing(self, value: object) -> Any | None:
+        """The node of one of the candidate's own objects, or of one that was lent before."""
+        number = self._number_of(value)
+        return {"y": number} if number is not None else None
+
+    def export(self, value: object) -> Any:
+        number = self._numbers.get(id(value))
+        if number is None:
+            number = self._numbers[id(value)] = len(self._objects)
+            self._objects.append(value)
+        return {"h": [number, str(getattr(value, "__name__", type(value).__name__))]}
+
+    def __getitem__(self, number: object) -> Any:
+        if type(number) is not int or not 0 <= number < len(self._objects):
+            raise WireError("a number that was never lent")
+        return self._objects[number]
+
+    def answer(self, message: list[Any]) -> list[Any]:
+        """The answer to a request of the candidate. Raises ExamOverError where it is not one it may make."""
+        verb, *rest = message
+        act = self._verbs.get(verb)
+        if act is None:
+            raise ExamOverError(f"forbidden: request '{verb[:40]}'")
+        try:
+            return ["=", act(*rest)]
+        except AssertionError:
+            return ["!", AssertionError(), []]  # its text may hold what was expected
+        except Exception as error:  # a callback of the tests raised: the candidate gets to see that
+            return ["!", error, []]
+
+    def _own(self, value: object) -> Any:
+        number = self._numbers.get(id(value))
+        if number is None or self._objects[number] is not value:
+            raise ExamOverError("forbidden: an object that was not lent")
+        return value
+
+    def _call(self, target: object, args: list[Any], pairs: list[Any]) -> object:
+        return self._own(target)(*args, **dict(zip(pairs[::2], pairs[1::2], strict=True)))
+
+    def _get(self, target: object, name: str) -> object:
+        self._check_attribute(target, name)
+        return getattr(target, name)
+
+    def _set(self, target: object, name: str, value: object) -> None:
+        self._check_attribute(target, name)
+        setattr(target, name, value)
+
+    def _check_attribute(self, target: object, name: str) -> None:
+        if isinstance(self._own(target), _ONLY_CALLED) or type(name) is not str or name.startswith("_"):
+            raise AttributeError(f"'{name}' of an object of the tests cannot be reached from a candidate")
+
+    def _operate(self, name: str, target: object, *operands: object) -> object:
+        self._own(target)
+        if name in _NOT_FOR_THE_CANDIDATE or name not in OPERATIONS:
+            raise ExamOverError("forbidden: operation")
+        if name in ("str", "repr") and isinstance(target, _ONLY_CALLED):
+            return f"<{getattr(target, '__name__', 'iterator')}>"
+        return OPERATIONS[name](target, *operands)

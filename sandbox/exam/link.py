@@ -1,0 +1,140 @@
+"""The conversation of an exam: lines over a socket, requests and answers, requests inside requests.
+
+A side asks and waits; while it waits, the other side may ask in turn (a callback, the next item of an
+iterator). An answer is ["=", value] or ["!", exception, where]. The candidate's side may say anything at any
+time: what is not an answer or an allowed request ends the exam, to the candidate's loss.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
+
+from proctor.sandbox.exam.bounds import BOUNDS, WireError
+from proctor.sandbox.exam.decode import Decoder
+from proctor.sandbox.exam.encode import Encoder
+
+_CHUNK = 1 << 16
+_MAX_DEPTH = 100  # requests inside requests
+
+Serve: TypeAlias = Callable[[list[Any]], bytes]  # a request to the line of its answer
+
+
+class ExamOverError(BaseException):
+    """The other end is gone, or does not keep to the protocol. Not an Exception: no test shall swallow it."""
+
+
+class Lines:
+    """Lines over a stream socket, of bounded length."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self._ready: deque[bytes] = deque()
+        self._parts: list[bytes] = []
+
+    def send(self, line: bytes) -> None:
+        """Raises ExamOverError where the other end is gone."""
+        try:
+            self._sock.sendall(line + b"\n")
+        except OSError as error:
+            raise ExamOverError("gone") from error
+
+    def receive(self) -> bytes:
+        """The next line. Raises ExamOverError at the end of the stream and on a line that is too long."""
+        size = 0
+        while not self._ready:
+            try:
+                chunk = self._sock.recv(_CHUNK)
+            except OSError:
+                chunk = b""
+            size += len(chunk)
+            if not chunk or size > BOUNDS.bytes:
+                raise ExamOverError("flood" if chunk else "gone")
+            self._take(chunk)
+        return self._ready.popleft()
+
+    def _take(self, chunk: bytes) -> None:
+        first, *rest = chunk.split(b"\n")
+        self._parts.append(first)
+        for part in rest:
+            self._ready.append(b"".join(self._parts))
+            self._parts = [part]
+
+
+class Conversation:
+    """One side's view of the exam. `serve` answers what the other side asks meanwhile."""
+
+    def __init__(self, sock: socket.socket, encoder: Encoder, decoder: Decoder, serve: Serve) -> None:
+        self.lines = Lines(sock)
+        self.encoder = encoder
+        self.decoder = decoder
+        self.over: str = ""  # why the conversation ended early
+        self._serve = serve
+        self._depth = 0
+        self._sent_ahead: deque[bytes] = deque()
+
+    def ask(self, line: bytes, known: Callable[[], Sequence[Any]] = tuple) -> list[Any]:
+        """Sends a request and waits for its answer, serving requests in between.
+
+        Args:
+            line: the request, encoded: its verb first.
+            known: lists the containers among the arguments that the answer may change.
+
+        Raises:
+            ExamOverError: the other end is gone or does not keep to the protocol.
+        """
+        if self._sent_ahead:
+            self._skip_to(line)
+        if self._sent_ahead:
+            self._sent_ahead.popleft()
+            return self._guard(lambda: self._answer(known))
+        return self._guard(lambda: self._send_and_wait(line, known))
+
+    def send_ahead(self, lines: Sequence[bytes]) -> None:
+        """Sends requests that are about to be asked in this order, so that the other end need not wait."""
+        self._guard(lambda: self.lines.send(b"\n".join(lines)))
+        self._sent_ahead.extend(lines)
+
+    def _send_and_wait(self, line: bytes, known: Callable[[], Sequence[Any]]) -> list[Any]:
+        self.lines.send(line)
+        return self._answer(known)
+
+    def _skip_to(self, line: bytes) -> None:
+        """Drops answers to requests that were sent ahead and are not asked after all."""
+        while self._sent_ahead and self._sent_ahead[0] != line:
+            self._sent_ahead.popleft()
+            self._guard(lambda: self._answer(tuple))
+
+    def _answer(self, known: Callable[[], Sequence[Any]]) -> list[Any]:
+        while True:
+            message = self.read(known)
+            verb = message[0]
+            if verb == "=" or verb == "!":
+                return message
+            if self._depth >= _MAX_DEPTH:
+                raise ExamOverError("nested")
+            self._depth += 1
+            self.lines.send(self._serve(message))
+            self._depth -= 1
+
+    def read(self, known: Callable[[], Sequence[Any]] = tuple) -> list[Any]:
+        """The next message. Raises ExamOverError where it is none."""
+        try:
+            message = self.decoder.decode(self.lines.receive(), known)
+        except WireError as error:
+            raise ExamOverError(f"garbled: {error}") from error
+        if type(message) is not list or len(message) < 2 or type(message[0]) is not str:
+            raise ExamOverError("garbled: not a message")
+        return message
+
+    def _guard(self, act: Callable[[], Any]) -> Any:
+        """Remembers why an exam ended, so that a test that swallows the exception gains nothing."""
+        if self.over:
+            raise ExamOverError(self.over)
+        try:
+            return act()
+        except ExamOverError as error:
+            self.over = str(error)
+            raise

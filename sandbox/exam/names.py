@@ -1,0 +1,159 @@
+"""Which names of a test source are the candidate's, which the tests' own, and which everybody's.
+
+Read off the tree, before anything runs. A name that the tests (or the prompt, which is trusted) define is
+theirs; built-in names are Python's; modules and functions of the usual preludes (`math`, `Counter`, `np`) are
+imported on the tests' side; all the rest is what the tests want of the candidate.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import importlib
+import importlib.util
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+_ALIASES = {"np": "numpy", "pd": "pandas"}
+_USUAL_MODULES = ("math", "collections", "itertools", "functools", "heapq", "bisect", "typing", "datetime")
+_BUILTINS = frozenset(dir(builtins))
+
+
+@dataclass
+class Used:
+    """Names in a source, each in the order of first use."""
+
+    loaded: list[str] = field(default_factory=list)
+    called: list[str] = field(default_factory=list)
+    as_module: set[str] = field(default_factory=set)  # used as `name.something`
+    bound: set[str] = field(default_factory=set)  # assigned, defined, imported, or an argument, anywhere
+    classes: set[str] = field(default_factory=set)  # defined at the top
+    imports: dict[str, str] = field(default_factory=dict)  # local name to `name` of a module not to be found
+    modules: set[str] = field(default_factory=set)  # imported modules that are not to be found
+    stubs: set[str] = field(default_factory=set)  # functions without a body, classes with such methods
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the tests want of the candidate, and what is taken from elsewhere."""
+
+    entry: str  # the function or method under test; "" where the tests name none
+    names: tuple[str, ...]  # of the candidate's program
+    usual: dict[str, Any]  # imported here: name to module or function
+
+
+def read_names(trees: Iterable[ast.AST]) -> Used:
+    used = Used()
+    for tree in trees:
+        for node in getattr(tree, "body", ()):
+            if isinstance(node, ast.ClassDef):
+                used.classes.add(node.name)
+            elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):
+                used.classes.update(target.id for target in node.targets if isinstance(target, ast.Name))
+        for node in ast.walk(tree):
+            _read(node, used)
+    return used
+
+
+def want(used: Used, trusted: Used, entry: str) -> Wanted:
+    """Sorts the names of the tests (`used`), given what the prompt defines (`trusted`)."""
+    ours = used.bound | (trusted.bound - trusted.stubs)
+    open_names = [name for name in dict.fromkeys(used.loaded) if name not in ours and name not in _BUILTINS]
+    open_names += [name for name in used.imports.values() if name not in open_names]
+    usual = {name: found for name in open_names if (found := _usual(name, used)) is not None}
+    entry = entry or _guess_entry(used, open_names, usual, trusted)
+    first = entry.partition(".")[0]
+    usual.pop(first, None)
+    names = [name for name in open_names if name not in usual and name != "candidate"]
+    if entry:
+        names = list(dict.fromkeys([entry, *names]))
+    return Wanted(entry, tuple(names), usual)
+
+
+def _guess_entry(used: Used, open_names: Sequence[str], usual: dict[str, Any], trusted: Used) -> str:
+    """The first called name that is neither defined nor usual; failing that, the first called at all.
+
+    The second case is a function under test that is named like a built-in or a usual one (`sum`, `gcd`).
+    """
+    called = [name for name in used.called if name in open_names]
+    for name in called:
+        if name not in usual:
+            return name
+    rest = [name for name in used.called if name not in used.bound]
+    return called[0] if called else (rest[0] if rest and not used.imports else "")
+
+
+def _usual(name: str, used: Used) -> Any | None:
+    if name in used.as_module and (name in sys.stdlib_module_names or name in _ALIASES):
+        try:
+            return importlib.import_module(_ALIASES.get(name, name))
+        except ImportError:
+            return None
+    for module in _USUAL_MODULES:
+        found = getattr(importlib.import_module(module), name, None)
+        if found is not None and not name.startswith("_"):
+            return found
+    return None
+
+
+def _read(node: ast.AST, used: Used) -> None:
+    if isinstance(node, ast.Name):
+        if isinstance(node.ctx, ast.Load):
+            used.loaded.append(node.id)
+        else:
+            used.bound.add(node.id)
+    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+        used.called.append(node.func.id)
+    elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+        used.as_module.add(node.value.id)
+        if node.value.id in used.modules:
+            used.imports[f"{node.value.id}.{node.attr}"] = node.attr
+    elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        used.bound.add(node.name)
+        if _is_stub(node):
+            used.stubs.add(node.name)
+    elif isinstance(node, ast.arg):
+        used.bound.add(node.arg)
+    elif isinstance(node, ast.ExceptHandler) and node.name:
+        used.bound.add(node.name)
+    elif isinstance(node, ast.Import | ast.ImportFrom):
+        _read_import(node, used)
+
+
+def _is_stub(node: ast.AST) -> bool:
+    """Whether a definition is left for the candidate to fill in: only a docstring, `pass`, `...` or a raise."""
+    if isinstance(node, ast.ClassDef):
+        return any(_is_stub(member) for member in node.body if not isinstance(member, ast.ClassDef))
+    if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        return False
+    return all(
+        isinstance(line, ast.Pass | ast.Raise)
+        or (isinstance(line, ast.Expr) and isinstance(line.value, ast.Constant))
+        for line in node.body
+    )
+
+
+def _read_import(node: ast.Import | ast.ImportFrom, used: Used) -> None:
+    if isinstance(node, ast.Import):
+        for alias in node.names:
+            used.bound.add(alias.asname or alias.name.partition(".")[0])
+            if not _is_found(alias.name):
+                used.modules.add(alias.asname or alias.name)
+        return
+    module = node.module or ""
+    if node.level or not _is_found(module):
+        used.modules.add(module)
+        used.imports.update((alias.asname or alias.name, alias.name) for alias in node.names if alias.name != "*")
+    used.bound.update(alias.asname or alias.name for alias in node.names)
+
+
+def _is_found(module: str) -> bool:
+    first = module.partition(".")[0]
+    if first in sys.stdlib_module_names or first in sys.modules:
+        return True
+    try:
+        return importlib.util.find_spec(first) is not None
+    except (ImportError, ValueError):
+        return False

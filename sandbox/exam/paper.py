@@ -1,0 +1,165 @@
+"""An examination paper: the tests of one task, read and compiled once, set to many candidates.
+
+A paper comes as plain data (`Spec` documents the fields). Its text stays as it was written; what is compiled
+is the same tree with counters (`checks.py`). Everything that the text defines is made anew for each candidate.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import CodeType
+from typing import Any
+
+from proctor.sandbox.exam.checks import count_checks, mark_units
+from proctor.sandbox.exam.names import Used, Wanted, read_names, want
+
+TESTS = "tests.py"
+_PROMPT = "prompt.py"
+_MAX_SHOWN = 600
+
+
+class BadTestsError(ValueError):
+    """The tests cannot be used, whoever the candidate is."""
+
+
+@dataclass
+class Paper:
+    """A task's tests, ready to run.
+
+    Attributes:
+        style: "script" (statements that check as they run), "check" (a function that is given the candidate)
+            or "suite" (functions and classes that are collected).
+        units: the statements that are one test each, for evidence; a suite finds its own.
+        parts: code to run in order: (code, number of the test that it is, or None).
+    """
+
+    style: str
+    wanted: Wanted
+    trusted: Used
+    used: Used
+    prompt: CodeType | None
+    parts: list[tuple[CodeType, int | None]]
+    units: list[ast.stmt] = field(default_factory=list)
+    trees: dict[str, ast.Module] = field(default_factory=dict)  # by file name
+    check_name: str = "check"
+    calls_itself: bool = False
+
+    @property
+    def count(self) -> int:
+        return len(self.units)
+
+    @property
+    def classes(self) -> list[str]:
+        return sorted(self.used.classes | (self.trusted.classes - self.trusted.stubs))
+
+    def namespace(self) -> dict[str, Any]:
+        """A new one, with what the trusted prompt defines and the usual names that the tests use."""
+        names: dict[str, Any] = {"__name__": "tests", "__builtins__": builtins, "__file__": TESTS}
+        if self.prompt is not None:
+            exec(self.prompt, names)
+        names.update(self.wanted.usual)
+        return names
+
+    def shown(self, number: int) -> str:
+        """The text of a test."""
+        return ast.unparse(self.units[number])[:_MAX_SHOWN] if number < len(self.units) else ""
+
+
+def read_paper(spec: Mapping[str, Any]) -> Paper:
+    """Reads a paper of test source.
+
+    Args:
+        spec: `source` (one text) or `asserts` (several, a test each, after the text `setup`); optionally
+            `prompt` (trusted text whose definitions the tests may use), `entry_point`, `check` (name of the
+            function that is given the candidate).
+
+    Raises:
+        BadTestsError: the tests do not compile, or hold no check.
+    """
+    prompt_tree, prompt = _read_prompt(spec.get("prompt") or "")
+    trusted = read_names([prompt_tree])
+    entry = spec.get("entry_point") or ""
+    if "asserts" in spec:
+        return _read_asserts(spec, entry, trusted, prompt)
+    tree = _parse(spec["source"], TESTS)
+    used = read_names([tree])
+    check_name = spec.get("check") or "check"
+    check = next((n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name == check_name), None)
+    paper = Paper("script", want(used, trusted, entry), trusted, used, prompt, [], check_name=check_name)
+    if check is not None and (check.args.args or check.args.posonlyargs):
+        paper.style = "check"
+        paper.calls_itself = _calls(tree.body, check_name)
+        check.body, paper.units = mark_units(check.body, 0)
+    elif _is_suite(tree):
+        paper.style = "suite"
+    else:
+        tree.body, paper.units = mark_units(tree.body, 0)
+    paper.trees[TESTS] = tree
+    if paper.style != "suite" and not paper.units:
+        raise BadTestsError("the tests check nothing: no assert, no assertion call, no branch that raises")
+    paper.parts.append((_compile(count_checks(tree), TESTS), None))
+    return paper
+
+
+def _read_asserts(spec: Mapping[str, Any], entry: str, trusted: Used, prompt: CodeType | None) -> Paper:
+    setup = _parse(spec.get("setup") or "", "setup.py")
+    trees = [_parse(text, f"test {number}") for number, text in enumerate(spec["asserts"])]
+    used = read_names([setup, *trees])
+    paper = Paper("script", want(used, trusted, entry), trusted, used, prompt, [])
+    paper.parts.append((_compile(setup, "setup.py"), None))
+    for number, tree in enumerate(trees):
+        paper.trees[f"test {number}"] = tree
+        paper.units.append(ast.Module(tree.body, []))  # type: ignore[arg-type]
+        paper.parts.append((_compile(count_checks(tree), f"test {number}"), number))
+    return paper
+
+
+def _read_prompt(text: str) -> tuple[ast.Module, CodeType | None]:
+    """The prompt as code, or nothing: it may be prose, or stop in the middle of a definition."""
+    for source in (text, f"{text.rstrip()}\n    pass\n"):
+        try:
+            tree = ast.parse(source, _PROMPT)
+        except (SyntaxError, ValueError):
+            continue
+        return tree, _compile(tree, _PROMPT) if tree.body else None
+    return ast.Module([], []), None
+
+
+def _parse(text: str, name: str) -> ast.Module:
+    try:
+        return ast.parse(text, name)
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise BadTestsError(f"{name} does not compile: {type(error).__name__}: {error}") from error
+
+
+def _compile(tree: ast.Module, name: str) -> CodeType:
+    try:
+        return compile(tree, name, "exec", dont_inherit=True)
+    except (SyntaxError, ValueError, RecursionError) as error:
+        raise BadTestsError(f"{name} does not compile: {type(error).__name__}: {error}") from error
+
+
+def _calls(body: Sequence[ast.stmt], name: str) -> bool:
+    return any(
+        isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == name
+        for statement in body
+        if not isinstance(statement, ast.FunctionDef)
+        for node in ast.walk(statement)
+    )
+
+
+def _is_suite(tree: ast.Module) -> bool:
+    """Whether a source holds tests to be collected."""
+    return any(
+        (isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test"))
+        or (isinstance(node, ast.ClassDef) and (node.name.startswith("Test") or _is_case(node)))
+        for node in tree.body
+    )
+
+
+def _is_case(node: ast.ClassDef) -> bool:
+    names = [base.attr if isinstance(base, ast.Attribute) else getattr(base, "id", "") for base in node.bases]
+    return any(name.endswith("TestCase") for name in names)

@@ -1,0 +1,125 @@
+"""One candidate before one paper: bind names, run the tests, sum up."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from types import ModuleType
+from typing import Any
+
+from proctor.sandbox.exam.calls import CallPaper
+from proctor.sandbox.exam.evidence import Evidence
+from proctor.sandbox.exam.examinee import Examinee
+from proctor.sandbox.exam.link import ExamOverError
+from proctor.sandbox.exam.names import Used
+from proctor.sandbox.exam.paper import BadTestsError, Paper
+from proctor.sandbox.exam.sheet import CHECKED, UNIT, Sheet
+
+
+class Sitting:
+    """One candidate before one paper. `keep_going`: later tests are run after a failure."""
+
+    def __init__(self, paper: Paper | CallPaper, peer: socket.socket, keep_going: bool) -> None:
+        self._paper = paper
+        self._names = paper.namespace()
+        self._examinee = Examinee(peer, self._names)
+        self._evidence = Evidence(self._examinee, paper)
+        self._keep_going = keep_going
+        self._sheet = Sheet(paper.count, keep_going, self._evidence.of)
+        self._missing: set[str] = set()
+
+    def hold(self) -> dict[str, Any]:
+        """The report. Raises BadTestsError where the tests fail whoever the candidate is."""
+        try:
+            self._introduce()
+            if isinstance(self._paper, CallPaper):
+                self._paper.run(self._examinee, self._sheet)
+            else:
+                with modules_of_candidate(self._paper.used, self._names):
+                    self._run(self._paper)
+        except BadTestsError:
+            raise
+        except BaseException as error:  # whatever a test, or an answer to one, raised
+            if self._is_fault_of_tests(error):
+                raise BadTestsError(f"{type(error).__name__}: {error}") from error
+            self._sheet.fail(error)
+        return self._report()
+
+    def _introduce(self) -> None:
+        wanted = self._paper.wanted
+        found = self._examinee.introduce(wanted.names, self._paper.classes)
+        self._missing = set(wanted.names) - found.keys()
+        if wanted.entry in self._missing:
+            raise NameError(f"the program does not define '{wanted.entry}'", name=wanted.entry)
+        self._names.update(found)
+        if wanted.entry:
+            self._names.setdefault("candidate", found[wanted.entry])
+
+    def _run(self, paper: Paper) -> None:
+        names = self._names
+        names[CHECKED] = self._sheet.checked
+        names[UNIT] = self._sheet.unit
+        for code, number in paper.parts:
+            if number is None:
+                exec(code, names)
+                continue
+            with self._sheet.unit(number):
+                exec(code, names)
+        if paper.style == "check" and not paper.calls_itself:
+            names[paper.check_name](names.get("candidate"))
+        elif paper.style == "suite":
+            self._run_suite(paper)
+
+    def _run_suite(self, paper: Paper) -> None:
+        from proctor.sandbox.exam.suite import collect  # loads unittest, which few papers need
+
+        candidate = self._names.get("candidate")
+        try:
+            tests = collect(self._names, {"candidate": candidate, paper.wanted.entry: candidate})
+        except LookupError as error:
+            raise BadTestsError(str(error)) from error
+        if not tests:
+            raise BadTestsError("no test was collected")
+        self._sheet.passed = [None] * len(tests)
+        for number, test in enumerate(tests):
+            self._evidence.test_name = test.name
+            with self._sheet.unit(number):
+                test.run()
+
+    def _is_fault_of_tests(self, error: BaseException) -> bool:
+        """Whether the tests failed without the candidate having had a part in it."""
+        if isinstance(error, ExamOverError) or self._examinee.uses or self._examinee.last_error:
+            return False
+        return not (isinstance(error, NameError) and error.name in self._missing)
+
+    def _report(self) -> dict[str, Any]:
+        sheet, examinee = self._sheet, self._examinee
+        if sheet.failure is None and examinee.conversation.over:
+            sheet.fail(ExamOverError(examinee.conversation.over))
+        if sheet.failure is not None:
+            result = "failed"
+        else:
+            result = "passed" if sheet.checks and examinee.uses else "void"
+        return {
+            "result": result,
+            "tests": sheet.passed,
+            "checks": sheet.checks,
+            "uses": examinee.uses,
+            "failure": sheet.evidence,
+        }
+
+
+@contextmanager
+def modules_of_candidate(used: Used, names: Mapping[str, Any]) -> Iterator[None]:
+    """Makes `from solution import f` work: modules that are not to be found are the candidate's program."""
+    modules = {name: ModuleType(name) for name in used.modules}
+    for module in modules.values():
+        vars(module).update((name, names[name]) for name in used.imports.values() if name in names)
+    sys.modules.update(modules)
+    try:
+        yield
+    finally:
+        for name in modules:
+            sys.modules.pop(name, None)

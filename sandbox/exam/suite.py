@@ -1,0 +1,144 @@
+"""Finds and runs test functions, test classes and unittest cases of a test source, one test each.
+
+Known of pytest: plain asserts, `raises`, `approx`, `mark.parametrize`, `mark.skip`, setup_method and
+teardown_method. Not known: fixtures. A test that wants one is a fault of the tests, not of the candidate.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import unittest
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Test:
+    """One collected test."""
+
+    name: str
+    run: Callable[[], object]
+
+
+def collect(names: Mapping[str, Any], given: Mapping[str, Any]) -> list[Test]:
+    """The tests that a namespace holds, in the order of definition.
+
+    Args:
+        names: the namespace after the source was run.
+        given: what a test function may ask for by the name of a parameter (the candidate).
+
+    Raises:
+        LookupError: a test asks for something else, such as a fixture.
+    """
+    tests: list[Test] = []
+    for name, value in list(names.items()):
+        if isinstance(value, type) and issubclass(value, unittest.TestCase) and value is not unittest.TestCase:
+            tests += _cases(value)
+        elif isinstance(value, type) and name.startswith("Test") and value.__module__ == names.get("__name__"):
+            tests += _methods(value, given)
+        elif inspect.isfunction(value) and name.startswith("test"):
+            tests += _calls(name, value, given)
+    return tests
+
+
+def _cases(kind: type[unittest.TestCase]) -> Iterator[Test]:
+    for name in unittest.TestLoader().getTestCaseNames(kind):
+        yield Test(f"{kind.__name__}.{name}", lambda name=name: _run_case(kind(name)))  # type: ignore[misc]
+
+
+class _Raising(unittest.TestResult):
+    """Keeps the exceptions themselves, which the usual result turns into text."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.raised: list[BaseException] = []
+
+    def addError(self, test: Any, err: Any) -> None:  # noqa: N802, the names that unittest asks for
+        self.raised.append(err[1])
+
+    def addFailure(self, test: Any, err: Any) -> None:  # noqa: N802
+        self.raised.append(err[1])
+
+    def addSubTest(self, test: Any, subtest: Any, err: Any) -> None:  # noqa: N802
+        if err is not None:
+            self.raised.append(err[1])
+
+    def addUnexpectedSuccess(self, test: Any) -> None:  # noqa: N802
+        self.raised.append(AssertionError("expected to fail, and did not"))
+
+
+def _run_case(case: unittest.TestCase) -> None:
+    result = _Raising()
+    unittest.TestSuite([case]).run(result)
+    if result.raised:
+        raise result.raised[0]
+    if result.skipped and not hasattr(case, "__unittest_skip__"):
+        method = getattr(case, case._testMethodName, None)
+        if not getattr(method, "__unittest_skip__", False):
+            raise AssertionError(f"skipped while it ran: {result.skipped[0][1]}")
+
+
+def _methods(kind: type, given: Mapping[str, Any]) -> Iterator[Test]:
+    for name, method in inspect.getmembers(kind, inspect.isfunction):
+        if name.startswith("test"):
+            for test in _calls(f"{kind.__name__}.{name}", method, given, skip_self=True):
+                yield Test(test.name, lambda name=name, call=test.run: _in_instance(kind, name, call))  # type: ignore[misc]
+
+
+def _in_instance(kind: type, name: str, call: Callable[..., object]) -> None:
+    instance = kind()
+    for before in ("setup_class", "setup_method", "setup"):
+        getattr(instance, before, lambda *_: None)(*_method_argument(instance, before, name))
+    try:
+        call(instance)
+    finally:
+        getattr(instance, "teardown_method", lambda *_: None)(*_method_argument(instance, "teardown_method", name))
+
+
+def _method_argument(instance: object, hook: str, name: str) -> Sequence[object]:
+    function = getattr(instance, hook, None)
+    wants = function is not None and len(inspect.signature(function).parameters) > 0
+    return (getattr(instance, name),) if wants else ()
+
+
+def _calls(
+    name: str, function: Callable[..., Any], given: Mapping[str, Any], skip_self: bool = False
+) -> Iterator[Test]:
+    marks = list(getattr(function, "pytestmark", ()))
+    if any(mark.name == "skip" for mark in marks):
+        return
+    parameters = list(inspect.signature(function).parameters.values())[1 if skip_self else 0 :]
+    needed = [p.name for p in parameters if p.default is p.empty and p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+    for values in _parameter_sets(marks):
+        missing = [each for each in needed if each not in values and each not in given]
+        if missing:
+            raise LookupError(f"test '{name}' asks for '{missing[0]}'; fixtures are not known here")
+        kwargs = {each: values.get(each, given.get(each)) for each in needed}
+        shown = f"{name}[{', '.join(f'{k}={v!r}'[:80] for k, v in values.items())}]" if values else name
+        yield Test(shown, lambda *a, kwargs=kwargs: _run(function, a, kwargs))  # type: ignore[misc]
+
+
+def _parameter_sets(marks: Sequence[Any]) -> Iterator[dict[str, Any]]:
+    """Every combination of what `pytest.mark.parametrize` lists; one empty set where there is no such mark."""
+    tables = []
+    for mark in marks:
+        if mark.name != "parametrize":
+            continue
+        names, rows = mark.args[:2]
+        columns = [n.strip() for n in names.split(",")] if isinstance(names, str) else list(names)
+        table = []
+        for row in rows:
+            values = getattr(row, "values", row) if not isinstance(row, dict) else row
+            table.append(dict(zip(columns, [values] if len(columns) == 1 and values is row else values, strict=True)))
+        tables.append(table)
+    for combination in product(*tables):
+        yield {name: value for part in combination for name, value in part.items()}
+
+
+def _run(function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    result = function(*args, **kwargs)
+    if inspect.iscoroutine(result):
+        asyncio.run(result)
