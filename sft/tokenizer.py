@@ -1,0 +1,47 @@
+"""Tokenizers ready for training and generation: padding, end tokens, chat template."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from transformers import AutoTokenizer, GenerationConfig, PreTrainedTokenizerBase
+
+# Tokens that vocabularies hold in reserve; taking one costs no new embedding row.
+_PAD_CANDIDATES = ("<|finetune_right_pad_id|>", "<|pad|>", "<pad>", "[PAD]", "<unk>", "[UNK]")
+
+
+def load_tokenizer(path: str, *, chat_template: str = "") -> PreTrainedTokenizerBase:
+    """The tokenizer of a model, with left padding and a pad token that is not the end token.
+
+    chat_template: a file whose template replaces the tokenizer's own; saved models carry it.
+    """
+    tokenizer = AutoTokenizer.from_pretrained(path)
+    if chat_template:
+        tokenizer.chat_template = Path(chat_template).read_text(encoding="utf-8")
+    prepare_tokenizer(tokenizer)
+    return tokenizer
+
+
+def prepare_tokenizer(tokenizer: PreTrainedTokenizerBase) -> None:
+    """Left padding, and a pad token apart from the end token, from the vocabulary's reserve where it has one.
+
+    Trainers that mask padding by its token would otherwise never train the end token; ours masks by length,
+    but what it saves may be trained on elsewhere.
+    """
+    tokenizer.padding_side = "left"
+    if tokenizer.pad_token_id is not None and tokenizer.pad_token_id != tokenizer.eos_token_id:
+        return
+    vocabulary = tokenizer.get_vocab()
+    found = next((token for token in _PAD_CANDIDATES if token in vocabulary), None)
+    if found is None:
+        tokenizer.add_special_tokens({"pad_token": "<|pad|>"})
+    else:
+        tokenizer.pad_token = found
+
+
+def end_ids_of(tokenizer: PreTrainedTokenizerBase, generation: GenerationConfig | None) -> tuple[int, ...]:
+    """The tokens at which generation stops: the tokenizer's end token and the generation config's."""
+    ids: Any = generation.eos_token_id if generation is not None else None
+    known = {tokenizer.eos_token_id, *(ids if isinstance(ids, list) else [ids])} - {None}
+    return tuple(sorted(known))
