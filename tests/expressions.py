@@ -24,9 +24,11 @@ COLUMNS = st.sampled_from(["level", "num_tokens", "truncated", "odd name"]).map(
 LEAVES = st.one_of(
     PARTS, PARTS, PARTS, NUMBERS.map(nodes.Number), SCHEDULES, COLUMNS, st.just(nodes.Constant(None))
 )
-TEXTS = st.sampled_from(["code", "math", 'q"uo\'te', "\\d\n", "日本"])
+TEXTS = st.sampled_from(["code", "math", "q\"uo'te", "\\d\n", "日本"])
 FIELD_COMPARISONS = st.one_of(
-    st.builds(nodes.Compare, st.sampled_from(["==", "!="]), st.just(nodes.Field("task")), TEXTS.map(nodes.Constant)),
+    st.builds(
+        nodes.Compare, st.sampled_from(["==", "!="]), st.just(nodes.Field("task")), TEXTS.map(nodes.Constant)
+    ),
     st.builds(
         nodes.Compare,
         st.sampled_from(["in", "not in"]),
@@ -35,7 +37,10 @@ FIELD_COMPARISONS = st.one_of(
     ),
     st.builds(nodes.Compare, st.just("in"), TEXTS.map(nodes.Constant), st.just(nodes.Field("completion"))),
     st.builds(
-        nodes.Compare, st.sampled_from(["==", "!="]), st.just(nodes.Field("task")), st.just(nodes.Constant(None))
+        nodes.Compare,
+        st.sampled_from(["==", "!="]),
+        st.just(nodes.Field("task")),
+        st.just(nodes.Constant(None)),
     ),
 )
 
@@ -49,7 +54,8 @@ def _grow(under: st.SearchStrategy[Node]) -> st.SearchStrategy[Node]:
         st.builds(nodes.Or, under, under),
         st.builds(nodes.When, under, under, under),
         st.builds(nodes.When, FIELD_COMPARISONS, under, under),
-        st.builds(nodes.Compare, st.sampled_from(["<", "<=", ">", ">=", "==", "!="]), under, under),
+        st.builds(nodes.Compare, st.sampled_from(["==", "!="]), under, under),
+        st.builds(nodes.Compare, st.sampled_from(["<", "<=", ">", ">="]), _valued(under), _valued(under)),
         st.builds(nodes.Not, under),
         st.builds(nodes.Negative, under),
         st.builds(nodes.Abs, under),
@@ -57,6 +63,10 @@ def _grow(under: st.SearchStrategy[Node]) -> st.SearchStrategy[Node]:
         st.builds(nodes.Max, some),
         st.builds(lambda node, both: nodes.Clip(node, *both), under, limits),
     )
+
+
+def _valued(nodes_: st.SearchStrategy[Node]) -> st.SearchStrategy[Node]:
+    return nodes_.filter(lambda node: node != nodes.Constant(None))
 
 
 EXPRESSIONS = st.recursive(st.one_of(LEAVES, FIELD_COMPARISONS), _grow, max_leaves=12)

@@ -31,7 +31,8 @@ def _parts() -> Iterator[None]:
 def rows(*values: float | str | None, **columns: Any) -> list[Rollout]:
     """Rollouts "0", "1" ... whose column `red` holds the values."""
     return [
-        Rollout(str(place), answer="1", fields={"red": value, **columns}) for place, value in enumerate(values)
+        Rollout(str(place), answer="1", fields={"red": value, **columns})
+        for place, value in enumerate(values)
     ]
 
 
@@ -80,7 +81,11 @@ class Naive:
             case nodes.Negative(operand):
                 return self.is_zero(operand)
             case nodes.Arithmetic("*", left, right):
-                return self.is_weight(left) and self.is_weight(right) and (self.is_zero(left) or self.is_zero(right))
+                return (
+                    self.is_weight(left)
+                    and self.is_weight(right)
+                    and (self.is_zero(left) or self.is_zero(right))
+                )
         return False
 
     def is_weight(self, node: Node) -> bool:
@@ -106,8 +111,6 @@ class Naive:
         none = nodes.Constant(None)
         sides = [self.side(node.left), self.side(node.right)]
         if node.left == none or node.right == none:
-            if node.symbol not in ("==", "!="):
-                return None
             other = sides[0] if node.right == none else sides[1]
             return float((other is None) == (node.symbol == "=="))
         if None in sides:
@@ -176,9 +179,13 @@ def test_the_plan_equals_row_by_row_evaluation(node: Node, batch: list[Rollout],
     for place, score in enumerate(reward(node).score(batch, step=step)):
         naive = Naive(batch, place, step)
         assert same(score.total, naive.value(node))
-        parts = {text: verdict for text, verdict in score.verdicts.items() if text in map(str, parts_of(node))}
+        parts = {
+            text: verdict for text, verdict in score.verdicts.items() if text in map(str, parts_of(node))
+        }
         assert parts.keys() == {str(part) for part in parts_of(node)}
-        assert {text for text, verdict in parts.items() if verdict.status is not Status.SKIPPED} == naive.found.keys()
+        assert {
+            text for text, verdict in parts.items() if verdict.status is not Status.SKIPPED
+        } == naive.found.keys()
         for text, verdict in naive.found.items():
             assert (parts[text].value, parts[text].status) == (verdict.value, verdict.status)
 
@@ -224,7 +231,12 @@ def test_a_rejected_rollout_never_reaches_the_dear_part() -> None:
     scores = reward("red and exam").score(rows(1, 0, 0.5, "error", exam=1))
     assert called("exam") == [["0", "2"]]
     assert [score.total for score in scores] == [1, 0, 1, None]
-    assert [score.verdicts["exam"].status.value for score in scores] == ["measured", "skipped", "measured", "skipped"]
+    assert [score.verdicts["exam"].status.value for score in scores] == [
+        "measured",
+        "skipped",
+        "measured",
+        "skipped",
+    ]
 
 
 def test_rows_that_share_a_part_share_a_call() -> None:
@@ -278,9 +290,18 @@ GOOD = Verdict(1.0, Status.CORRECT)
         (lambda batch: [GOOD, GOOD, GOOD], "ValueError: 3 verdicts for 1 rollouts"),
         (lambda batch: [1.0] * len(batch), "TypeError: a Verdict was expected, got 1.0"),
         (lambda batch: None, "TypeError: object of type 'NoneType' has no len()"),
-        (lambda batch: [Verdict(math.nan, Status.CORRECT)], "ValueError: a verdict's value must be finite, got nan"),
-        (lambda batch: [Verdict(-math.inf, Status.CORRECT)], "ValueError: a verdict's value must be finite, got -inf"),
-        (lambda batch: [Verdict(0.0, Status.UNAVAILABLE)], "ValueError: a verdict of status 'unavailable' must"),
+        (
+            lambda batch: [Verdict(math.nan, Status.CORRECT)],
+            "ValueError: a verdict's value must be finite, got nan",
+        ),
+        (
+            lambda batch: [Verdict(-math.inf, Status.CORRECT)],
+            "ValueError: a verdict's value must be finite, got -inf",
+        ),
+        (
+            lambda batch: [Verdict(0.0, Status.UNAVAILABLE)],
+            "ValueError: a verdict of status 'unavailable' must",
+        ),
     ],
 )
 def test_a_part_that_returns_rubbish_blames_the_grader(
@@ -315,7 +336,9 @@ def test_a_missing_field_has_a_verdict_of_its_own() -> None:
     )
 
 
-@pytest.mark.parametrize("source", ["1 / (red - 1)", "red * 1e300 * 1e300", "field('text') + red", "field('text') > 2"])
+@pytest.mark.parametrize(
+    "source", ["1 / (red - 1)", "red * 1e300 * 1e300", "field('text') + red", "field('text') > 2"]
+)
 def test_arithmetic_without_a_result_says_so(source: str) -> None:
     (score,) = reward(source).score([Rollout("x", fields={"red": 1.0, "text": "12"})])
     assert score.total is None

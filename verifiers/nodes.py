@@ -175,6 +175,14 @@ class Compare(Node):
     left: Node
     right: Node
 
+    def __post_init__(self) -> None:
+        is_in, sides = self.symbol in ("in", "not in"), (self.left, self.right)
+        if Constant(None) in sides and self.symbol not in ("==", "!="):
+            raise ValueError("None is compared by == and != only")
+        holds_many = isinstance(self.right, Constant) and isinstance(self.right.value, (tuple, str))
+        if is_in and not (holds_many or isinstance(self.right, Field)):
+            raise ValueError(f"'{self.symbol}' wants a list, text or a column on its right")
+
 
 @dataclass(frozen=True, slots=True)
 class Negative(Node):

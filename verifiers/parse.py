@@ -200,7 +200,10 @@ class _Reader:
             if type(op) not in _COMPARISONS:
                 self.fail(_UNSUPPORTED[type(op)], tree)
             left, right = operands[position : position + 2]
-            pairs.append(Compare(_COMPARISONS[type(op)], left, right))
+            try:
+                pairs.append(Compare(_COMPARISONS[type(op)], left, right))
+            except ValueError as error:
+                self.fail(str(error), tree, error)
             self.spans[id(pairs[-1])] = Span(self.spans[id(left)].start, self.spans[id(right)].end)
         return self.folded(And, pairs)
 
