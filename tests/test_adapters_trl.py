@@ -140,7 +140,9 @@ def test_trl_itself_calls_it_for_two_steps(tmp_path: Path, asynchronous: bool) -
     datasets = pytest.importorskip("datasets")
     words = ["what", "is", "one", "two", "three", "four"]
     model, tokenizer = tiny_model(words)
-    rows = [{"prompt": f"what is {word}", "gold": gold} for word, gold in zip(words[2:], "eooe", strict=True)]
+    rows = [
+        {"prompt": f"what is {word}", "gold": gold} for word, gold in zip(words[2:], words[2:], strict=True)
+    ]
     rows[1]["gold"] = rows[3]["gold"] = None  # type: ignore[assignment]
     config = trl.GRPOConfig(
         output_dir=str(tmp_path), max_steps=2, per_device_train_batch_size=6, num_generations=3,
@@ -156,11 +158,12 @@ def test_trl_itself_calls_it_for_two_steps(tmp_path: Path, asynchronous: bool) -
     )
     trainer.train()
 
-    arrived = list(trainer._logs["rewards"]["proctor"])  # as TRL's own table of completions has them
-    assert len(arrived) == 12
-    assert sum(math.isnan(value) for value in arrived) == 6
-    right = [float(str(seen.answer) in seen.completion) for seen in SEEN]
-    assert sorted(value for value in arrived if not math.isnan(value)) == sorted(right)
     steps = [log["proctor/unscorable"] for log in trainer.state.log_history if "proctor/unscorable" in log]
     assert sum(steps) == pytest.approx(1.0)  # 6 of 12, in whichever of the two steps they fell
+    arrived = trainer._logs["rewards"]["proctor"]  # TRL's table of completions: those of the last step
+    scored = [value for value in arrived if not math.isnan(value)]
+    right = [float(str(seen.answer) in seen.completion) for seen in SEEN]
+    assert len(right) == 6
+    assert len(arrived) - len(scored) == round(6 * steps[-1])
+    assert scored == right[len(right) - len(scored) :]
     assert all(1 <= (seen.num_tokens or 0) <= 8 and seen.truncated is not None for seen in SEEN)
