@@ -56,7 +56,7 @@ class Channel:
         self._link.sendall(RECORD.pack(REPORT, len(data)) + data)
 
     def sittings(self) -> Iterator[Sitting]:
-        """Candidates to examine, as they come. The last sitting's peer is closed when the next is asked for."""
+        """Candidates to examine, as they come. A sitting's peer is closed when the next one is asked for."""
         while True:
             sitting = self._next_sitting()
             if sitting is None:

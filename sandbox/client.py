@@ -70,6 +70,18 @@ class RunnerClient:
         sides = [_executions(request, 2) for request in requests]
         return [Exam(examiner=examiner, candidate=candidate) for examiner, candidate in sides]
 
+    def import_module(self, name: str) -> None:
+        """Makes the functions of a module callable in a runner that is already there. Raises PoolError."""
+        request = Request({"op": "import", "module": name}, b"")
+        self.ask([request])
+        if request.reply is None or "error" in request.reply[0]:
+            reason = request.lost if request.reply is None else request.reply[0]["error"]
+            raise PoolError(f"the sandbox cannot load {name}: {reason}")
+
+    @property
+    def is_connected(self) -> bool:
+        return self._pid == os.getpid() and self._link is not None
+
     def ask(self, requests: Sequence[Request]) -> None:
         """Sends all and waits until each has its reply, or has lost its runner too often."""
         self._leave_parents_link()

@@ -1,7 +1,5 @@
 """What happens in the forked process before, around and after the submission's own code."""
 
-# ruff: noqa: PTH -- pathlib would fatten the memory that submissions are forked from
-
 from __future__ import annotations
 
 import contextlib
@@ -17,7 +15,7 @@ from typing import Any, NoReturn
 
 from proctor.sandbox.channel import RAISED, RECORD, Channel, receive_exactly
 from proctor.sandbox.core import Limits
-from proctor.sandbox.local import command, landlock, privileges, seccomp, syscalls
+from proctor.sandbox.local import command, landlock, namespaces, privileges, seccomp, syscalls
 from proctor.sandbox.wire import LENGTHS
 
 LINK, PEER = 3, 4  # where a submission finds its socket to the runner, and in an exam the one to its peer
@@ -27,26 +25,35 @@ LINK, PEER = 3, 4  # where a submission finds its socket to the runner, and in a
 class Jail:
     """What the slot prepared once for all its submissions."""
 
-    sets_ids: bool
-    counts_memory: bool  # a cgroup does
-    ruleset: int | None  # of Landlock
+    work: str
+    box_id: int | None  # user and group to become
+    has_namespaces: bool
+    rulesets: tuple[int | None, int | None]  # of Landlock, for functions and for commands
     filter: seccomp.Filter | None
 
 
-def main(jail: Jail, order: dict[str, Any], limits: Limits, descriptors: Sequence[int]) -> NoReturn:
-    """Runs one submission. `descriptors`: link to the runner, standard output, standard error, and the peer's."""
+def main(jail: Jail, limits: Limits, descriptors: Sequence[int], *, is_counted: bool) -> NoReturn:
+    """Runs one submission.
+
+    Args:
+        descriptors: link to the runner, standard output, standard error and, in an exam, the peer's.
+        is_counted: a control group counts its memory.
+    """
     status = 127
     try:
         has_peer = place(descriptors)
         link = socket.socket(fileno=LINK)
         header, block = receive_order(link)
         is_command = bool(header["argv"])
-        lock_down(jail, limits, is_command=is_command, has_peer=has_peer)
+        if is_command and jail.has_namespaces:
+            namespaces.show_own_processes()
+        privileges.limit(limits, bounds_data=not (is_command and is_counted))
+        lock_down(jail, jail.rulesets[is_command], has_peer=has_peer)
         if is_command:
-            status = command.run(header, block, link)
+            status = command.run(header, block, link, jail.work)
         else:
             peer = socket.socket(fileno=PEER) if has_peer else None
-            status = call_entry(header["entry"], block, Channel(link, peer, block), link)
+            status = call_entry(header["entry"], Channel(link, peer, block), block, link)
     except (
         BaseException
     ):  # the border of this process: what is wrong here is ours, and goes to standard error
@@ -56,7 +63,7 @@ def main(jail: Jail, order: dict[str, Any], limits: Limits, descriptors: Sequenc
 
 
 def place(descriptors: Sequence[int]) -> bool:
-    """Puts the descriptors where the submission expects them. The slot keeps 0 to 4 taken, so none is in the way."""
+    """Puts the descriptors where the submission expects them; the slot keeps 0 to 4 free for that."""
     for target, source in zip((LINK, 1, 2, PEER), descriptors, strict=False):
         os.dup2(source, target, inheritable=target in (1, 2))
     return len(descriptors) > 3
@@ -68,18 +75,19 @@ def receive_order(link: socket.socket) -> tuple[dict[str, Any], bytes]:
     return json.loads(receive_exactly(link, header_size)), receive_exactly(link, block_size)
 
 
-def lock_down(jail: Jail, limits: Limits, *, is_command: bool, has_peer: bool) -> None:
+def lock_down(jail: Jail, ruleset: int | None, *, has_peer: bool) -> None:
     """Every layer that is set per run; there is no way back from any of them."""
-    privileges.limit(limits, is_command=is_command, counts_memory=jail.counts_memory)
-    privileges.drop(sets_ids=jail.sets_ids)
-    if jail.ruleset is not None:
-        landlock.restrict(jail.ruleset)
+    if not jail.has_namespaces:
+        os.setsid()
+    privileges.drop(jail.box_id)
+    if ruleset is not None:
+        landlock.restrict(ruleset)
     syscalls.call("close_range", PEER + has_peer, 0xFFFF_FFFF, 0)
     if jail.filter is not None:
         jail.filter.install()
 
 
-def call_entry(name: str, payload: bytes, channel: Channel, link: socket.socket) -> int:
+def call_entry(name: str, channel: Channel, payload: bytes, link: socket.socket) -> int:
     """Calls `module:function`; its exit status is Python's for a script that ends the same way."""
     random.seed()
     module, _, function = name.partition(":")
@@ -100,7 +108,7 @@ def call_entry(name: str, payload: bytes, channel: Channel, link: socket.socket)
 
 
 def _tell(error: BaseException, link: socket.socket) -> None:
-    """Names the exceptions behind which a limit may stand, so that it need not be guessed from a traceback."""
+    """Names the exceptions behind which a limit may stand; no need to guess from a traceback."""
     if isinstance(error, (MemoryError, OSError)):
         note = json.dumps({"type": type(error).__name__, "errno": getattr(error, "errno", None)}).encode()
         with contextlib.suppress(OSError):

@@ -1,10 +1,11 @@
-"""Runs an external command inside the jail: this process stays as number 1 and reaps, the command is its child.
+"""Runs an external command inside the jail: this process stays as number 1 and reaps.
 
 The command never holds the link to the runner. Its end is told over that link; then everything else that it
 started is killed, and only then are the files read that it was to leave.
 """
 
-# ruff: noqa: PTH -- pathlib would fatten the memory that submissions are forked from
+# No pathlib: it would fatten the memory that submissions are forked from.
+# ruff: noqa: PTH103, PTH120, PTH123
 
 from __future__ import annotations
 
@@ -18,32 +19,29 @@ import subprocess
 from typing import Any
 
 from proctor.sandbox.channel import COLLECTED, ENDED, RECORD
-from proctor.sandbox.local import root
 
 _ENVIRONMENT = {
     "PATH": "/usr/local/bin:/usr/bin:/bin",
-    "HOME": root.WORK,
-    "TMPDIR": root.WORK,
     "LANG": "C.UTF-8",
 }
 
 
-def run(header: dict[str, Any], block: bytes, link: socket.socket) -> int:
+def run(header: dict[str, Any], block: bytes, link: socket.socket, work: str) -> int:
     """The command's exit status, 128 + signal where one ended it."""
-    stdin = lay_out(header, block)
+    stdin = lay_out(header, block, work)
+    environment = _ENVIRONMENT | {"HOME": work, "TMPDIR": work} | header["env"]
     try:
-        process = subprocess.Popen(  # close_fds leaves it 0, 1 and 2
-            header["argv"], stdin=stdin, env=_ENVIRONMENT | header["env"], cwd=root.WORK
-        )
+        process = subprocess.Popen(header["argv"], stdin=stdin, env=environment, cwd=work)
     except (OSError, ValueError) as error:
         note = {"exit_code": 127, "signal": None, "error": f"{header['argv'][0]}: {error}"}
         _send(link, ENDED, json.dumps(note).encode())
         return 127
     status = _wait_for(process.pid)
     code = os.waitstatus_to_exitcode(status)
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(-1, signal.SIGKILL)
-    _reap_all()
+    if os.getpid() == 1:  # in a namespace of our own; without one the slot ends what is left
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(-1, signal.SIGKILL)
+        _reap_all()
     note = {"exit_code": code if code >= 0 else None, "signal": -code if code < 0 else None}
     _send(link, ENDED, json.dumps(note).encode())
     for index, name in enumerate(header["collect"]):
@@ -52,7 +50,7 @@ def run(header: dict[str, Any], block: bytes, link: socket.socket) -> int:
     return code if code >= 0 else 128 - code
 
 
-def lay_out(header: dict[str, Any], block: bytes) -> int:
+def lay_out(header: dict[str, Any], block: bytes, work: str) -> int:
     """Writes the program's files into the work folder. Returns a descriptor to read standard input from."""
     start = 0
     for name, size in header["files"]:
@@ -63,8 +61,9 @@ def lay_out(header: dict[str, Any], block: bytes) -> int:
         start += size
     if start == len(block):
         return subprocess.DEVNULL
-    stdin = os.open(root.WORK, os.O_TMPFILE | os.O_RDWR, 0o600)
-    os.write(stdin, block[start:])
+    stdin = os.open(work, os.O_TMPFILE | os.O_RDWR, 0o600)
+    with open(stdin, "wb", closefd=False) as target:
+        target.write(block[start:])
     os.lseek(stdin, 0, os.SEEK_SET)
     return stdin
 
@@ -83,7 +82,7 @@ def _reap_all() -> None:
 
 
 def _collect(index: int, name: str, link: socket.socket) -> None:
-    """Sends one file, if it is a regular one: a link or a pipe in its place is not followed, nor waited for."""
+    """Sends a regular file; a link or a pipe in its place is not followed, nor waited for."""
     try:
         descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:

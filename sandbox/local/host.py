@@ -18,10 +18,11 @@ from proctor.sandbox.core import Exam, Execution, IsolationError, PoolError, Pro
 from proctor.sandbox.local.setting import MODES, Setting
 
 _PACKAGE_ROOT = str(Path(__file__).absolute().parents[3])
-_START_S = 90.0
+_START_S, _END_S = 90.0, 10.0
 # What programs commonly import: in the zygote's memory, so that a submission need not read and run it again.
 COMMON_MODULES = (
-    "bisect", "cmath", "collections", "copy", "datetime", "decimal", "enum", "fractions", "functools", "hashlib",
+    "bisect",
+    "cmath", "collections", "copy", "datetime", "decimal", "enum", "fractions", "functools", "hashlib",
     "heapq", "io", "itertools", "json", "math", "operator", "random", "re", "statistics", "string", "typing",
 )  # fmt: skip
 _SYSTEM = (
@@ -45,7 +46,12 @@ class _ProcessLink:
         python = os.path.realpath(sys.executable)
         command = [python, "-I", "-S", "-X", "utf8", runner.__file__, str(theirs.fileno()), _PACKAGE_ROOT]
         self._process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, env={}, pass_fds=[theirs.fileno()], cwd="/"
+            command,
+            stdin=subprocess.DEVNULL,
+            env={},
+            pass_fds=[theirs.fileno()],
+            cwd="/",
+            start_new_session=True,  # a Ctrl-C on the host's terminal is the host's to handle
         )
         theirs.close()
         self._socket = ours
@@ -79,7 +85,11 @@ class _ProcessLink:
 
     def close(self) -> None:
         self._socket.close()
-        if self._pid == os.getpid():  # a fork of the host has no such child
+        if self._pid != os.getpid():
+            return  # a fork of the host has no such child
+        try:
+            self._process.wait(_END_S)  # it has seen the end of its link, and clears up
+        except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
 
@@ -130,7 +140,7 @@ class LocalSandbox:
         return self.exam_many([(examiner, candidate)])[0]
 
     def exam_many(self, pairs: Iterable[tuple[Program, Program]]) -> list[Exam]:
-        """Exams of (examiner, candidate), results in order; those with one `keep` share examiner processes."""
+        """Exams of (examiner, candidate), in order; those with one `keep` share examiner processes."""
         pairs = list(pairs)
         self._make_callable([program for pair in pairs for program in pair])
         return self._client.exam_many(pairs)
@@ -146,13 +156,14 @@ class LocalSandbox:
         self.close()
 
     def _make_callable(self, programs: Sequence[Program]) -> None:
-        """A module that no zygote has imported yet means a new runner: the old one's zygote is sealed."""
-        needed = {program.entry.partition(":")[0] for program in programs if program.entry}
-        with self._lock:
-            missing = sorted(needed.difference(self._modules))
-            if missing:
-                self._modules = (*self._modules, *missing)
-                self._client.close()
+        """Has the modules of programs' entries imported: by the next runner, or by the present one."""
+        for name in {program.entry.partition(":")[0] for program in programs if program.entry}:
+            with self._lock:
+                if name in self._modules:
+                    continue
+                if self._client.is_connected:
+                    self._client.import_module(name)
+                self._modules = (*self._modules, name)
 
     def _connect(self) -> _ProcessLink:
         return _ProcessLink(self._setting(), self._slots)

@@ -10,6 +10,7 @@ from proctor.sandbox.core import Outcome
 from proctor.sandbox.local import outcome
 from proctor.sandbox.local.running import Ask, Run
 
+CANDIDATE, EXAMINER = "candidate", "examiner"
 MAX_ATTEMPTS = 2  # a run that lost its slot to no fault of its own is tried once more
 
 
@@ -29,25 +30,24 @@ class Job:
     candidate: Ask
     examiner: Ask | None = None
     attempts: int = 0
-    facts: dict[str, Fact] = field(default_factory=dict)  # "candidate", "examiner"
+    facts: dict[str, Fact] = field(default_factory=dict)  # by side
 
     @property
     def is_done(self) -> bool:
-        return "candidate" in self.facts and (self.examiner is None or "examiner" in self.facts)
+        return CANDIDATE in self.facts and (self.examiner is None or EXAMINER in self.facts)
 
 
 def fact_of(run: Run, isolation: str) -> Fact:
     """The result of a run that has ended, or, for an examiner, that has reported."""
     code, number = (None, None) if run.answer is None or run.decided else outcome.ending(run)
-    answer = run.answer
     names = list(run.files)
     fields = {
         "outcome": outcome.decide(run).value,
         "exit_code": code,
         "signal": number,
-        "cpu_s": max(run.cpu_s, answer.cpu_s if answer else 0.0),
+        "cpu_s": run.cpu_s,
         "wall_s": run.finished - run.started,
-        "peak_memory_mb": answer.peak_kib / 1024 if answer else 0.0,
+        "peak_memory_mb": run.memory_mb,
         "isolation": isolation,
         "detail": "",
         "files": names,
@@ -64,7 +64,7 @@ def internal_error(detail: str, isolation: str) -> Fact:
 
 def result_frame(job: Job) -> bytes:
     """Facts in the order examiner, candidate; all their bytes in one block, their sizes beside them."""
-    order = ("candidate",) if job.examiner is None else ("examiner", "candidate")
+    order = (CANDIDATE,) if job.examiner is None else (EXAMINER, CANDIDATE)
     facts = [job.facts[side] for side in order]
     executions = [{**fact.fields, "sizes": [len(blob) for blob in fact.blobs]} for fact in facts]
     block = b"".join(blob for fact in facts for blob in fact.blobs)

@@ -7,13 +7,15 @@ Does not cover: stat, chmod and chdir, which Landlock has no right for; descript
 Source: Linux Documentation/userspace-api/landlock.rst; include/uapi/linux/landlock.h.
 """
 
-# ruff: noqa: PTH -- pathlib would fatten the memory that submissions are forked from
+# No pathlib: it would fatten the memory that submissions are forked from.
+# ruff: noqa: PTH112
 
 from __future__ import annotations
 
 import ctypes
 import os
 import struct
+from collections.abc import Sequence
 
 from proctor.sandbox.local import syscalls
 
@@ -37,11 +39,11 @@ def rights(version: int) -> int:
     return _ALL_RIGHTS_BY_ABI.get(version, _ALL_RIGHTS)
 
 
-def make_ruleset(readable: tuple[str, ...], writable: tuple[str, ...]) -> int:
-    """A descriptor of a ruleset: all under `readable` may be read and run, all under `writable` anything.
+def make_ruleset(readable: Sequence[str], writable: Sequence[str], listable: Sequence[str] = ()) -> int:
+    """A descriptor of a ruleset: what lies under `readable` may be read and run, under `writable` all.
 
     TCP, and signals and abstract sockets out of the jail, are refused as far as the kernel's ABI goes.
-    Raises OSError where there is no Landlock.
+    `listable`: folders that may be listed, they and all below. Raises OSError where there is no Landlock.
     """
     version = abi()
     handled = rights(version)
@@ -52,7 +54,8 @@ def make_ruleset(readable: tuple[str, ...], writable: tuple[str, ...]) -> int:
         attributes += struct.pack("<Q", _SCOPE_ABSTRACT_SOCKET | _SCOPE_SIGNAL)
     buffer = ctypes.create_string_buffer(attributes, len(attributes))
     ruleset = syscalls.call("landlock_create_ruleset", buffer, len(attributes), 0)
-    _allow(ruleset, "/", _READ_DIR)
+    for path in listable:
+        _allow(ruleset, path, _READ_DIR)
     for path in readable:
         _allow(ruleset, path, _EXECUTE | _READ_FILE | _READ_DIR)
     for path in writable:
@@ -63,7 +66,7 @@ def make_ruleset(readable: tuple[str, ...], writable: tuple[str, ...]) -> int:
 def _allow(ruleset: int, path: str, access: int) -> None:
     folder = os.open(path, os.O_PATH | os.O_CLOEXEC)
     try:
-        if not os.path.isdir(path):  # noqa: PTH112 -- runs in the zygote, which pathlib would fatten
+        if not os.path.isdir(path):
             access &= _FILE_RIGHTS
         rule = struct.pack("<Qi", access & rights(abi()), folder)
         buffer = ctypes.create_string_buffer(rule, len(rule))

@@ -15,12 +15,12 @@ import signal
 from typing import Any
 
 from proctor.sandbox.core import Outcome
-from proctor.sandbox.local.running import Run, as_signal
+from proctor.sandbox.local.running import Answer, Run, as_signal
 
 _TAIL = 4096
 _MEMORY_WORDS = re.compile(
-    rb"MemoryError|std::bad_alloc|heap out of memory|OutOfMemoryError|runtime: out of memory|memory allocation of"
-    rb"|[Cc]annot allocate memory|virtual memory exhausted"
+    rb"MemoryError|std::bad_alloc|heap out of memory|OutOfMemoryError|runtime: out of memory"
+    rb"|memory allocation of|[Cc]annot allocate memory|virtual memory exhausted"
 )
 _FILE_WORDS = re.compile(rb"No space left on device|File too large|File size limit exceeded")
 _PROCESS_WORDS = re.compile(
@@ -31,15 +31,17 @@ _FILE_ERRORS = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 
 def decide(run: Run) -> Outcome:
     """The outcome of a run whose slot has answered."""
-    if run.stopped_for is not None:
-        return run.stopped_for
     if run.decided:
         return Outcome.OK
+    if run.stopped_for is not None:
+        return _stopped(run, run.stopped_for)
     code, number = ending(run)
     if code == 0:
         return Outcome.OK
     if number == signal.SIGSYS or code == 128 + signal.SIGSYS:
         return Outcome.SECURITY_VIOLATION
+    if run.kills:
+        return Outcome.MEMORY_LIMIT
     if number == signal.SIGXCPU or (number == signal.SIGKILL and run.cpu_s >= run.ask.limits.cpu_s):
         return Outcome.CPU_LIMIT
     if number == signal.SIGXFSZ:
@@ -47,6 +49,15 @@ def decide(run: Run) -> Outcome:
     return (
         _by_exception(run.raised or {}) or _by_last_words(bytes(run.stderr[-_TAIL:])) or Outcome.RUNTIME_ERROR
     )
+
+
+def _stopped(run: Run, reason: Outcome) -> Outcome:
+    """Who meets a limit of the kernel's, and then hangs on to the deadline, has met that limit first."""
+    if reason is not Outcome.OUTPUT_LIMIT and run.kills:
+        return Outcome.MEMORY_LIMIT
+    if reason is not Outcome.OUTPUT_LIMIT and run.refusals:
+        return Outcome.PROCESS_LIMIT
+    return reason
 
 
 def ending(run: Run) -> tuple[int | None, int | None]:
@@ -75,3 +86,8 @@ def _by_last_words(stderr: bytes) -> Outcome | None:
     if _PROCESS_WORDS.search(stderr):
         return Outcome.PROCESS_LIMIT
     return None
+
+
+def _by_space(answer: Answer | None) -> Outcome | None:
+    full = answer is not None and 0 in (answer.free_blocks, answer.free_files)
+    return Outcome.FILE_LIMIT if full else None

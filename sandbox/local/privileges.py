@@ -17,7 +17,6 @@ import struct
 from proctor.sandbox.core import Limits
 from proctor.sandbox.local import syscalls
 
-BOX_ID = 1000  # user and group inside the jail
 _CAPABILITY_HEADER = ctypes.create_string_buffer(
     struct.pack("<Ii", 0x2008_0522, 0), 8
 )  # version 3, this process
@@ -26,7 +25,7 @@ _LAST_CAPABILITY = 63
 _MB = 1 << 20
 # What no submission needs: set for the slot, and so for all that it starts.
 _ONCE = {
-    resource.RLIMIT_CORE: 0,
+    resource.RLIMIT_CORE: 1,  # not 0: 1 also keeps the kernel from piping a dump to the host's crash handler
     resource.RLIMIT_MEMLOCK: 64 << 10,
     resource.RLIMIT_MSGQUEUE: 0,
     resource.RLIMIT_NICE: 0,
@@ -51,15 +50,15 @@ def _least(present: int, most: int) -> int:
     return most if present == resource.RLIM_INFINITY else min(present, most)
 
 
-def limit(limits: Limits, *, is_command: bool, counts_memory: bool) -> None:
-    """Sets a submission's own limits.
+def limit(limits: Limits, *, bounds_data: bool) -> None:
+    """Sets a submission's own limits, of the kernel's per-process kind.
 
-    A function gets a bound on its data segment, so that Python can raise MemoryError. Runtimes such as
-    Java's reserve much more than they use; where a cgroup counts memory (`counts_memory`) a command has none.
+    `bounds_data`: also the data segment, so that Python can raise MemoryError. A command that a control group
+    counts goes without: runtimes such as Java's reserve much more than they use.
     """
     cpu = math.ceil(limits.cpu_s) + 1  # a backstop: the watch is finer and counts all processes
     resource.setrlimit(resource.RLIMIT_CPU, (cpu, cpu))
-    if not (is_command and counts_memory):
+    if bounds_data:
         data = (limits.memory_mb + _BASELINE_MB) * _MB
         resource.setrlimit(resource.RLIMIT_DATA, (data, data))
     resource.setrlimit(resource.RLIMIT_FSIZE, (limits.file_mb * _MB, limits.file_mb * _MB))
@@ -67,12 +66,12 @@ def limit(limits: Limits, *, is_command: bool, counts_memory: bool) -> None:
     resource.setrlimit(resource.RLIMIT_NPROC, (limits.processes, limits.processes))
 
 
-def drop(*, sets_ids: bool) -> None:
+def drop(box_id: int | None) -> None:
     """The submission's identity, no capability left, no dump, and nothing of it to be had back."""
-    if sets_ids:
+    if box_id is not None:
         os.setgroups([])
-        os.setresgid(BOX_ID, BOX_ID, BOX_ID)
-        os.setresuid(BOX_ID, BOX_ID, BOX_ID)
+        os.setresgid(box_id, box_id, box_id)
+        os.setresuid(box_id, box_id, box_id)
     syscalls.call("capset", ctypes.addressof(_CAPABILITY_HEADER), ctypes.addressof(_NO_CAPABILITIES))
     syscalls.prctl(syscalls.PR_SET_NO_NEW_PRIVS, 1)
     syscalls.prctl(syscalls.PR_SET_DUMPABLE, 0)

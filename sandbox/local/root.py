@@ -8,7 +8,8 @@ The layout: the listed paths as they are on the host; /box/tmp, the work folder,
 /dev/shm link; /dev with four devices; /etc with stubs.
 """
 
-# ruff: noqa: PTH -- pathlib would fatten the memory that submissions are forked from
+# No pathlib: it would fatten the memory that submissions are forked from.
+# ruff: noqa: PTH101, PTH102, PTH103, PTH110, PTH112, PTH114, PTH115, PTH120, PTH123, PTH211
 
 from __future__ import annotations
 
@@ -30,8 +31,9 @@ from proctor.sandbox.local.syscalls import (
     MS_REC,
     MS_REMOUNT,
 )
+from proctor.sandbox.local.workplace import INNER_PATH
 
-WORK = "/box/tmp"
+CLOSED = "/closed"
 DEVICES = ("null", "zero", "random", "urandom")
 # The new root is put together over one of these; whatever the host has there is not visible inside anyway.
 _STAGES = ("/mnt", "/media", "/srv", "/boot", "/var/tmp", "/tmp", "/sys")
@@ -59,32 +61,11 @@ def build(readable: list[str], masked: list[str], unmasked: list[str]) -> None:
         _show(path, stage)
     _mask(masked, kept, stage)
     _make_box(stage)
+    syscalls.mount("none", stage, "", MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV)
     os.chdir(stage)
     syscalls.call("pivot_root", b".", b".")
     syscalls.call("umount2", b".", MNT_DETACH)
     os.chdir("/")
-
-
-def seal() -> None:
-    """Makes the root itself read-only; its writable mounts stay so."""
-    syscalls.mount("none", "/", "", MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV)
-
-
-def mount_work(file_mb: int) -> None:
-    """Puts an empty work folder of at most `file_mb` MiB into place; a remount changes the size of an empty one."""
-    syscalls.mount("work", WORK, "tmpfs", MS_NOSUID | MS_NODEV, _work_options(file_mb))
-
-
-def resize_work(file_mb: int) -> None:
-    syscalls.mount("work", WORK, "", MS_REMOUNT | MS_NOSUID | MS_NODEV, _work_options(file_mb))
-
-
-def _work_options(file_mb: int) -> str:
-    return f"size={file_mb}m,nr_inodes={max(1024, file_mb * 128)},mode=1777"
-
-
-def drop_work() -> None:
-    syscalls.call("umount2", WORK.encode(), MNT_DETACH)
 
 
 def _stage(paths: list[str]) -> str:
@@ -143,10 +124,10 @@ def _show_kept(path: str, descriptor: int, target: str) -> None:
 
 
 def _make_box(stage: str) -> None:
-    for folder in ("/box", WORK, "/dev", "/etc", "/var"):
+    for folder in ("/box", INNER_PATH, "/dev", "/etc", "/var"):
         os.makedirs(stage + folder, mode=0o755, exist_ok=True)
     for link in ("/tmp", "/var/tmp", "/dev/shm"):
-        os.symlink(WORK, stage + link)
+        os.symlink(INNER_PATH, stage + link)
     for name in DEVICES:
         target = f"{stage}/dev/{name}"
         os.close(os.open(target, os.O_CREAT | os.O_WRONLY, 0o644))
@@ -154,3 +135,16 @@ def _make_box(stage: str) -> None:
     for name, text in _STUBS.items():
         with contextlib.suppress(FileExistsError), open(f"{stage}/etc/{name}", "x") as stub:
             stub.write(text)
+    _hide_proc(stage)
+
+
+def _hide_proc(stage: str) -> None:
+    """Without a whole /proc mounted somewhere the kernel lets no user namespace mount one of its own.
+
+    The host's goes into a folder that nobody may enter, and whose mode cannot be changed on this read-only
+    file system; submissions that get a /proc get it at /proc.
+    """
+    os.mkdir(f"{stage}/proc", 0o555)
+    os.makedirs(f"{stage}{CLOSED}/proc")
+    syscalls.mount("/proc", f"{stage}{CLOSED}/proc", "", MS_BIND | MS_REC)
+    os.chmod(f"{stage}{CLOSED}", 0)

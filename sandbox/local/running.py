@@ -14,6 +14,7 @@ from typing import Any
 
 from proctor.sandbox.channel import COLLECTED, ENDED, MAX_REPORT, RAISED, RECORD, REPORT
 from proctor.sandbox.core import Limits, Outcome
+from proctor.sandbox.local.cgroup import Usage
 from proctor.sandbox.local.slot import ANSWER
 
 _PIECE = 1 << 16
@@ -66,8 +67,10 @@ class Run:
     stopped_at: float = 0.0
     answer: Answer | None = None
     cpu_s: float = 0.0
+    memory_mb: float = 0.0  # most that was seen, of all its processes together
+    kills: int = 0  # of its processes by the kernel, for want of memory
+    refusals: int = 0  # forks beyond the limit
     finished: float = 0.0
-    isolation: str = ""
     decided: bool = False  # the exam was over before this process ended
     sittings: int = 0  # of an examiner
     is_closed: bool = False  # the jailed process has closed its end of the link
@@ -80,8 +83,10 @@ class Run:
     def deadline(self) -> float:
         return self.started + self.ask.limits.wall_s
 
-    def begin_sitting(self) -> None:
+    def begin_sitting(self, ask: Ask) -> None:
         """An examiner that was kept starts anew, for another candidate."""
+        self.ask = ask
+        self.cpu_s = self.memory_mb = 0.0
         self.started = time.monotonic()
         self.stdout, self.stderr, self.stderr_seen = bytearray(), bytearray(), 0
         self.report, self.received, self.decided = None, 0, False
@@ -149,7 +154,7 @@ class Run:
         del self.records[:start]
 
     def _note(self, kind: bytes, data: bytes) -> None:
-        """Takes one record. They come from the jail: whatever they hold, they say something of this run alone."""
+        """Takes one record. It comes from the jail: whatever it says, it says of this run alone."""
         if kind == REPORT and self.report is None:
             self.report = data
         elif kind == COLLECTED and data and data[0] < len(self.ask.header["collect"]):
@@ -166,6 +171,14 @@ class Run:
     def take_answer(self, message: bytes) -> None:
         self.answer = Answer(*ANSWER.unpack(message))
         self.finished = time.monotonic()
+        self.cpu_s = max(self.cpu_s, self.answer.cpu_s)
+        self.memory_mb = max(self.memory_mb, self.answer.peak_kib / 1024)
+
+    def take_usage(self, usage: Usage) -> None:
+        """What the control group has counted."""
+        self.cpu_s = max(self.cpu_s, usage.cpu_s)
+        self.memory_mb = max(self.memory_mb, usage.peak_mb)
+        self.kills, self.refusals = usage.kills, usage.refusals
 
     def close(self) -> None:
         self.link.close()
@@ -176,8 +189,9 @@ class Run:
         os.close(self.stderr_fd)
 
 
-def start(ask: Ask, control: socket.socket, peer: socket.socket | None) -> Run:
+def start(ask: Ask, control: socket.socket, peer: socket.socket | None, *, is_counted: bool) -> Run:
     """Hands a program to a slot. Raises OSError where the slot is gone."""
+    order = {"limits": ask.header["limits"], "is_counted": is_counted}
     ours, theirs = socket.socketpair()
     stdout_read, stdout_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
     stderr_read, stderr_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
@@ -190,7 +204,7 @@ def start(ask: Ask, control: socket.socket, peer: socket.socket | None) -> Run:
     if peer is not None:
         descriptors.append(peer.fileno())
     try:
-        socket.send_fds(control, [json.dumps({"limits": ask.header["limits"]}).encode()], descriptors)
+        socket.send_fds(control, [json.dumps(order).encode()], descriptors)
     except OSError:
         run.close()
         raise

@@ -1,4 +1,4 @@
-"""What a runner tells its zygote, once: which isolation, which files, which modules. Plain data, JSON both ways."""
+"""What a runner tells its zygote, once: which isolation, which files, which modules. Plain data."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
+MAX_MESSAGE = 1 << 18  # between runner and zygote
 # What the weaker modes leave out. "full" leaves out nothing.
 MODES = ("full", "no-landlock", "no-namespaces", "process")
 
@@ -20,6 +21,7 @@ class Setting:
     unmasked: tuple[str, ...] = ()  # paths within those to show nevertheless
     search_path: tuple[str, ...] = ()  # sys.path while `modules` are imported
     inner_path: tuple[str, ...] = ()  # sys.path of submissions
+    work: str = ""  # without namespaces: the folder for the slots' work folders
     modules: tuple[
         str, ...
     ] = ()  # imported before the first fork: homes of `entry` functions, common libraries
@@ -41,4 +43,5 @@ class Setting:
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Setting:
-        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in data.items()})
+        fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
+        return cls(**fields)

@@ -5,7 +5,8 @@ descriptors on and waits; payloads, outputs and reports never enter its memory, 
 a fork of it and could read them there. When in doubt it leaves: the runner makes a new one.
 """
 
-# ruff: noqa: PTH -- pathlib would fatten the memory that submissions are forked from
+# No pathlib: it would fatten the memory that submissions are forked from.
+# ruff: noqa: PTH110, PTH120, PTH208
 
 from __future__ import annotations
 
@@ -17,56 +18,71 @@ import select
 import signal
 import socket
 import struct
+from dataclasses import dataclass
+from typing import Any
 
 from proctor.sandbox.core import Limits
-from proctor.sandbox.local import child, landlock, privileges, root, seccomp, syscalls
+from proctor.sandbox.local import child, landlock, orphans, privileges, root, seccomp, syscalls, workplace
 from proctor.sandbox.local.setting import Setting
 
-# What a slot answers: wait status, processor seconds, peak memory in KiB, free blocks and free files of the
-# work folder (-1: not looked at).
+# What a slot answers: wait status, processor seconds, peak memory in KiB of the largest process, free blocks
+# and free files of the work folder (-1: says nothing).
 ANSWER = struct.Struct("<idqqq")
 STOP = b"stop"
-CONTROL = 10
+CONTROL, OOM_SCORE = 10, 11  # where the slot keeps its own descriptors
 _MAX_MESSAGE = 1 << 16
 
 
-def main(control: socket.socket, gate: socket.socket, setting: Setting, *, privileged: bool) -> None:
-    if gate.recv(2) != b"go":
-        return
-    Slot(settle(control), setting, privileged=privileged).serve()
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How one slot differs from the others."""
+
+    number: int
+    box_id: int | None  # user and group of its submissions; None: the slot's own, because it may not choose
+    becomes_root: bool  # of its user namespace, where it was forked with an identity that is not mapped
 
 
-def settle(control: socket.socket) -> socket.socket:
-    """Keeps the socket to the runner as descriptor 10 and closes all else; 0 to 4 are taken, for child.place."""
+def main(control: socket.socket, gate: socket.socket, proc: int, setting: Setting, plan: Plan) -> None:
+    """Runs in the fork, from the word of the zygote that identities are mapped, to the end of the slot."""
+    if gate.recv(2) == b"go":
+        Slot(settle(control, proc), setting, plan).serve()
+
+
+def settle(control: socket.socket, proc: int) -> socket.socket:
+    """Keeps the socket to the runner and our out-of-memory score; closes all else; 0 to 4 stay taken."""
     null = os.open("/dev/null", os.O_RDWR)
-    high = fcntl.fcntl(control.detach(), fcntl.F_DUPFD_CLOEXEC, 100)
+    score = os.open("self/oom_score_adj", os.O_WRONLY, dir_fd=proc)
+    kept = [fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 100) for descriptor in (control.detach(), score)]
     for descriptor in range(5):
         os.dup2(null, descriptor)
-    os.dup2(high, CONTROL, inheritable=False)
+    for descriptor, target in zip(kept, (CONTROL, OOM_SCORE), strict=True):
+        os.dup2(descriptor, target, inheritable=False)
     os.closerange(5, CONTROL)
-    syscalls.call("close_range", CONTROL + 1, 0xFFFF_FFFF, 0)
+    syscalls.call("close_range", OOM_SCORE + 1, 0xFFFF_FFFF, 0)
     return socket.socket(fileno=CONTROL)
 
 
 class Slot:
-    def __init__(self, control: socket.socket, setting: Setting, *, privileged: bool) -> None:
+    """What is set up once; then one submission after the other."""
+
+    def __init__(self, control: socket.socket, setting: Setting, plan: Plan) -> None:
         self._control = control
-        self._file_mb = 64
-        if setting.uses_namespaces:
-            if privileged:
-                os.setresgid(0, 0, 0)
-                os.setresuid(0, 0, 0)
-            root.mount_work(self._file_mb)
+        self._has_namespaces = setting.uses_namespaces
+        if plan.becomes_root:
+            os.setresgid(0, 0, 0)
+            os.setresuid(0, 0, 0)
+        self._work = _workplace(setting, plan)
         privileges.narrow()
-        syscalls.prctl(syscalls.PR_SET_PDEATHSIG, 9)
-        os.chdir(root.WORK)
+        syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
+        if not self._has_namespaces:
+            syscalls.prctl(syscalls.PR_SET_CHILD_SUBREAPER, 1)
         self._jail = child.Jail(
-            sets_ids=privileged and setting.uses_namespaces,
-            counts_memory=False,
-            ruleset=_ruleset() if setting.uses_landlock else None,
+            work=self._work.path,
+            box_id=plan.box_id,
+            has_namespaces=self._has_namespaces,
+            rulesets=_rulesets(setting, self._work.path),
             filter=seccomp.Filter(seccomp.submission_filter()) if setting.uses_seccomp else None,
         )
-        self._flags = syscalls.CLONE_NEWPID if setting.uses_namespaces else 0
 
     def serve(self) -> None:
         """Runs one submission for each message until the runner closes the socket."""
@@ -76,51 +92,68 @@ class Slot:
                 return
             if message == STOP:  # came after the submission had ended by itself
                 continue
-            order = json.loads(message)
-            limits = Limits(**order["limits"])
-            if limits.file_mb != self._file_mb:
-                root.resize_work(limits.file_mb)
-                self._file_mb = limits.file_mb
-            process = syscalls.clone(self._flags)
-            if process == 0:
-                child.main(self._jail, order, limits, descriptors)
-            for descriptor in descriptors:
-                os.close(descriptor)
-            self._control.send(self._wait(process))
+            self._control.send(self._run(json.loads(message), descriptors))
 
-    def _wait(self, process: int) -> bytes:
+    def _run(self, order: dict[str, Any], descriptors: list[int]) -> bytes:
+        limits = Limits(**order["limits"])
+        self._work.prepare(limits.file_mb)
+        process = self._fork(limits, descriptors, is_counted=order["is_counted"])
+        for descriptor in descriptors:
+            os.close(descriptor)
+        status, usage = self._wait(process)
+        if not self._has_namespaces:
+            orphans.end_all()
+        space = self._work.clean()
+        free = (-1, -1) if space is None else (space.blocks, space.files)
+        return ANSWER.pack(status, usage.ru_utime + usage.ru_stime, usage.ru_maxrss, *free)
+
+    def _fork(self, limits: Limits, descriptors: list[int], *, is_counted: bool) -> int:
+        """Forks with the highest out-of-memory score: the kernel shall take the submission, not the slot."""
+        os.pwrite(OOM_SCORE, b"1000", 0)
+        process = syscalls.clone(syscalls.CLONE_NEWPID if self._has_namespaces else 0)
+        if process == 0:
+            child.main(self._jail, limits, descriptors, is_counted=is_counted)
+        os.pwrite(OOM_SCORE, b"0", 0)
+        return process
+
+    def _wait(self, process: int) -> tuple[int, Any]:
+        """Until the submission's first process has ended, by itself or on the runner's word."""
         handle = os.pidfd_open(process)
         try:
             poll = select.poll()
             poll.register(handle, select.POLLIN)
-            poll.register(self._control.fileno(), select.POLLIN)
-            while True:
-                ready = [descriptor for descriptor, _ in poll.poll()]
-                if handle in ready:
-                    break
-                if self._control.recv(16) != STOP:
+            poll.register(CONTROL, select.POLLIN)
+            while handle not in (ready := [descriptor for descriptor, _ in poll.poll()]):
+                if CONTROL in ready and self._control.recv(16) != STOP:
                     os._exit(0)  # the runner is gone, or speaks out of turn
                 with contextlib.suppress(ProcessLookupError):
                     signal.pidfd_send_signal(handle, signal.SIGKILL)
-            _, status, usage = os.wait4(process, 0)
         finally:
             os.close(handle)
-        blocks, files = self._clean()
-        return ANSWER.pack(status, usage.ru_utime + usage.ru_stime, usage.ru_maxrss, blocks, files)
-
-    def _clean(self) -> tuple[int, int]:
-        """Replaces the work folder if anything was left in it. Returns what was free in it, (-1, -1) if clean."""
-        if not os.listdir(root.WORK):
-            return -1, -1
-        space = os.statvfs(root.WORK)
-        os.chdir("/")
-        root.drop_work()
-        root.mount_work(self._file_mb)
-        os.chdir(root.WORK)
-        return space.f_bfree, space.f_ffree
+        _, status, usage = os.wait4(process, 0)
+        return status, usage
 
 
-def _ruleset() -> int:
-    shown = [f"/{name}" for name in os.listdir("/") if name not in ("box", "dev", "tmp")]
+def _workplace(setting: Setting, plan: Plan) -> workplace.Workplace:
+    if setting.uses_namespaces:
+        return workplace.PrivateMount()
+    return workplace.PlainFolder(f"{setting.work}/slot-{plan.number}", plan.box_id)
+
+
+def _rulesets(setting: Setting, work: str) -> tuple[int | None, int | None]:
+    """For functions, and for commands: all that a private root shows; without one, what the setting lists.
+
+    A command's /proc is mounted for each run, out of the reach of rules made before: its ruleset lets it read
+    all of the private root.
+    """
+    if not setting.uses_landlock:
+        return None, None
     devices = [f"/dev/{name}" for name in root.DEVICES]
-    return landlock.make_ruleset(tuple(shown), ("/box", *devices))
+    if not setting.uses_namespaces:
+        shown = [path for path in (*setting.readable, *setting.unmasked) if os.path.exists(path)]
+        ruleset = landlock.make_ruleset(shown, [work, *devices])
+        return ruleset, ruleset
+    hidden = ("box", "dev", "tmp", root.CLOSED[1:])
+    shown = [f"/{name}" for name in os.listdir("/") if name not in hidden]
+    writable = [os.path.dirname(work), *devices]  # the work folder itself is mounted anew; its parent stays
+    return landlock.make_ruleset(shown, writable, listable=["/"]), landlock.make_ruleset(["/"], writable)

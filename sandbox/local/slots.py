@@ -1,76 +1,51 @@
-"""The runner's hold on its zygote and its slots: starting, stopping, noticing that one is gone."""
-
-# ruff: noqa: PTH -- pathlib would fatten the memory that submissions are forked from
+"""The runner's hold on its zygotes and slots: starting them, noticing that one is gone, taking it away."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
 import sys
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from proctor.sandbox.core import PoolError
-from proctor.sandbox.local import zygote
-from proctor.sandbox.local.running import Run
-from proctor.sandbox.local.setting import Setting
+from proctor.sandbox.local import cgroup
+from proctor.sandbox.local.setting import MAX_MESSAGE, Setting
 
+_ZYGOTE = str(Path(__file__).with_name("zygote.py"))
 _START_S = 60.0  # imports and mounts on a busy machine
 
 
 @dataclass(slots=True, eq=False)
-class SlotHandle:
-    """A slot, seen from outside."""
-
-    number: int
-    pid: int  # in the runner's process namespace
-    handle: int  # pidfd: stays this process, however often the number is given out again
-    control: socket.socket
-    run: Run | None = None
-    keep: str = ""  # of the examiner that waits here for its next candidate
-    runs: int = 0
-    doubtful: bool = False
-
-    def kill(self) -> None:
-        """Ends it and, as it is number 1 of its namespace, all that it started."""
-        with contextlib.suppress(ProcessLookupError):
-            signal.pidfd_send_signal(self.handle, signal.SIGKILL)
-
-    def close(self) -> None:
-        self.kill()
-        self.control.close()
-        os.close(self.handle)
-        if self.run is not None:
-            self.run.close()
-            self.run = None
-
-
-@dataclass(slots=True, eq=False)
-class ZygoteHandle:
-    """The zygote process and the socket on which it forks slots for us."""
+class Zygote:
+    """A zygote process and the socket on which it forks slots for us."""
 
     process: subprocess.Popen[bytes]
     link: socket.socket
-    numbers: set[int] = field(default_factory=set)
+    slots: int = 0  # that live
+    is_retired: bool = False
 
-    def fork_slot(self) -> SlotHandle:
-        """Raises PoolError where the zygote does not answer."""
-        number = next(n for n in range(1 << 20) if n not in self.numbers)
+    @property
+    def is_alive(self) -> bool:
+        return self.process.poll() is None
+
+    def fork_slot(self, number: int) -> tuple[int, socket.socket]:
+        """(process id, socket) of a new slot. Raises OSError or ValueError where the zygote cannot."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
             socket.send_fds(self.link, [json.dumps({"slot": number}).encode()], [theirs.fileno()])
-            answer = json.loads(self.link.recv(zygote.MAX_MESSAGE) or b"{}")
-            handle = os.pidfd_open(answer["pid"])
-        except (OSError, KeyError, ValueError) as error:
+            answer = json.loads(self.link.recv(MAX_MESSAGE))
+        except (OSError, ValueError):
             ours.close()
-            raise PoolError(f"the zygote does not fork a slot: {error}") from error
+            raise
         finally:
             theirs.close()
-        self.numbers.add(number)
-        return SlotHandle(number, answer["pid"], handle, ours)
+        return int(answer["pid"]), ours
 
     def close(self) -> None:
         self.link.close()
@@ -78,16 +53,16 @@ class ZygoteHandle:
         self.process.wait()
 
 
-def start_zygote(setting: Setting, package_root: str) -> ZygoteHandle:
+def start_zygote(setting: Setting, package_root: str) -> Zygote:
     """Executes a zygote in a fresh interpreter, without environment. Raises PoolError with its complaint."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    command = [sys.executable, "-I", "-S", "-X", "utf8", zygote.__file__, str(theirs.fileno()), package_root]
+    command = [sys.executable, "-I", "-S", "-X", "utf8", _ZYGOTE, str(theirs.fileno()), package_root]
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, env={}, pass_fds=[theirs.fileno()], cwd="/")
     theirs.close()
     ours.settimeout(_START_S)
     try:
         ours.send(json.dumps(setting.as_dict()).encode())
-        answer = json.loads(ours.recv(zygote.MAX_MESSAGE) or b"{}")
+        answer = json.loads(ours.recv(MAX_MESSAGE) or b"{}")
     except OSError as error:
         answer = {"error": str(error)}
     if not answer.get("ready"):
@@ -95,4 +70,105 @@ def start_zygote(setting: Setting, package_root: str) -> ZygoteHandle:
         process.kill()
         process.wait()
         raise PoolError(f"the zygote did not start: {answer.get('error', 'it ended without a word')}")
-    return ZygoteHandle(process, ours)
+    return Zygote(process, ours)
+
+
+@dataclass(slots=True, eq=False)
+class Slot:
+    """A slot, seen from outside."""
+
+    number: int
+    pid: int  # in the runner's process namespace
+    handle: int  # pidfd: stays this process, however often the number is given out again
+    control: socket.socket
+    zygote: Zygote
+    group: cgroup.Group | None
+
+
+@dataclass(slots=True, eq=False)
+class Stable:
+    """Makes slots, and clears away what belongs to one that is given up."""
+
+    setting: Setting
+    package_root: str
+    _delegation: cgroup.Delegation | None = None
+    _zygote: Zygote | None = None
+    _numbers: set[int] = field(default_factory=set)
+
+    def open(self) -> None:
+        """Starts the first zygote. Raises PoolError."""
+        self._delegation = cgroup.find_delegation()
+        self._zygote = start_zygote(self.setting, self.package_root)
+
+    def renew(self, setting: Setting) -> None:
+        """From now on slots are made after another plan; those at work may end it. Raises PoolError."""
+        fresh = start_zygote(setting, self.package_root)
+        self.setting = setting
+        if self._zygote is not None:
+            self._retire(self._zygote)
+        self._zygote = fresh
+
+    def make_slot(self) -> Slot:
+        """Raises PoolError where even a new zygote forks none."""
+        for _ in range(2):
+            zygote = self._living_zygote()
+            number = next(n for n in range(1 << 20) if n not in self._numbers)
+            try:
+                pid, control = zygote.fork_slot(number)
+            except (OSError, ValueError, KeyError):
+                zygote.process.kill()
+                zygote.process.wait()
+                continue
+            zygote.slots += 1
+            self._numbers.add(number)
+            slot = Slot(number, pid, os.pidfd_open(pid), control, zygote, None)
+            slot.group = self._make_group(slot)
+            return slot
+        raise PoolError("the zygote does not fork slots; its own complaint is on standard error")
+
+    def drop_slot(self, slot: Slot) -> None:
+        """Ends a slot and, as it is number 1 of its namespace, all that it started."""
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(slot.handle, signal.SIGKILL)
+        slot.control.close()
+        if slot.group is not None:
+            _wait_for_end(slot.handle)
+            slot.group.remove()
+        os.close(slot.handle)
+        self._numbers.discard(slot.number)
+        slot.zygote.slots -= 1
+        if slot.zygote.is_retired:
+            self._retire(slot.zygote)
+
+    def close(self) -> None:
+        if self._zygote is not None:
+            self._zygote.close()
+        if self._delegation is not None:
+            self._delegation.close()
+
+    def _living_zygote(self) -> Zygote:
+        if self._zygote is None or not self._zygote.is_alive:
+            if self._zygote is not None:
+                self._zygote.close()
+            self._zygote = start_zygote(self.setting, self.package_root)
+        return self._zygote
+
+    def _retire(self, zygote: Zygote) -> None:
+        """A zygote's end is that of its slots: it stays until the last of them is gone."""
+        zygote.is_retired = True
+        if zygote.slots == 0:
+            zygote.close()
+
+    def _make_group(self, slot: Slot) -> cgroup.Group | None:
+        if self._delegation is None:
+            return None
+        group = self._delegation.make_group(slot.number)
+        group.add(slot.pid)
+        return group
+
+
+def _wait_for_end(handle: int) -> None:
+    """A moment for the kernel to take the processes down: a group that is not empty cannot be removed."""
+    poll = select.poll()
+    poll.register(handle, select.POLLIN)
+    poll.poll(2000)

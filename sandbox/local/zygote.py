@@ -6,24 +6,23 @@ when the runner asks. It never sees a payload: what it holds, any submission may
     python -I -S zygote.py DESCRIPTOR ROOT    DESCRIPTOR: the runner's socket; ROOT: where `proctor` lies
 """
 
-# ruff: noqa: PTH -- pathlib would fatten the memory that submissions are forked from
-
 from __future__ import annotations
 
+import contextlib
 import gc
 import importlib
 import json
 import os
 import socket
 import sys
+import traceback
+from typing import NoReturn
 
 if __name__ == "__main__":
     sys.path.append(sys.argv[2])
 
 from proctor.sandbox.local import namespaces, root, slot, syscalls
-from proctor.sandbox.local.setting import Setting
-
-MAX_MESSAGE = 1 << 18
+from proctor.sandbox.local.setting import MAX_MESSAGE, Setting
 
 
 def main(descriptor: int) -> None:
@@ -45,36 +44,37 @@ class Zygote:
     def __init__(self, setting: Setting) -> None:
         self._setting = setting
         self._privileged = namespaces.is_privileged()
-        self._proc = os.open("/proc", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         self._id_base = namespaces.id_base() if self._privileged else None
+        self._proc = os.open("/proc", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        os.umask(0o022)
+        os.environ.clear()
         import_modules(setting)
         if setting.uses_namespaces:
             namespaces.enter_own_mounts(privileged=self._privileged)
             root.build(list(setting.readable), list(setting.masked), list(setting.unmasked))
-            root.seal()
         sys.path[:] = setting.inner_path
         gc.collect()
         gc.freeze()  # a collection in a submission shall not touch, and so copy, these pages
 
     def serve(self, link: socket.socket) -> None:
-        """Forks a slot for each message (its number, and its socket beside it); answers with its process id."""
+        """Forks a slot for each message (its number; its socket beside it); answers with its process id."""
         while True:
             message, descriptors, _, _ = socket.recv_fds(link, MAX_MESSAGE, 1)
             if not message:
                 return
+            _reap()
             answer = self._fork_slot(json.loads(message)["slot"], socket.socket(fileno=descriptors[0]), link)
             link.send(json.dumps(answer).encode())
 
     def _fork_slot(self, number: int, control: socket.socket, link: socket.socket) -> dict[str, object]:
         gate, opener = socket.socketpair()
+        plan = self._plan(number)
         flags = namespaces.OF_SLOT | syscalls.CLONE_NEWUSER if self._setting.uses_namespaces else 0
         process = syscalls.clone(flags)
         if process == 0:
             link.close()
             opener.close()
-            os.close(self._proc)
-            slot.main(control, gate, self._setting, privileged=self._privileged)
-            os._exit(0)
+            _become_slot(control, gate, self._proc, self._setting, plan)
         control.close()
         gate.close()
         try:
@@ -85,6 +85,13 @@ class Zygote:
             opener.close()
         return {"pid": process}
 
+    def _plan(self, number: int) -> slot.Plan:
+        if self._setting.uses_namespaces:
+            box_id = namespaces.BOX_ID if self._privileged else None
+            return slot.Plan(number, box_id, becomes_root=self._privileged)
+        box_id = None if self._id_base is None else self._id_base + 2 * number + 1
+        return slot.Plan(number, box_id, becomes_root=False)
+
     def _map(self, process: int, number: int) -> None:
         folder = os.open(str(process), os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self._proc)
         try:
@@ -92,6 +99,24 @@ class Zygote:
             namespaces.write_maps(folder, maps, maps, may_set_groups=self._privileged)
         finally:
             os.close(folder)
+
+
+def _become_slot(
+    control: socket.socket, gate: socket.socket, proc: int, setting: Setting, plan: slot.Plan
+) -> NoReturn:
+    try:
+        slot.main(control, gate, proc, setting, plan)
+    except BaseException:  # the border of this process, which must not return into the zygote's code
+        traceback.print_exc()
+    finally:
+        os._exit(1)
+
+
+def _reap() -> None:
+    """Takes note of slots that have ended; whoever started them holds a pidfd and has seen it."""
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
 
 
 def import_modules(setting: Setting) -> None:
