@@ -46,7 +46,7 @@ def ppo_clip(
     return _clipped(ratio, advantages, clip_low, clip_high, dual_clip=dual_clip, ratio_cap=ratio_cap)
 
 
-@policy_loss("gspo")
+@policy_loss("gspo", by_sequence=True)
 def gspo(
     logp: Tensor,
     old_logp: Tensor,
@@ -68,7 +68,7 @@ def gspo(
     return _clipped(ratio, advantages, clip_low, clip_high, dual_clip=dual_clip, ratio_cap=ratio_cap)
 
 
-@policy_loss("sequence_clip")
+@policy_loss("sequence_clip", by_sequence=True)
 def sequence_clip(
     logp: Tensor,
     old_logp: Tensor,
@@ -128,7 +128,7 @@ def sapo(
     return -torch.sigmoid(tau * (_ratio(logp, old_logp) - 1.0)) * (4.0 / tau) * advantages
 
 
-@policy_loss("gmpo")
+@policy_loss("gmpo", by_sequence=True)
 def gmpo(
     logp: Tensor,
     old_logp: Tensor,
@@ -150,7 +150,7 @@ def gmpo(
     return (-ratio * advantages).expand_as(logp)
 
 
-@policy_loss("vespo")
+@policy_loss("vespo", by_sequence=True)
 def vespo(
     logp: Tensor,
     old_logp: Tensor,

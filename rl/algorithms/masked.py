@@ -40,13 +40,14 @@ def whiten(
     return whitened + mean if keep_mean else whitened
 
 
-def token_weights(
-    mask: Tensor, how: str, *, constant: float | None = None, count_empty: bool = False, eps: float = 0.0
+def sequence_weights(
+    lengths: Tensor, how: str, *, constant: float | None = None, count_empty: bool = False, eps: float = 0.0
 ) -> Tensor:
-    """The weight of every token in the loss: loss = sum over (B, T) of weights * token_loss.
+    """The weight that each token of a sequence has in the loss, (S,) from the sequences' token counts.
 
-    Computed once from the mask of the *whole* optimiser step, so micro-batches and data-parallel ranks only
-    add up and no divisor can be wrong. With L_i tokens in sequence i, N = sum L_i and S sequences:
+    The loss of an optimiser step is the sum over its tokens of weight * token_loss. Weights are computed once
+    from *all* sequences of the step, so micro-batches and data-parallel ranks only add up and no divisor can
+    be wrong. With L_i tokens in sequence i, N = sum L_i and S sequences:
 
     | how            | weight of a token | used by |
     |----------------|-------------------|---------|
@@ -59,30 +60,37 @@ def token_weights(
     S counts sequences that have a token; `count_empty` counts the others too, as TRL does.
 
     Args:
-        mask: (B, T), 1 on trained tokens.
+        lengths: (S,) trained tokens of each sequence.
         constant: tokens; required by `constant`.
         eps: added to L_i in `sequence`; verl and OpenRLHF have 1e-8, which nothing needs.
     Raises:
         ValueError: unknown `how`, or `constant` is missing.
     Source: DAPO arXiv:2503.14476 eq. 8; GRPO arXiv:2402.03300 eq. 3; Dr. GRPO arXiv:2503.20783.
     """
-    mask = mask.to(torch.float64)
-    lengths = mask.sum(-1, keepdim=True)
-    sequences = float(mask.shape[0]) if count_empty else float((lengths > 0).sum())
-    sequences = max(sequences, 1.0)
+    lengths = lengths.to(torch.float64)
+    sequences = max(float(len(lengths) if count_empty else (lengths > 0).sum()), 1.0)
+    ones = torch.ones_like(lengths)
     if how == "token":
-        return mask / lengths.sum().clamp(min=1)
+        return ones / lengths.sum().clamp(min=1)
     if how == "sequence":
-        return mask / ((lengths.clamp(min=1) + eps) * sequences)
+        return ones / ((lengths.clamp(min=1) + eps) * sequences)
     if how == "sequence_sum":
-        return mask / sequences
+        return ones / sequences
     if how == "token_sum":
-        return mask
+        return ones
     if how == "constant":
         if constant is None:
             raise ValueError("aggregation 'constant' needs the constant: the generation limit in tokens")
-        return mask / (sequences * constant)
+        return ones / (sequences * constant)
     raise ValueError(f"unknown aggregation '{how}'; known: {', '.join(AGGREGATIONS)}")
+
+
+def token_weights(
+    mask: Tensor, how: str, *, constant: float | None = None, count_empty: bool = False, eps: float = 0.0
+) -> Tensor:
+    """`sequence_weights` on every token of a (B, T) mask that is a whole step; 0 where the mask is."""
+    weights = sequence_weights(mask.sum(-1), how, constant=constant, count_empty=count_empty, eps=eps)
+    return mask.to(torch.float64) * weights.unsqueeze(-1)
 
 
 def sampled_mask(token_ids: Tensor, end_ids: list[int]) -> Tensor:

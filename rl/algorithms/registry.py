@@ -19,8 +19,18 @@ def advantage(name: str) -> Callable[[Function], Function]:
     return _entering(ADVANTAGES, name)
 
 
-def policy_loss(name: str) -> Callable[[Function], Function]:
-    """Makes `f(logp, old_logp, advantages, mask, **options) -> token losses` (B, T) known under a name."""
+# Losses of which a token's value depends on the other tokens of its row; the others can be taken in chunks.
+BY_SEQUENCE: set[str] = set()
+
+
+def policy_loss(name: str, *, by_sequence: bool = False) -> Callable[[Function], Function]:
+    """Makes `f(logp, old_logp, advantages, mask, **options) -> token losses` (B, T) known under a name.
+
+    `by_sequence`: a token's loss depends on other tokens of its row, as with a ratio per sequence; the loss
+    is then never cut into chunks.
+    """
+    if by_sequence:
+        BY_SEQUENCE.add(name)
     return _entering(LOSSES, name)
 
 

@@ -1,0 +1,78 @@
+"""From scored completions to rows that can be trained on: advantages, and the fate of what is left out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+
+from proctor.rl.algorithms import advantages as _advantages  # noqa: F401 - fills the table
+from proctor.rl.algorithms.advantages import group_stats
+from proctor.rl.algorithms.presets import Algorithm
+from proctor.rl.algorithms.registry import ADVANTAGES, find
+from proctor.rl.ledger import Fate
+from proctor.rl.rollouts.core import Completion
+from proctor.verifiers.core import Score
+
+# Advantages that compare within a group: without variation in it there is nothing to learn. The others
+# compare across prompts, where a group of equal rewards still says something.
+_WITHIN_GROUPS = {"grpo", "rloo", "reinforce_pp_baseline", "opo", "gpg", "best_of_group"}
+
+
+@dataclass(frozen=True, slots=True)
+class Experience:
+    """One completion with its verdicts, on its way into the loss."""
+
+    completion: Completion
+    text: str  # what the reward saw
+    group: int  # completions of one prompt share it
+    score: Score
+    fate: Fate | None = None  # None: not settled yet
+    advantage: float = 0.0  # of every token; a critic gives each token its own instead
+
+    @property
+    def reward(self) -> float:
+        """The total; NaN where there is none."""
+        return float("nan") if self.score.total is None else self.score.total
+
+
+def settle(
+    experiences: Sequence[Experience], algorithm: Algorithm, *, penalties: Sequence[float] | None = None
+) -> list[Experience]:
+    """Gives every experience its advantage and its fate, in order.
+
+    Unscorable ones leave their group before the baseline is taken. Truncated ones, where the algorithm masks
+    them, keep their reward in the baseline and leave the loss. `penalties` are subtracted from the rewards
+    first (a KL in the reward, summed over the sequence).
+    """
+    if not experiences:
+        return []
+    rewards = torch.tensor([experience.reward for experience in experiences], dtype=torch.float64)
+    if penalties is not None:
+        rewards = rewards - torch.tensor(penalties, dtype=torch.float64)
+    groups = torch.tensor([experience.group for experience in experiences])
+    lengths = torch.tensor([len(experience.completion.token_ids) for experience in experiences])
+    # Variation is asked of the verdicts themselves: a KL penalty always varies and is not worth a step.
+    varies = group_stats(
+        torch.tensor([each.reward for each in experiences], dtype=torch.float64), groups
+    ).varies.tolist()
+    if algorithm.needs_critic:
+        values = torch.zeros_like(rewards)
+    else:
+        estimate = find(ADVANTAGES, algorithm.advantage)
+        values = estimate(rewards, groups, lengths=lengths, **algorithm.advantage_options)
+    return [
+        replace(experience, advantage=value, fate=_fate(experience, algorithm, varies=varied))
+        for experience, value, varied in zip(experiences, values.tolist(), varies, strict=True)
+    ]
+
+
+def _fate(experience: Experience, algorithm: Algorithm, *, varies: bool) -> Fate:
+    if experience.score.total is None:
+        return Fate.UNSCORABLE
+    if algorithm.advantage in _WITHIN_GROUPS and not varies:
+        return Fate.ZERO_VARIANCE
+    if algorithm.mask_truncated and experience.completion.is_truncated:
+        return Fate.TRUNCATED_MASKED
+    return Fate.TRAINED

@@ -1,0 +1,107 @@
+"""The loss of a micro-batch: policy loss, sampler correction, KL and entropy, already weighted to add up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from proctor.rl.algorithms import losses as _losses  # noqa: F401 - fills the table
+from proctor.rl.algorithms.correction import importance_weights
+from proctor.rl.algorithms.kl import kl_estimate
+from proctor.rl.algorithms.masked import sequence_weights
+from proctor.rl.algorithms.presets import Algorithm
+from proctor.rl.algorithms.registry import BY_SEQUENCE, LOSSES, find
+from proctor.rl.rows import MicroBatch, Row
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """How the sampler's other probabilities are made up for; see correction.importance_weights."""
+
+    level: str = "token"
+    mode: str = "truncate"
+    low: float | None = None
+    high: float = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """An algorithm's loss over the rows of one optimiser step."""
+
+    algorithm: Algorithm
+    rows: Sequence[Row]
+    max_new_tokens: int  # the constant of Dr. GRPO
+    kl_coef: float = 0.0
+    correction: Correction | None = None
+    weights: list[Tensor] = field(init=False)  # of each row's tokens, (L,)
+
+    def __post_init__(self) -> None:
+        lengths = torch.tensor([len(row) for row in self.rows])
+        per_row = sequence_weights(lengths, self.algorithm.aggregation, constant=self.max_new_tokens)
+        weights = [torch.full((len(row),), float(w)) for row, w in zip(self.rows, per_row, strict=True)]
+        object.__setattr__(self, "weights", weights)
+
+    @property
+    def by_sequence(self) -> bool:
+        """Whether the loss needs whole rows at once, and cannot be fused into the head."""
+        by_sequence = self.correction is not None and self.correction.level != "token"
+        return self.algorithm.loss in BY_SEQUENCE or by_sequence
+
+    @property
+    def kl_in_loss(self) -> bool:
+        return self.kl_coef > 0 and self.algorithm.kl_placement == "loss"
+
+    def flat(self, micro: MicroBatch) -> Callable[[Tensor, Tensor | None, slice], Tensor]:
+        """For the fused head: weighted losses of any slice of the micro-batch's N tokens."""
+        columns = self._columns(micro)
+
+        def token_loss(logp: Tensor, entropy: Tensor | None, tokens: slice) -> Tensor:
+            part = {name: column[tokens].unsqueeze(0) for name, column in columns.items()}
+            entropies = None if entropy is None else entropy.unsqueeze(0)
+            ones = torch.ones_like(logp).unsqueeze(0)
+            return self._losses(logp.unsqueeze(0), entropies, part, ones)[0]
+
+        return token_loss
+
+    def dense(self, micro: MicroBatch, logp: Tensor, entropy: Tensor | None) -> Tensor:
+        """The micro-batch's loss, a scalar, from log-probs (N,) that carry the gradient."""
+        columns = {name: micro.padded(column) for name, column in self._columns(micro).items()}
+        entropies = None if entropy is None else micro.padded(entropy)
+        mask = micro.mask.to(logp.dtype)
+        return (self._losses(micro.padded(logp), entropies, columns, mask) * mask).sum()
+
+    def _losses(
+        self, logp: Tensor, entropy: Tensor | None, columns: Mapping[str, Tensor], mask: Tensor
+    ) -> Tensor:
+        """(B, T) losses with their weights; they are summed and never divided again."""
+        algorithm = self.algorithm
+        old_logp = columns["old_logp"] if "old_logp" in columns else logp.detach()
+        loss_of = find(LOSSES, algorithm.loss)
+        losses = loss_of(logp, old_logp, columns["advantages"], mask, **algorithm.loss_options)
+        if self.correction is not None:
+            options: dict[str, Any] = {name: getattr(self.correction, name) for name in Correction.__slots__}
+            losses = losses * importance_weights(old_logp, columns["sampler_logp"], mask, **options)
+        if self.kl_in_loss:
+            kl = kl_estimate(
+                logp, columns["ref_logp"], algorithm.kl_estimator, gradient=algorithm.kl_gradient
+            )
+            losses = losses + self.kl_coef * kl
+        if entropy is not None and algorithm.entropy_coef:
+            losses = losses - algorithm.entropy_coef * entropy
+        return losses * columns["weights"]
+
+    def _columns(self, micro: MicroBatch) -> dict[str, Tensor]:
+        columns = {
+            "advantages": micro.flat([row.advantages for row in self.rows]),
+            "sampler_logp": micro.flat([row.sampler_logp for row in self.rows]),
+            "weights": micro.flat(self.weights),
+        }
+        for name in ("old_logp", "ref_logp"):
+            values = [getattr(row, name) for row in self.rows]
+            if values and values[0] is not None:
+                columns[name] = micro.flat(values)
+        return columns

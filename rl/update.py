@@ -1,0 +1,126 @@
+"""One optimiser step of the policy (and of the critic) from rows: micro-batches in, statistics out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from proctor.rl.actor import Actor
+from proctor.rl.algorithms.correction import SamplerGap, sampler_gap
+from proctor.rl.algorithms.kl import kl_estimate
+from proctor.rl.algorithms.losses import clip_shares, value_loss
+from proctor.rl.critic import Critic
+from proctor.rl.objective import Objective
+from proctor.rl.rows import MicroBatch, Row
+
+
+@dataclass(frozen=True, slots=True)
+class StepStats:
+    """What one optimiser step saw, over its sampled tokens."""
+
+    loss: float
+    grad_norm: float  # before clipping; NaN or inf where the step was spoilt
+    entropy: float  # mean, nats; NaN where it was not asked for
+    kl: float  # mean k3 to the reference; NaN without one
+    clipped_low: float  # share of tokens whose gradient the clip stopped, ratio too low
+    clipped_high: float
+    gap: SamplerGap  # between sampler and trainer
+    num_tokens: int  # sampled tokens in the loss
+
+
+def policy_losses(
+    actor: nn.Module, objective: Objective, micros: Iterable[MicroBatch], *, entropy: bool
+) -> Iterable[tuple[Tensor, MicroBatch, Tensor, Tensor | None]]:
+    """For each micro-batch its loss, ready for backward, and its log-probs and entropies (N,) without one."""
+    for micro in micros:
+        if objective.by_sequence:
+            out = actor(micro.batch, entropy=entropy)
+            loss = objective.dense(micro, out.logp, out.entropy)
+        else:
+            out = actor(micro.batch, objective.flat(micro), entropy=entropy)
+            loss = out.loss
+        yield loss, micro, out.logp.detach(), None if out.entropy is None else out.entropy.detach()
+
+
+@torch.no_grad()
+def logprobs(actor: Actor, micros: Sequence[MicroBatch], num_rows: int) -> list[Tensor]:
+    """Log-probs of every row's tokens, one (L,) tensor a row, on the CPU, without gradient."""
+    found: list[Tensor] = [torch.empty(0)] * num_rows
+    for micro in micros:
+        _scatter(found, micro, actor(micro.batch).logp)
+    return found
+
+
+@torch.no_grad()
+def token_values(critic: Critic, micros: Sequence[MicroBatch], num_rows: int) -> list[Tensor]:
+    """The critic's values of every row's tokens, one (L,) tensor a row, on the CPU."""
+    found: list[Tensor] = [torch.empty(0)] * num_rows
+    for micro in micros:
+        _scatter(found, micro, critic(micro.batch))
+    return found
+
+
+def critic_losses(
+    critic: nn.Module, rows: Sequence[Row], micros: Iterable[MicroBatch], *, clip: float | None
+) -> Iterable[Tensor]:
+    """The critic's token-mean loss in parts that add up over the micro-batches."""
+    total = sum(len(row) for row in rows)
+    for micro in micros:
+        values = critic(micro.batch)
+        old, returns = (micro.flat([getattr(row, name) for row in rows]) for name in ("values", "returns"))
+        yield value_loss(values, old, returns, clip=clip).sum() / total
+
+
+class Tally:
+    """Sums statistics over the micro-batches of a step."""
+
+    def __init__(self, objective: Objective) -> None:
+        self._objective = objective
+        self._loss = 0.0
+        self._entropy: list[Tensor] = []
+        self._logp: list[Tensor] = []
+        self._old: list[Tensor] = []
+        self._sampler: list[Tensor] = []
+        self._ref: list[Tensor] = []
+        self._advantages: list[Tensor] = []
+
+    def add(self, loss: Tensor, micro: MicroBatch, logp: Tensor, entropy: Tensor | None) -> None:
+        rows = self._objective.rows
+        self._loss += float(loss.detach())
+        self._logp.append(logp)
+        self._sampler.append(micro.flat([row.sampler_logp for row in rows]))
+        self._advantages.append(micro.flat([row.advantages for row in rows]))
+        if entropy is not None:
+            self._entropy.append(entropy)
+        if rows[0].old_logp is not None:
+            self._old.append(micro.flat([row.old_logp for row in rows]))
+        if rows[0].ref_logp is not None:
+            self._ref.append(micro.flat([row.ref_logp for row in rows]))
+
+    def stats(self, grad_norm: float) -> StepStats:
+        logp = torch.cat(self._logp)
+        old = torch.cat(self._old) if self._old else logp
+        ones = torch.ones_like(logp)
+        options = self._objective.algorithm.loss_options
+        low, high = clip_shares(
+            logp,
+            old,
+            torch.cat(self._advantages),
+            ones,
+            clip_low=options.get("clip_low") or 0.2,
+            clip_high=options.get("clip_high", 0.2),
+        )
+        nan = float("nan")
+        kl = kl_estimate(logp, torch.cat(self._ref), "k3").mean().item() if self._ref else nan
+        entropy = torch.cat(self._entropy).mean().item() if self._entropy else nan
+        gap = sampler_gap(old, torch.cat(self._sampler), ones)
+        return StepStats(self._loss, grad_norm, entropy, kl, low, high, gap, logp.numel())
+
+
+def _scatter(found: list[Tensor], micro: MicroBatch, flat: Tensor) -> None:
+    lengths = micro.mask.sum(-1).tolist()
+    for row, part in zip(micro.rows, flat.float().cpu().split(lengths), strict=True):
+        found[row] = part
