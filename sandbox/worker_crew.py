@@ -12,33 +12,19 @@ from __future__ import annotations
 import math
 import os
 import select
+import signal
 import socket
 import time
-from dataclasses import dataclass
 
 from proctor.sandbox.worker_handle import WorkerHandle
-from proctor.sandbox.worker_launch import ForkServer, Message
 from proctor.sandbox.worker_queue import TaskQueue, fail
+from proctor.sandbox.worker_supply import START_S, PoolSettings, ServerLostError, WorkerSupply
 from proctor.sandbox.worker_task import Failure, TaskResult, judge_death, judge_reply, timed_out
 from proctor.sandbox.worker_wire import Reply, ReplyKind
 
-_START_S = (
-    120.0  # for a server to import, and for a worker to be forked, on a machine with other things to do
-)
 _GRACE_S = 2.0  # between the end of a worker's connection and the report of its death
 _STUCK_S = 0.05  # a task that runs this long gives back the ones that wait behind it
-_MAX_MISFIRES = 5  # servers or workers in a row that ended before they did anything
 _MAX_READS = 64  # enough for the longest reply
-_PAUSE_S = 0.1  # after the first of those; it doubles
-
-
-@dataclass(frozen=True, slots=True)
-class PoolSettings:
-    """What a pool was asked for."""
-
-    size: int
-    imports: tuple[str, ...]
-    memory_mb: int
 
 
 class Crew:
@@ -49,69 +35,74 @@ class Crew:
         self._queue = queue
         self._epoll = select.epoll()
         self._epoll.register(wakeup, select.EPOLLIN)
-        self._server: ForkServer | None = None
-        self._server_deadline = math.inf  # until which it must have done what it owes us
-        self._server_ready = False
+        self._supply = WorkerSupply(settings, self._epoll)
         self._workers: dict[int, WorkerHandle] = {}  # by descriptor
         self._dying: dict[int, WorkerHandle] = {}  # by number: connection ended, death not yet reported
-        self._forking = 0  # workers asked for that have not arrived
-        self._numbers = 0  # workers ever asked for
         self._wanted = 0  # workers to keep: the most that were ever of use at once
-        self._imported: set[str] = set()  # modules that the server has been told to import
-        self._misfires = 0
-        self._fork_after = 0.0
 
     def turn(self) -> None:
-        """Waits until something happens or is due, and deals with it."""
-        for descriptor, _ in self._epoll.poll(self._patience()):
-            if descriptor in self._workers:
-                self._hear_worker(self._workers[descriptor])
-            elif self._server and descriptor in self._server.descriptors:
-                self._hear_server()
-        self._enforce(time.monotonic())
+        """Hands out what waits in the queue, waits until something happens or is due, and deals with it."""
+        try:
+            self._hand_out()
+            self._supply.order(self._missing(), self._queue.modules)
+            for descriptor, _ in self._epoll.poll(self._patience()):
+                if descriptor in self._workers:
+                    self._hear_worker(self._workers[descriptor])
+                elif self._supply.owns(descriptor):
+                    self._hear_server()
+            self._enforce(time.monotonic())
+        except ServerLostError as error:
+            self._lose_server(str(error))
 
-    def serve(self) -> None:
-        """Hands out what waits, and sees to it that there are workers enough."""
-        if self._server:
-            self._prepare()
+    def close(self, why: str) -> None:
+        """Kills everything, and fails what was running or waiting."""
+        try:
+            for worker in (*self._workers.values(), *self._dying.values()):
+                self._queue.put_back(worker.outstanding)
+                worker.outstanding.clear()
+            for worker in list(self._workers.values()):
+                self._discard(worker)
+            for worker in self._dying.values():
+                worker.close()
+            self._supply.close()
+            self._epoll.close()
+        finally:
+            self._queue.fail_all(why)
+
+    def abandon(self) -> None:
+        """In a forked child: lets go of what was inherited; the parent's server and workers go on."""
+        for worker in (*self._workers.values(), *self._dying.values()):
+            worker.close()
+        self._supply.abandon()
+        self._epoll.close()
+
+    def _hand_out(self) -> None:
+        """The idlest worker first, an even share to each."""
+        if self._supply.prepare(self._queue.modules):
+            for worker in list(self._workers.values()):
+                self._retire(worker)
         usable = [worker for worker in self._workers.values() if worker.ready and not worker.retiring]
         share = math.ceil(len(self._queue) / max(1, len(usable)))
         for worker in sorted(usable, key=lambda worker: len(worker.outstanding)):
             if tasks := self._queue.take(worker.outstanding, share):
                 worker.hand(tasks, time.monotonic())
                 self._watch(worker)
-        self._recruit()
 
-    def close(self, why: str) -> None:
-        """Kills everything, and fails what was running."""
-        for worker in list(self._workers.values()):
-            self._discard(worker)
-        for worker in self._dying.values():
-            self._queue.put_back(worker.outstanding)
-            worker.close()
-        if self._server:
-            self._server.close(at_once=not self._server_ready)
-        self._epoll.close()
-        self._queue.fail_all(why)
-
-    def abandon(self) -> None:
-        """In a forked child: lets go of what was inherited; the parent's server and workers go on."""
-        for worker in (*self._workers.values(), *self._dying.values()):
-            worker.close()
-        if self._server:
-            self._server.abandon()
-        self._epoll.close()
+    def _missing(self) -> int:
+        """How many more workers there is use for, those that were lost among them."""
+        workers = self._workers.values()
+        in_use = len(self._queue) + sum(1 for worker in workers if worker.outstanding)
+        self._wanted = max(self._wanted, min(self._settings.size, in_use))
+        return self._wanted - self._supply.ordered - sum(1 for worker in workers if not worker.retiring)
 
     def _patience(self) -> float:
         """Seconds until something is due; -1 is for ever."""
         now = time.monotonic()
-        due = self._server_deadline
+        due = self._supply.next_step(now)
         for worker in (*self._workers.values(), *self._dying.values()):
             due = min(due, worker.deadline)
             if len(worker.outstanding) > 1:
                 due = min(due, worker.started + _STUCK_S)
-        if self._fork_after > now:
-            due = min(due, self._fork_after)
         # epoll counts whole milliseconds, rounded up: it does not wake before its time.
         return -1.0 if due == math.inf else max(0.0, due - now)
 
@@ -123,14 +114,13 @@ class Crew:
     # Workers: their arrival, their answers, their end.
 
     def _welcome(self, number: int, descriptors: list[int]) -> None:
-        self._forking -= 1
-        if len(descriptors) != 2:  # we have no descriptors left
+        if len(descriptors) != 2:
             for descriptor in descriptors:
                 os.close(descriptor)
-            self._misfire()
+            self._misfire("this process has no file descriptors left")
             return
         connection, pidfd = socket.socket(fileno=descriptors[0]), descriptors[1]
-        worker = WorkerHandle(number, connection, pidfd, deadline=time.monotonic() + _START_S)
+        worker = WorkerHandle(number, connection, pidfd, deadline=time.monotonic() + START_S)
         self._workers[worker.fileno()] = worker
         self._epoll.register(worker.fileno(), select.EPOLLIN)
 
@@ -164,7 +154,7 @@ class Crew:
             self._bury(worker)
             return False
         else:
-            self._misfires = 0
+            self._supply.forgive()
             task = worker.outstanding.popleft()
             result = judge_reply(task, reply, now - worker.started)
             self._queue.note(task.function, result.seconds)
@@ -190,8 +180,7 @@ class Crew:
         for worker in [worker for worker in self._dying.values() if now >= worker.deadline]:
             worker.kill()
             self._finish_dying(worker, None, 0)
-        if now >= self._server_deadline:
-            self._lose_server(f"the fork server did nothing for {_START_S:g} s")
+        self._supply.enforce(now)
 
     def _time_out(self, worker: WorkerHandle, now: float) -> None:
         """At the deadline: reads what may have been waiting for us all the while, then kills."""
@@ -199,12 +188,17 @@ class Crew:
         if worker.fileno() not in self._workers or now < worker.deadline:
             return
         if not worker.ready:
-            self._misfire()
             self._discard(worker)
+            self._misfire(f"a worker was not ready after {START_S:g} s")
             return
         task = worker.outstanding.popleft()
         self._discard(worker)
         task.finish(timed_out(task, now - worker.started))
+
+    def _retire(self, worker: WorkerHandle) -> None:
+        worker.retiring = True
+        if worker.ready and not worker.outstanding:
+            self._discard(worker)
 
     def _discard(self, worker: WorkerHandle) -> None:
         """Kills a worker; what it was handed goes back to the front of the queue."""
@@ -220,8 +214,6 @@ class Crew:
     def _bury(self, worker: WorkerHandle) -> None:
         """Takes leave of a worker that hung up or broke the protocol, until it is known how it died."""
         self._forget(worker)
-        if not worker.outstanding:
-            self._misfire()
         if worker.fault:
             worker.kill()
         victims = [worker.outstanding.popleft()] if worker.outstanding else []
@@ -230,118 +222,36 @@ class Crew:
         worker.outstanding.extend(victims)
         worker.deadline = time.monotonic() + _GRACE_S
         self._dying[worker.number] = worker
+        if not worker.ready:
+            self._misfire("a worker ended before it was ready")
+        elif not victims:
+            self._misfire("a worker ended while it was idle")
 
     def _finish_dying(self, worker: WorkerHandle, exit_code: int | None, grown_kb: int) -> None:
         del self._dying[worker.number]
         worker.close()
         seconds = time.monotonic() - worker.started
         for task in worker.outstanding:
+            result = judge_death(exit_code, grown_kb, self._settings.memory_mb, seconds)
             if worker.fault:
                 task.finish(TaskResult(None, Failure.CRASH, worker.fault, seconds))
+            elif exit_code == -signal.SIGKILL and result.failure is Failure.CRASH and not task.losses:
+                # Not ours, and not its own memory: someone's kill, which says nothing about the task.
+                task.losses += 1
+                self._queue.put_back([task])
             else:
-                task.finish(judge_death(exit_code, grown_kb, self._settings.memory_mb, seconds))
+                task.finish(result)
 
     # The fork server.
 
-    def _recruit(self) -> None:
-        """Forks as many workers as there is use for, and replaces those that were lost."""
-        now = time.monotonic()
-        workers = self._workers.values()
-        in_use = len(self._queue) + sum(1 for worker in workers if worker.outstanding)
-        self._wanted = max(self._wanted, min(self._settings.size, in_use))
-        missing = self._wanted - self._forking - sum(1 for worker in workers if not worker.retiring)
-        if missing <= 0 or now < self._fork_after:
-            return
-        try:
-            server = self._server or self._start_server()
-            for _ in range(missing):
-                server.fork(self._numbers)
-                self._numbers += 1
-                self._forking += 1
-        except BlockingIOError:  # it has not read yet: the rest is asked for at a later turn
-            pass
-        except (OSError, ValueError) as error:
-            self._lose_server(f"no fork server: {type(error).__name__}: {error}")
-        self._note_debt()
-
-    def _start_server(self) -> ForkServer:
-        self._server = server = ForkServer(self._settings.imports, self._settings.memory_mb)
-        self._imported = set(self._settings.imports)
-        self._server_ready = False
-        for descriptor in server.descriptors:
-            self._epoll.register(descriptor, select.EPOLLIN)
-        self._prepare()
-        return server
-
-    def _prepare(self) -> None:
-        """Has the server import the modules of tasks, once, and replaces the workers that lack them.
-
-        Left to the workers, an import would be on the time of a task, and done again after each kill.
-        """
-        lacking = self._queue.modules - self._imported
-        if not lacking or not self._server:
-            return
-        try:
-            for module in lacking:
-                self._server.import_module(module)
-                self._imported.add(module)
-        except OSError:  # its queue is full, or it is gone, which shows when it is read from
-            return
-        for worker in list(self._workers.values()):
-            worker.retiring = True
-            if worker.ready and not worker.outstanding:
-                self._discard(worker)
-
-    def _note_debt(self) -> None:
-        """Sets the clock of the server, when there is something that it owes us."""
-        owes = self._server is not None and (self._forking > 0 or not self._server_ready)
-        self._server_deadline = time.monotonic() + _START_S if owes else math.inf
-
-    def _misfire(self) -> None:
-        """Something ended before it did anything: waits before the next try, longer each time."""
-        self._fork_after = time.monotonic() + _PAUSE_S * 2**self._misfires
-        self._misfires += 1
-        if self._misfires < _MAX_MISFIRES:
-            return
-        self._misfires -= 1
-        if not any(worker.ready for worker in self._workers.values()):
-            said = self._server.stderr() if self._server else ""
-            self._give_up(f"{_MAX_MISFIRES} workers in a row ended before they did anything. {said}".strip())
-
-    def _give_up(self, why: str) -> None:
-        """Fails what waits. The next task makes a new attempt."""
-        self._misfires = self._wanted = 0
-        self._fork_after = 0.0
-        self._queue.fail_all(why)
-
     def _hear_server(self) -> None:
-        while self._server:
-            try:
-                message = self._server.hear()
-            except BlockingIOError:
-                if self._server.has_ended():
-                    self._lose_server("")
-                return
-            except OSError as error:
-                message = Message("failed", [f"lost the fork server: {error}"], [])
-            if message is None:
-                self._lose_server("")
-            else:
-                self._obey_server(message)
-
-    def _obey_server(self, message: Message) -> None:
-        if message.kind == "ready":
-            self._server_ready = True
-        elif message.kind == "worker":
-            self._welcome(message.details[0], message.descriptors)
-        elif message.kind == "exit":
-            self._note_exit(*message.details)
-        elif message.kind == "unforked":
-            self._forking -= 1
-            self._misfire()
-        elif message.kind == "failed":
-            self._lose_server(message.details[0])
-        self._note_debt()
+        for message in self._supply.hear():
+            if message.kind == "worker":
+                self._welcome(message.details[0], message.descriptors)
+            elif message.kind == "exit":
+                self._note_exit(*message.details)
+            elif message.kind == "unforked":
+                self._misfire(message.details[0])
 
     def _note_exit(self, number: int, exit_code: int, grown_kb: int) -> None:
         """The report can overtake the end of the connection: what the worker wrote before is read first."""
@@ -362,14 +272,9 @@ class Crew:
             if worker.outstanding:
                 victims.append(worker.outstanding.popleft())
             self._discard(worker)
-        never_ready = not self._server_ready
-        if self._server:
-            for descriptor in self._server.descriptors:
-                self._epoll.unregister(descriptor)
-            ended = self._server.close(at_once=never_ready)
-            why = why or ended
-        self._server, self._server_ready, self._forking = None, False, 0
-        self._note_debt()
+        never_ready = not self._supply.is_ready
+        ended = self._supply.close()
+        why = why or ended
         for task in victims:
             task.losses += 1
             if task.losses > 1:
@@ -378,4 +283,15 @@ class Crew:
         if never_ready:
             self._give_up(why)
         else:
-            self._misfire()
+            self._misfire(why)
+
+    def _misfire(self, why: str) -> None:
+        enough = self._supply.misfire(why)
+        if enough and not any(worker.ready for worker in self._workers.values()):
+            self._give_up(enough)
+
+    def _give_up(self, why: str) -> None:
+        """Fails what waits. The next task makes a new attempt."""
+        self._supply.forgive()
+        self._wanted = 0
+        self._queue.fail_all(why)

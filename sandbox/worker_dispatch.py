@@ -11,8 +11,9 @@ import os
 import threading
 from collections.abc import Sequence
 
-from proctor.sandbox.worker_crew import Crew, PoolSettings
+from proctor.sandbox.worker_crew import Crew
 from proctor.sandbox.worker_queue import TaskQueue
+from proctor.sandbox.worker_supply import PoolSettings
 from proctor.sandbox.worker_task import Task
 
 
@@ -77,7 +78,6 @@ class Dispatcher:
         try:
             while not self._stopping:
                 self._collect()
-                self._crew.serve()
                 self._crew.turn()
         except BaseException as error:  # the thread's border: a fault of ours must not leave callers waiting
             why = f"the dispatcher failed: {type(error).__name__}: {error}"

@@ -61,14 +61,15 @@ class ForkServer:
         with contextlib.ExitStack() as undo:
             self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             undo.callback(self._control.close)
+            undo.callback(theirs.close)
             self._stderr = os.memfd_create("proctor-fork-server-stderr")
             undo.callback(os.close, self._stderr)
-            with theirs:
-                self._process = _start_process(theirs.fileno(), self._stderr, imports, memory_mb)
+            self._process = _start_process(theirs.fileno(), self._stderr, imports, memory_mb)
             # The end of the connection is not enough: a child that another thread forks just now may hold
             # the server's end of it too.
             self._pidfd = os.pidfd_open(self._process.pid)
             undo.pop_all()
+        theirs.close()
         self._control.setblocking(False)
 
     @property

@@ -81,8 +81,7 @@ class Server:
                 self._reap()
             if self._control.fileno() in ready and not self._obey():
                 break
-        for pid in self._children():
-            os.kill(pid, signal.SIGKILL)
+        self._end_all()
 
     def say(self, *message: object, descriptors: tuple[int, ...] = ()) -> None:
         socket.send_fds(self._control, [json.dumps(message).encode()], descriptors)
@@ -163,6 +162,15 @@ class Server:
                     self.say("exit", number, os.waitstatus_to_exitcode(status), grown_kb)
         if worker_ended:
             self._kill_orphans()
+
+    def _end_all(self) -> None:
+        """Reaped here: where the first process of a container reaps nobody, they would stay zombies."""
+        with contextlib.suppress(ChildProcessError):
+            while True:
+                for pid in self._children():
+                    os.kill(pid, signal.SIGKILL)
+                pid, _ = os.waitpid(-1, 0)
+                self._numbers.pop(pid, None)
 
     def _kill_orphans(self) -> None:
         for pid in self._children():

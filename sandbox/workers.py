@@ -41,9 +41,9 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from types import TracebackType
 
-from proctor.sandbox.worker_crew import PoolSettings
 from proctor.sandbox.worker_dispatch import Dispatcher
 from proctor.sandbox.worker_queue import fail
+from proctor.sandbox.worker_supply import PoolSettings
 from proctor.sandbox.worker_task import Failure, Task, TaskResult
 from proctor.sandbox.worker_wire import JSON, MAX_REQUEST_BYTES, TooLargeError, encode
 
@@ -136,8 +136,8 @@ class WorkerPool:
         """None: its arguments cannot cross, and it has been finished with that."""
         if not _FUNCTION.fullmatch(function) or function.startswith("__main__:"):
             raise ValueError(
-                f"a worker cannot call {function!r}: expected 'package.module:function', of a module that can "
-                "be imported (__main__ is not: it is never run again)"
+                f"a worker cannot call {function!r}: expected 'package.module:function', of a module that "
+                "can be imported (__main__ is not: it is never run again)"
             )
         if not 0 < timeout_s < math.inf:
             raise ValueError(

@@ -10,6 +10,7 @@ from concurrent.futures import Future
 import pytest
 
 from proctor.sandbox.workers import Failure, TaskResult, WorkerPool, shared_pool
+from tests.worker_tasks import is_running
 
 TASKS = "tests.worker_tasks:"
 LONG_S = 60.0  # for what ends by itself: a busy machine is no failure
@@ -80,14 +81,6 @@ def test_the_process_of_a_late_task_is_gone(pool: WorkerPool) -> None:
         assert run(alone, "spin", timeout_s=0.1).failure is Failure.TIMEOUT
         assert run(alone, "process_id").value != process
         assert not is_running(process)
-
-
-def is_running(process: int) -> bool:
-    try:
-        with open(f"/proc/{process}/stat", encoding="ascii") as file:  # noqa: PTH123
-            return file.read().rpartition(")")[2].split()[0] not in "ZX"
-    except FileNotFoundError:
-        return False
 
 
 def test_a_deadline_counts_from_the_start_of_the_task() -> None:

@@ -35,6 +35,10 @@ def score_some(pool: WorkerPool) -> list[object]:
 EXPECTED = ["a", "timeout", 0, 1]
 
 
+def num_descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
 def score_and_close() -> list[object]:
     with WorkerPool(size=2) as pool:
         return score_some(pool)
@@ -100,7 +104,7 @@ def in_fork(work: object) -> object:
         finally:
             os._exit(0)
     os.close(write)
-    with open(read, "rb") as pipe:
+    with os.fdopen(read, "rb") as pipe:
         data = pipe.read()
     os.waitpid(child, 0)
     return pickle.loads(data)
@@ -136,10 +140,10 @@ class TestFork:
 
     def test_a_child_closes_what_it_inherited(self) -> None:
         with WorkerPool(size=2) as pool:
-            before = len(os.listdir("/proc/self/fd"))
+            before = num_descriptors()
             pool.map(TASKS + "sleep", [[0.05]] * 4, timeout_s=LONG_S)
-            assert len(os.listdir("/proc/self/fd")) > before
-            assert in_fork(lambda: len(os.listdir("/proc/self/fd"))) <= before + 1  # the pipe back to us
+            assert num_descriptors() > before
+            assert in_fork(lambda: num_descriptors()) <= before + 1  # the pipe back to us
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
@@ -232,7 +236,7 @@ def test_modules_beside_a_script_are_found(tmp_path: Path) -> None:
         "pool.submit(TASKS + 'spin', timeout_s=60)",
         "pool.submit(TASKS + 'spin', timeout_s=60); del pool; import gc; gc.collect()",
         "pool.map(TASKS + 'echo', [[0]] * 100, timeout_s=60); sys.exit(3)",
-        "threading.Thread(target=lambda: (time.sleep(0.2), pool.run(TASKS + 'echo', 1, timeout_s=60))).start()",
+        "threading.Timer(0.2, lambda: pool.run(TASKS + 'echo', 1, timeout_s=60)).start()",
         "import atexit; atexit.register(lambda: pool.run(TASKS + 'echo', 1, timeout_s=60))",
         "import os; os.fork() and os.wait()",
         "WorkerPool(size=1, imports=['sympy']).submit(TASKS + 'echo', 1, timeout_s=60)",

@@ -47,11 +47,11 @@ def fail(text: str) -> None:
 
 
 def fail_to_say() -> None:
-    class Mute(Exception):
+    class MuteError(Exception):
         def __str__(self) -> str:
             raise RuntimeError("no words")
 
-    raise Mute
+    raise MuteError
 
 
 def leave(code: int) -> None:
@@ -187,16 +187,15 @@ def write_file(path: str) -> None:
     Path(path).write_bytes(b"x" * 10)
 
 
-def leave_child_behind(ends: bool) -> int:
-    """A child that outlives its parent's task, in a session of its own."""
+def leave_child_behind(seconds: float) -> None:
+    """A child that outlives its parent, in a session of its own."""
     child = os.fork()
     if child == 0:
         os.setsid()
         time.sleep(300)
         os._exit(0)
-    if ends:
-        os._exit(0)
-    return child
+    time.sleep(seconds)
+    os._exit(0)
 
 
 def misbehave(index: int) -> int:
@@ -204,3 +203,12 @@ def misbehave(index: int) -> int:
     if index % 20:
         return index
     return int([spin, segfault, lambda: vanish(1), lambda: allocate_at_once(10**6)][index // 20 % 4]())  # type: ignore[call-overload]
+
+
+def is_running(process: int) -> bool:
+    """Whether a process exists and is no zombie."""
+    try:
+        state = Path(f"/proc/{process}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state not in "ZX"
