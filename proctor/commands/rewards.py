@@ -54,4 +54,5 @@ def _option(option: Field[Any]) -> tuple[str, str, str]:
     default = option.default
     if option.default_factory is not MISSING:
         default = option.default_factory()
-    return option.name, str(option.type), "must be given" if default is MISSING else repr(default)
+    kind = option.type if isinstance(option.type, str) else inspect.formatannotation(option.type)
+    return option.name, kind, "must be given" if default is MISSING else repr(default)
