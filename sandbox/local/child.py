@@ -28,6 +28,7 @@ class Jail:
     work: str
     box_id: int | None  # user and group to become
     has_namespaces: bool
+    spare_processes: int  # of our user's own, where the kernel counts them with the submission's
     rulesets: tuple[int | None, int | None]  # of Landlock, for functions and for commands
     filter: seccomp.Filter | None
 
@@ -47,7 +48,8 @@ def main(jail: Jail, limits: Limits, descriptors: Sequence[int], *, is_counted: 
         is_command = bool(header["argv"])
         if is_command and jail.has_namespaces:
             namespaces.show_own_processes()
-        privileges.limit(limits, bounds_data=not (is_command and is_counted))
+        bounds_data = not (is_command and is_counted)
+        privileges.limit(limits, bounds_data=bounds_data, spare_processes=jail.spare_processes)
         lock_down(jail, jail.rulesets[is_command], has_peer=has_peer)
         if is_command:
             status = command.run(header, block, link, jail.work)

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import sysconfig
+import tempfile
 import threading
 import weakref
 from collections.abc import Iterable, Sequence
@@ -121,6 +122,7 @@ class LocalSandbox:
         self._readable = tuple(readable)
         self._packages = tuple(packages)
         self._modules: tuple[str, ...] = ()
+        self._work: tempfile.TemporaryDirectory[str] | None = None
         self._lock = threading.Lock()
         self._client = RunnerClient(self._connect)
         _LIVE.add(self)
@@ -148,6 +150,9 @@ class LocalSandbox:
     def close(self) -> None:
         """Ends the runner and all that it runs. The next call would start another."""
         self._client.close()
+        if self._work is not None:
+            self._work.cleanup()
+            self._work = None
 
     def __enter__(self) -> LocalSandbox:
         return self
@@ -168,6 +173,12 @@ class LocalSandbox:
     def _connect(self) -> _ProcessLink:
         return _ProcessLink(self._setting(), self._slots)
 
+    def _work_folder(self) -> str:
+        """Without namespaces submissions write in a folder of the host's; it goes when the sandbox goes."""
+        if self._work is None:
+            self._work = tempfile.TemporaryDirectory(prefix="proctor-", ignore_cleanup_errors=True)
+        return self._work.name
+
     def _setting(self) -> Setting:
         base = os.path.realpath(sys.base_prefix)
         folders = {path for name in ("purelib", "platlib") for path in [sysconfig.get_path(name)] if path}
@@ -180,6 +191,7 @@ class LocalSandbox:
             masked=tuple(sorted(folders)),
             search_path=tuple(path for path in [*library, *sys.path, _PACKAGE_ROOT] if path),
             inner_path=tuple(library),
+            work="" if self._isolation in ("full", "no-landlock") else self._work_folder(),
             modules=(*COMMON_MODULES, *self._modules),
         )
 

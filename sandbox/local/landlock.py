@@ -23,6 +23,7 @@ _EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIR = 1, 2, 4, 8
 _ALL_RIGHTS_BY_ABI = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1, 4: (1 << 15) - 1}
 _ALL_RIGHTS = (1 << 16) - 1  # since ABI 5: ioctl on devices
 _FILE_RIGHTS = _EXECUTE | _WRITE_FILE | _READ_FILE | 1 << 14 | 1 << 15  # what a rule on a file may name
+SCOPES_SIGNALS = 6  # the ABI since which a domain can be kept from signalling others
 _BIND_TCP, _CONNECT_TCP = 1, 2
 _SCOPE_ABSTRACT_SOCKET, _SCOPE_SIGNAL = 1, 2
 
@@ -50,7 +51,7 @@ def make_ruleset(readable: Sequence[str], writable: Sequence[str], listable: Seq
     attributes = struct.pack("<Q", handled)
     if version >= 4:
         attributes += struct.pack("<Q", _BIND_TCP | _CONNECT_TCP)
-    if version >= 6:
+    if version >= SCOPES_SIGNALS:
         attributes += struct.pack("<Q", _SCOPE_ABSTRACT_SOCKET | _SCOPE_SIGNAL)
     buffer = ctypes.create_string_buffer(attributes, len(attributes))
     ruleset = syscalls.call("landlock_create_ruleset", buffer, len(attributes), 0)

@@ -50,7 +50,7 @@ def _least(present: int, most: int) -> int:
     return most if present == resource.RLIM_INFINITY else min(present, most)
 
 
-def limit(limits: Limits, *, bounds_data: bool) -> None:
+def limit(limits: Limits, *, bounds_data: bool, spare_processes: int) -> None:
     """Sets a submission's own limits, of the kernel's per-process kind.
 
     `bounds_data`: also the data segment, so that Python can raise MemoryError. A command that a control group
@@ -63,7 +63,8 @@ def limit(limits: Limits, *, bounds_data: bool) -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (data, data))
     resource.setrlimit(resource.RLIMIT_FSIZE, (limits.file_mb * _MB, limits.file_mb * _MB))
     resource.setrlimit(resource.RLIMIT_NOFILE, (limits.open_files, limits.open_files))
-    resource.setrlimit(resource.RLIMIT_NPROC, (limits.processes, limits.processes))
+    processes = limits.processes + spare_processes
+    resource.setrlimit(resource.RLIMIT_NPROC, (processes, processes))
 
 
 def drop(box_id: int | None) -> None:

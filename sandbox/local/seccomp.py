@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import os
 import struct
 
 from proctor.sandbox.local import syscalls
@@ -31,10 +32,10 @@ _NUMBER, _ARCHITECTURE, _ARGUMENT = 0, 4, 16
 ALLOW, KILL, ERRNO = 0x7FFF_0000, 0x8000_0000, 0x0005_0000
 _AUDIT_ARCH = {"x86_64": 0xC000_003E, "aarch64": 0xC000_00B7}
 _NEWEST_KNOWN = 462  # mseal, Linux 6.10: read against the table above; later ones wait until they have been
-_ALLOWED_AF_UNIX = 1
-_NAMESPACES = (
-    0x7E02_0080  # every CLONE_NEW*; CLONE_NEWTIME shares its bit with a signal number that clone never gets
-)
+_AF_UNIX = 1
+_OWN_PROCESS = 0x7FFF_0FED  # stands for the caller's id until the filter is installed: more than any
+# Every CLONE_NEW* but NEWTIME, whose bit clone takes for part of a signal's number.
+_NAMESPACES = 0x7E02_0000
 
 KILLED = (
     "ptrace", "process_vm_readv", "process_vm_writev", "process_madvise", "pidfd_getfd", "kcmp",
@@ -59,14 +60,21 @@ ABSENT = (
 )  # fmt: skip
 
 
-def submission_filter() -> bytes:
-    """The BPF program (array of struct sock_filter) for everything that a submission runs."""
+def submission_filter(*, guards_signals: bool, guards_limits: bool) -> bytes:
+    """The BPF program (array of struct sock_filter) for everything that a submission runs.
+
+    Without a process namespace it could reach others of its user: `guards_signals` lets it signal only itself
+    and its group, `guards_limits` lets it set only its own resource limits.
+    """
     refused = dict.fromkeys(REFUSED, ERRNO | errno.EPERM)
     refused |= dict.fromkeys(ABSENT, ERRNO | errno.ENOSYS)
     refused |= dict.fromkeys(KILLED, KILL)
     refused["socket"] = ERRNO | errno.EACCES
+    if guards_signals:
+        refused |= dict.fromkeys(("pidfd_send_signal", "rt_sigqueueinfo", "tkill"), ERRNO | errno.EPERM)
     by_number = {NUMBERS[name]: action for name, action in refused.items() if name in NUMBERS}
-    return _prologue() + _inspect_arguments() + _decide(sorted(by_number.items()))
+    own_only = (("kill", "tgkill") if guards_signals else ()) + (("prlimit64",) if guards_limits else ())
+    return _prologue() + _inspect_arguments() + _own_only(own_only) + _decide(sorted(by_number.items()))
 
 
 def _instruction(code: int, value: int, if_true: int = 0, if_false: int = 0) -> bytes:
@@ -89,27 +97,39 @@ def _prologue() -> bytes:
 
 
 def _inspect_arguments() -> bytes:
-    """clone with a namespace flag kills; socketpair is for AF_UNIX; no input is pushed into a terminal."""
+    """Calls that depend on an argument: the first that names one of the given values gets the action."""
     tiocsti, tioclinux = 0x5412, 0x541C
-    parts = [
-        _instruction(_JUMP_EQUAL, NUMBERS["clone"], 0, 4),
-        _instruction(_LOAD, _ARGUMENT),
-        _instruction(_JUMP_SET, _NAMESPACES & ~0x80, 0, 1),
-        _instruction(_RETURN, KILL),
-        _instruction(_RETURN, ALLOW),
-        _instruction(_JUMP_EQUAL, NUMBERS["socketpair"], 0, 4),
-        _instruction(_LOAD, _ARGUMENT),
-        _instruction(_JUMP_EQUAL, _ALLOWED_AF_UNIX, 1, 0),
-        _instruction(_RETURN, ERRNO | errno.EACCES),
-        _instruction(_RETURN, ALLOW),
-        _instruction(_JUMP_EQUAL, NUMBERS["ioctl"], 0, 5),
-        _instruction(_LOAD, _ARGUMENT + 8),
-        _instruction(_JUMP_EQUAL, tiocsti, 1, 0),
-        _instruction(_JUMP_EQUAL, tioclinux, 0, 1),
-        _instruction(_RETURN, ERRNO | errno.EPERM),
-        _instruction(_RETURN, ALLOW),
+    rlimit_core = 4
+    return b"".join(
+        (
+            _argument_check("clone", 0, _JUMP_SET, [_NAMESPACES], KILL, ALLOW),
+            _argument_check("socketpair", 0, _JUMP_EQUAL, [_AF_UNIX], ALLOW, ERRNO | errno.EACCES),
+            _argument_check("ioctl", 1, _JUMP_EQUAL, [tiocsti, tioclinux], ERRNO | errno.EPERM, ALLOW),
+            # 1 keeps the kernel from piping a core dump to the host's handler; see privileges
+            _argument_check("setrlimit", 0, _JUMP_EQUAL, [rlimit_core], ERRNO | errno.EPERM, ALLOW),
+        )
+    )
+
+
+def _own_only(names: tuple[str, ...]) -> bytes:
+    """The process named by the first argument must be the caller, or 0: itself or its group."""
+    return b"".join(
+        _argument_check(name, 0, _JUMP_EQUAL, [0, _OWN_PROCESS], ALLOW, ERRNO | errno.EPERM) for name in names
+    )
+
+
+def _argument_check(
+    name: str, argument: int, jump: int, values: list[int], matching: int, other: int
+) -> bytes:
+    """If this is the call `name`: `matching` where the argument meets one of the values, else `other`."""
+    tests = [_instruction(jump, value, len(values) - i, 0) for i, value in enumerate(values)]
+    body = [
+        _instruction(_LOAD, _ARGUMENT + 8 * argument),
+        *tests,
+        _instruction(_RETURN, other),
+        _instruction(_RETURN, matching),
     ]
-    return b"".join(parts)
+    return _instruction(_JUMP_EQUAL, NUMBERS[name], 0, len(body)) + b"".join(body)
 
 
 def _decide(actions: list[tuple[int, int]]) -> bytes:
@@ -139,17 +159,21 @@ def _search(runs: list[tuple[int, int]]) -> bytes:
 class _Program(ctypes.Structure):
     """struct sock_fprog"""
 
-    _fields_ = (("length", ctypes.c_ushort), ("filter", ctypes.c_char_p))
+    _fields_ = (("length", ctypes.c_ushort), ("filter", ctypes.c_void_p))
 
 
 class Filter:
     """A program in the memory layout that the kernel reads, so that installing it is one system call."""
 
     def __init__(self, program: bytes) -> None:
-        self._bytes = program
-        self._struct = _Program(len(program) // 8, program)
+        self._bytes = ctypes.create_string_buffer(program, len(program))
+        self._struct = _Program(len(program) // 8, ctypes.addressof(self._bytes))
         self._address = ctypes.addressof(self._struct)
+        own = struct.pack("<I", _OWN_PROCESS)
+        self._own_at = [at for at in range(4, len(program), 8) if program[at : at + 4] == own]
 
     def install(self) -> None:
         """For this thread and all that it starts, for good. Needs no_new_privs."""
+        for at in self._own_at:
+            struct.pack_into("<I", self._bytes, at, os.getpid())
         syscalls.call("seccomp", 1, 0, self._address)  # SECCOMP_SET_MODE_FILTER

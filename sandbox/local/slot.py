@@ -6,7 +6,7 @@ a fork of it and could read them there. When in doubt it leaves: the runner make
 """
 
 # No pathlib: it would fatten the memory that submissions are forked from.
-# ruff: noqa: PTH110, PTH120, PTH208
+# ruff: noqa: PTH110, PTH116, PTH120, PTH208
 
 from __future__ import annotations
 
@@ -81,7 +81,8 @@ class Slot:
             box_id=plan.box_id,
             has_namespaces=self._has_namespaces,
             rulesets=_rulesets(setting, self._work.path),
-            filter=seccomp.Filter(seccomp.submission_filter()) if setting.uses_seccomp else None,
+            filter=_filter(setting),
+            spare_processes=0 if plan.box_id is not None or self._has_namespaces else _own_processes(),
         )
 
     def serve(self) -> None:
@@ -138,6 +139,30 @@ def _workplace(setting: Setting, plan: Plan) -> workplace.Workplace:
     if setting.uses_namespaces:
         return workplace.PrivateMount()
     return workplace.PlainFolder(f"{setting.work}/slot-{plan.number}", plan.box_id)
+
+
+def _filter(setting: Setting) -> seccomp.Filter | None:
+    if not setting.uses_seccomp:
+        return None
+    apart = setting.uses_namespaces
+    scoped = setting.uses_landlock and landlock.abi() >= landlock.SCOPES_SIGNALS
+    return seccomp.Filter(
+        seccomp.submission_filter(guards_signals=not (apart or scoped), guards_limits=not apart)
+    )
+
+
+def _own_processes() -> int:
+    """Processes and threads of our user, which the kernel counts together with a submission's.
+
+    Where it shares our identity; some room is left for what else the user may start.
+    """
+    own = os.geteuid()
+    count = 0
+    for name in os.listdir("/proc"):
+        with contextlib.suppress(OSError):
+            if name.isdigit() and os.stat(f"/proc/{name}").st_uid == own:
+                count += len(os.listdir(f"/proc/{name}/task"))
+    return count + 256
 
 
 def _rulesets(setting: Setting, work: str) -> tuple[int | None, int | None]:

@@ -97,6 +97,8 @@ class Stable:
 
     def open(self) -> None:
         """Starts the first zygote. Raises PoolError."""
+        if not self.setting.uses_namespaces:
+            Path(self.setting.work).mkdir(mode=0o711, parents=True, exist_ok=True)
         self._delegation = cgroup.find_delegation()
         self._zygote = start_zygote(self.setting, self.package_root)
 

@@ -97,6 +97,8 @@ class PlainFolder:
         return None
 
     def _make(self) -> None:
+        if os.path.lexists(self.path):  # of a slot that was killed
+            _remove(self.path)
         os.mkdir(self.path, 0o700)
         if self._owner is not None:
             os.chown(self.path, self._owner, self._owner)
