@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from proctor.rl.actor import GroupBatch, sampled_states
+from proctor.rl.group_batch import GroupBatch, sampled_states
 from proctor.sft.model import Policy
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from proctor.rl.actor import SHARE_ABOVE, GroupBatch, group_batch
+from proctor.rl.group_batch import SHARE_ABOVE, GroupBatch, group_batch
 from proctor.sft.batch import micro_batches
 
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from proctor.rl.actor import Actor
 from proctor.rl.algorithms.correction import SamplerGap, sampler_gap
 from proctor.rl.algorithms.kl import kl_estimate
 from proctor.rl.algorithms.losses import clip_shares, value_loss
@@ -32,25 +31,33 @@ class StepStats:
 
 
 def policy_losses(
-    actor: nn.Module, objective: Objective, micros: Iterable[MicroBatch], *, entropy: bool
+    policy: nn.Module,
+    objective: Objective,
+    micros: Iterable[MicroBatch],
+    *,
+    temperature: float,
+    entropy: bool,
 ) -> Iterable[tuple[Tensor, MicroBatch, Tensor, Tensor | None]]:
     """For each micro-batch its loss, ready for backward, and its log-probs and entropies (N,) without one."""
+    options = {"temperature": temperature, "entropy": entropy}
     for micro in micros:
         if objective.by_sequence:
-            out = actor(micro.batch, entropy=entropy)
+            out = policy(micro.batch, **options)
             loss = objective.dense(micro, out.logp, out.entropy)
         else:
-            out = actor(micro.batch, objective.flat(micro), entropy=entropy)
+            out = policy(micro.batch, objective.flat(micro), **options)
             loss = out.loss
         yield loss, micro, out.logp.detach(), None if out.entropy is None else out.entropy.detach()
 
 
 @torch.no_grad()
-def logprobs(actor: Actor, micros: Sequence[MicroBatch], num_rows: int) -> list[Tensor]:
+def logprobs(
+    policy: nn.Module, micros: Sequence[MicroBatch], num_rows: int, *, temperature: float
+) -> list[Tensor]:
     """Log-probs of every row's tokens, one (L,) tensor a row, on the CPU, without gradient."""
     found: list[Tensor] = [torch.empty(0)] * num_rows
     for micro in micros:
-        _scatter(found, micro, actor(micro.batch).logp)
+        _scatter(found, micro, policy(micro.batch, temperature=temperature).logp)
     return found
 
 

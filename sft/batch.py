@@ -10,10 +10,13 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from proctor.sft.model import Policy
 
 IGNORED = -100  # the target of a position that nothing is learned at; the field's convention
 
@@ -50,6 +53,10 @@ class TokenBatch:
     def target_mask(self) -> Tensor:
         """(B, T) bool: positions with a target. Selecting with it gives the N rows of the head, in order."""
         return self.targets != IGNORED
+
+    def rows(self, policy: Policy) -> tuple[Tensor, Tensor]:
+        """The hidden states (N, H) before the targets, and the targets (N,), in order of `target_mask`."""
+        return policy.hidden(self)[self.target_mask], self.targets[self.target_mask]
 
     @property
     def num_tokens(self) -> int:

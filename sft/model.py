@@ -10,7 +10,7 @@ import importlib.util
 import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -31,6 +31,13 @@ class Lora:
     alpha: float = 32.0
     dropout: float = 0.0
     targets: str | tuple[str, ...] = "all-linear"  # peft's word for all linear layers but the head
+
+
+class Batch(Protocol):
+    """What a policy can be run on."""
+
+    def rows(self, policy: Policy) -> tuple[Tensor, Tensor]:
+        """The hidden states (N, H) that predict the targets (N,), in the order of the targets."""
 
 
 class Policy(nn.Module):
@@ -73,19 +80,18 @@ class Policy(nn.Module):
 
     def forward(
         self,
-        batch: TokenBatch,
+        batch: Batch,
         token_loss: TokenLoss | None = None,
         *,
         temperature: float = 1.0,
         entropy: bool = False,
     ) -> TokenOutputs:
-        """Loss and log-probs of the batch's N targets, in row-major order of `batch.target_mask`.
+        """Loss and log-probs of the batch's N targets, in its order.
 
         With `token_loss` the loss is fused into the head (see head.fused_loss); without it the log-probs
         carry the gradient.
         """
-        mask = batch.target_mask
-        rows, targets = self.hidden(batch)[mask], batch.targets[mask]
+        rows, targets = batch.rows(self)
         options: dict[str, Any] = {"temperature": temperature, "entropy": entropy}
         if token_loss is None:
             return chosen_logprobs(rows, targets, self.head, **options)

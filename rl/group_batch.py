@@ -1,4 +1,4 @@
-"""The policy as RL runs it: log-probs and losses of sampled tokens, each prompt's forward run once.
+"""Completions in groups, as tensors: hidden states of the sampled tokens, each prompt's forward run once.
 
 With a long prompt and many completions most of a plain forward is the same prompt again and again. Here it
 runs once, its keys and values (with their gradients) are handed to all its completions, and only the
@@ -7,22 +7,17 @@ completions' own tokens run per row.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from proctor.sft.head import TokenOutputs, chosen_logprobs, fused_loss
 from proctor.sft.model import Policy
 
 # Repeated prompt tokens per completion token from which a second forward pays: at 0.9 it is 1.6 times faster
 # than repeating, at 0.15 not slower; the margin is for kernels that like one large batch.
 SHARE_ABOVE = 0.25
-
-FlatLoss = Callable[[Tensor, "Tensor | None", slice], Tensor]
-"""(log-probs (n,), entropies (n,) or None, which of the N tokens) -> losses (n,), weights applied."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +39,10 @@ class GroupBatch:
         """(N,) the sampled tokens."""
         return self.completion_ids[self.completion_mask.bool()]
 
+    def rows(self, policy: Policy) -> tuple[Tensor, Tensor]:
+        """The hidden states (N, H) before the sampled tokens, and the tokens (N,)."""
+        return sampled_states(policy, self), self.targets
+
     def to(self, device: torch.device | str) -> GroupBatch:
         return replace(self, **{name: getattr(self, name).to(device) for name in self.__slots__})
 
@@ -63,35 +62,6 @@ def group_batch(
         torch.tensor([list(tokens) + [pad_id] * (length - len(tokens)) for tokens in completions]),
         torch.tensor([[1] * len(tokens) + [0] * (length - len(tokens)) for tokens in completions]),
     )
-
-
-class Actor(nn.Module):
-    """What DDP and DeepSpeed wrap: a policy whose forward takes group batches."""
-
-    def __init__(
-        self, policy: Policy, *, temperature: float = 1.0, share_prompts: bool | None = None
-    ) -> None:
-        """`temperature` is the sampler's: log-probs are of softmax(logits / temperature), as it draws.
-
-        `share_prompts` None decides by size, per batch.
-        """
-        super().__init__()
-        self.policy = policy
-        self.temperature = temperature
-        self.share_prompts = share_prompts
-
-    def forward(
-        self, batch: GroupBatch, loss: FlatLoss | None = None, *, entropy: bool = False
-    ) -> TokenOutputs:
-        """Log-probs (and entropies) of the batch's N sampled tokens, in row-major order.
-
-        With `loss` its sum is fused into the head and carries the gradient; without, the log-probs do.
-        """
-        rows = sampled_states(self.policy, batch, share_prompts=self.share_prompts)
-        options: dict[str, Any] = {"temperature": self.temperature, "entropy": entropy}
-        if loss is None:
-            return chosen_logprobs(rows, batch.targets, self.policy.head, **options)
-        return fused_loss(rows, batch.targets, self.policy.head, loss, **options)
 
 
 def sampled_states(policy: Policy, batch: GroupBatch, *, share_prompts: bool | None = None) -> Tensor:
