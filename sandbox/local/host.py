@@ -177,6 +177,7 @@ class LocalSandbox:
         """Without namespaces submissions write in a folder of the host's; it goes when the sandbox goes."""
         if self._work is None:
             self._work = tempfile.TemporaryDirectory(prefix="proctor-", ignore_cleanup_errors=True)
+            Path(self._work.name).chmod(0o711)  # slots of root have identities of their own
         return self._work.name
 
     def _setting(self) -> Setting:

@@ -38,9 +38,10 @@ _BASELINE_MB = 64  # what the interpreter itself has mapped, beside a submission
 def narrow() -> None:
     """For a slot, once: no capability survives an exec, no identity regains one, small fixed limits."""
     for capability in range(_LAST_CAPABILITY + 1):
-        with contextlib.suppress(OSError):  # EINVAL: this kernel has fewer
+        with contextlib.suppress(OSError):  # EINVAL: this kernel has fewer; EPERM: we have none to lose
             syscalls.prctl(syscalls.PR_CAPBSET_DROP, capability)
-    syscalls.prctl(syscalls.PR_SET_SECUREBITS, syscalls.SECURE_ALL_LOCKED)
+    with contextlib.suppress(PermissionError):
+        syscalls.prctl(syscalls.PR_SET_SECUREBITS, syscalls.SECURE_ALL_LOCKED)
     for kind, most in _ONCE.items():
         soft, hard = resource.getrlimit(kind)
         resource.setrlimit(kind, (_least(soft, most), _least(hard, most)))

@@ -29,6 +29,7 @@ from proctor.sandbox.local.setting import Setting
 # and free files of the work folder (-1: says nothing).
 ANSWER = struct.Struct("<idqqq")
 STOP = b"stop"
+FAULT = b"fault"  # begins a slot's last words
 CONTROL, OOM_SCORE = 10, 11  # where the slot keeps its own descriptors
 _MAX_MESSAGE = 1 << 16
 
@@ -44,8 +45,13 @@ class Plan:
 
 def main(control: socket.socket, gate: socket.socket, proc: int, setting: Setting, plan: Plan) -> None:
     """Runs in the fork, from the word of the zygote that identities are mapped, to the end of the slot."""
-    if gate.recv(2) == b"go":
-        Slot(settle(control, proc), setting, plan).serve()
+    if gate.recv(2) != b"go":
+        return
+    control = settle(control, proc)
+    try:
+        Slot(control, setting, plan).serve()
+    except Exception as error:  # the border of this process: the runner hears why there will be another
+        control.send(FAULT + f"{type(error).__name__}: {error}".encode()[:_MAX_MESSAGE])
 
 
 def settle(control: socket.socket, proc: int) -> socket.socket:

@@ -16,7 +16,7 @@ from proctor.sandbox.local import running, watch
 from proctor.sandbox.local.jobs import CANDIDATE, EXAMINER, MAX_ATTEMPTS, Job, fact_of, internal_error
 from proctor.sandbox.local.running import Run
 from proctor.sandbox.local.setting import Setting
-from proctor.sandbox.local.slot import STOP
+from proctor.sandbox.local.slot import FAULT, STOP
 from proctor.sandbox.local.slots import Slot, Stable
 
 _FIRST_CHECK_S = 0.01  # most programs have ended by then, and cost no more than two wake-ups
@@ -192,8 +192,8 @@ class Supervisor:
         except OSError:
             message = b""
         run = seat.run
-        if not message or run is None:
-            self._lose(seat)
+        if not message or run is None or message.startswith(FAULT):
+            self._lose(seat, message[len(FAULT) :].decode(errors="replace"))
         else:
             run.take_answer(message)
             self._note_usage(seat, run)
@@ -250,12 +250,12 @@ class Supervisor:
         if seat.is_outdated:
             self._remove(seat)
 
-    def _lose(self, seat: Seat) -> None:
+    def _lose(self, seat: Seat, reason: str) -> None:
         """The slot itself is gone: its job is tried again, or reported as ours."""
         job = seat.job
         self._remove(seat)
         if job is not None:
-            self._retry(job, f"the {seat.side}'s slot ended unexpectedly")
+            self._retry(job, f"the {seat.side}'s slot ended: {reason or 'without a word'}")
 
     def _retry(self, job: Job, reason: str) -> None:
         for other in [other for other in self._seats if other.job is job]:
@@ -296,7 +296,7 @@ class Supervisor:
         run.send_more()
         if run.stopped_at:
             if now > run.stopped_at + _KILL_S:
-                self._lose(seat)
+                self._lose(seat, f"it did not end the program within {_KILL_S} s")
                 self._fill()
             seat.next_check = now + _CHECK_S
             return
