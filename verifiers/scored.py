@@ -12,6 +12,7 @@ import fcntl
 import json
 import math
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
@@ -20,6 +21,8 @@ from proctor.verifiers.core import Score, Verdict
 from proctor.verifiers.scoring import Ready, Scored
 from proctor.verifiers.sources import BadRow, InputError, Row
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
 ADDED = ("reward", "verdicts")  # what a line has more than its row
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, default=str)
@@ -27,21 +30,29 @@ _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, default=str)
 
 def dumps(value: object) -> str:
     """JSON text that any reader takes: NaN and infinities become null, lone surrogates stay escapes."""
-    try:
-        text = _ENCODER.encode(value)
-    except ValueError:
-        text = _ENCODER.encode(_finite(value))
+    return in_unicode(_dumps(value))
+
+
+def in_unicode(text: str) -> str:
+    """JSON text with lone surrogates, which UTF-8 cannot hold, as escapes."""
     try:
         text.encode()
     except UnicodeEncodeError:
-        text = json.dumps(json.loads(text), ensure_ascii=True)
+        return _SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
     return text
 
 
+def _dumps(value: object) -> str:
+    try:
+        return _ENCODER.encode(value)
+    except (ValueError, TypeError):  # a number that JSON has not; a key that is no text
+        return _ENCODER.encode(_finite(value))
+
+
 def line_of(scored: Scored) -> str:
-    """The row with its reward and verdicts, as one line of JSON."""
+    """The row with its reward and verdicts, as one line of JSON; may hold lone surrogates."""
     verdicts = {name: verdict.to_json() for name, verdict in scored.score.verdicts.items()}
-    added = dumps({"reward": scored.score.total, "verdicts": verdicts})
+    added = _dumps({"reward": scored.score.total, "verdicts": verdicts})
     return f"{_opening(scored.row)}{added[1:]}\n"
 
 
@@ -96,7 +107,7 @@ class ScoredFile:
                 self.rejected.write(item)
             else:
                 lines.append(line_of(item))
-        self._handle.write("".join(lines).encode())
+        self._handle.write(in_unicode("".join(lines)).encode())
         self._handle.flush()
 
     def _lock(self) -> IO[bytes]:
@@ -131,7 +142,7 @@ class ScoredFile:
                 raise InputError(f"{self.path} was made with another {name}: {then}, not {now}{_WAY_OUT}")
 
     def _restore(self, item: Ready, line: bytes, number: int) -> Scored:
-        opening = _opening(item.row).encode()
+        opening = in_unicode(_opening(item.row)).encode()
         if not line.startswith(opening):
             place = f"{self.path}, line {number}, was not made from {self.source}, line {item.row.number}"
             raise InputError(f"{place}: it is another input, or it has changed{_WAY_OUT}")
@@ -167,7 +178,7 @@ class Unsaved:
             if isinstance(item, BadRow):
                 self.rejected.write(item)
             elif self._stream is not None:
-                self._stream.write(line_of(item).encode())
+                self._stream.write(in_unicode(line_of(item)).encode())
         if self._stream is not None:
             self._stream.flush()
 
@@ -226,7 +237,7 @@ def _opening(row: Row) -> str:
     if row.raw is not None and not clash:
         text = row.raw
     else:
-        text = dumps({name: value for name, value in row.data.items() if name not in ADDED})
+        text = _dumps({name: value for name, value in row.data.items() if name not in ADDED})
     inside = text[:-1].rstrip()
     return inside if inside == "{" else f"{inside}, "
 
