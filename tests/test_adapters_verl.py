@@ -115,6 +115,19 @@ def verl_tests(rollout: Rollout) -> float:
     return float(len(rollout.tests))
 
 
+def test_tasks_may_be_mixed() -> None:
+    function = adapter.reward_function('verl_tests if task == "code" else verl_right')
+    tests = {"inputs": ["1"], "outputs": ["2"]}
+    results = function(
+        data_sources=["code", "maths"],
+        solution_strs=["x", "42"],
+        ground_truths=[tests, "42"],
+        extra_infos=[{}, {}],
+    )
+    assert [result["score"] for result in results] == [2.0, 1.0]
+    assert [result["scorable/verl_right"] for result in results] == [0.0, 1.0]
+
+
 def test_task_is_the_data_source() -> None:
     function = adapter.reward_function('1 if task == "openai/gsm8k" else 0')
     assert function("openai/gsm8k", "x", "y")["score"] == 1.0

@@ -189,9 +189,10 @@ def test_fault_of_ours_is_no_reward_and_exit_code_1() -> None:
         ),
         (["rollouts.jsonl", "--map", "answer"], "--map answer: expected --map OURS=THEIRS"),
         (["rollouts.jsonl", "--out", "rollouts.jsonl"], "this is the input"),
+        (["rollouts.jsonl", "--out", "scored.jsonl.gz"], "scored rows are plain JSON lines"),
         (["rollouts.jsonl", "--out", "no/scored.jsonl"], "cannot be written: No such file or directory"),
         (["rollouts.jsonl", "--load", "no.py"], "no.py: no Python file of that name"),
-        (["rollouts.jsonl", "--report", "no/report.html"], "No such file or directory"),
+        (["rollouts.jsonl", "--report", "no/report.html"], "no/report.html: no such folder"),
     ],
 )
 def test_what_cannot_run_says_why(arguments: list[str], message: str) -> None:
@@ -234,6 +235,22 @@ def test_groups_that_are_torn_are_told() -> None:
     Path("torn.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows[::2] + rows[1::2]))
     assert "12 times a prompt came back" in score("torn.jsonl", reward="cli_share").stderr
     assert "came back" not in score("rollouts.jsonl", reward="cli_share").stderr
+
+
+def test_groups_need_a_column() -> None:
+    Path("r.jsonl").write_text('{"response": "1"}\n')
+    result = score("r.jsonl", reward="cli_share")
+    assert result.exit_code == 2
+    assert "say which does with --map prompt=COLUMN or --map group=COLUMN" in result.stderr
+
+
+def test_rows_of_two_kinds_have_their_own_columns() -> None:
+    Path("r.jsonl").write_text(
+        '{"response": "1", "gold": "1", "task": "m"}\n{"response": "1", "task": "s"}\n'
+    )
+    result = score("r.jsonl", "--out", "o.jsonl", reward='cli_right if task == "m" else 0.5 * cli_short')
+    assert result.exit_code == 0, result.output
+    assert [row["reward"] for row in lines("o.jsonl")] == [1.0, 0.5]
 
 
 def test_second_run_finds_everything_done() -> None:

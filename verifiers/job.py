@@ -8,11 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from proctor.verifiers.expression import Expression
+from proctor.verifiers.occurrences import occurrences
 from proctor.verifiers.rows import find_columns
 from proctor.verifiers.scored import Rejected, ScoredFile, Unsaved
 from proctor.verifiers.scoring import GroupWatch, Scored, readable, score_stream
 from proctor.verifiers.sources import BadRow, InputError, Row, Source
 
+_NO_GROUPS = (
+    "the reward compares the rollouts of a prompt, and no column tells the prompt; "
+    "say which does with --map prompt=COLUMN or --map group=COLUMN"
+)
 _LOOK_AT = 64  # rows that decide which columns there are
 _GIVE_UP = 10_000  # rows without one that is readable: not a file of rollouts
 _TAKEN_UP = 1024  # rows of an earlier run that are handed on at a time
@@ -43,7 +48,10 @@ class Job:
         rows = islice(iter(source), limit)
         head = _first_rows(rows, source.name)
         seen = [row.data for row in head if isinstance(row, Row)]
-        self.columns = find_columns(seen, needed=reward.columns, given=mapping)
+        always = [name for part, gates in occurrences(reward.node) if not gates for name in part.columns]
+        self.columns = find_columns(seen, needed=reward.columns, always=always, given=mapping)
+        if reward.by_group and not {"prompt", "group"} & set(self.columns.sources):
+            raise InputError(f"{source.name}: {_NO_GROUPS}")
         self.names = list(dict.fromkeys([*self.columns.sources, *(name for row in seen for name in row)]))
         self._rows: Iterator[Row | BadRow] = chain(head, rows)
 
@@ -51,6 +59,8 @@ class Job:
         """The file to keep scores in, or to take up again."""
         if self.source.path is not None and path.resolve() == self.source.path.resolve():
             raise InputError(f"{path}: this is the input; give another --out")
+        if path.suffix == ".gz":
+            raise InputError(f"{path}: scored rows are plain JSON lines, so that a run can be taken up again")
         made_by: dict[str, Any] = {
             "reward": str(self.reward),
             "hash": self.reward.hash,

@@ -72,17 +72,20 @@ def find_columns(
     rows: Sequence[Mapping[str, Any]],
     *,
     needed: Collection[str] = (),
+    always: Collection[str] | None = None,
     given: Mapping[str, str] | None = None,
 ) -> Columns:
     """Decides which column is which: as `given`, else of the same name, else by ALIASES.
 
     Args:
         rows: the first rows; a column exists where one of them has it.
-        needed: ours that the reward cannot do without, beside the completion.
+        needed: ours that the reward looks at, beside the completion.
+        always: those of `needed` that each row must have; None: all. Where code and maths are mixed in a
+            file, each row has the columns of its own kind.
         given: ours -> theirs.
 
-    Raises InputError, naming what exists and what is nearest, where a given column does not exist or a
-    needed one cannot be found.
+    Raises InputError, naming what exists and what is nearest, where a given column does not exist or one
+    that each row must have cannot be found.
     """
     known = list(dict.fromkeys(name for row in rows for name in row))
     given = dict(given or {})
@@ -98,7 +101,8 @@ def find_columns(
         if found == ours or (found is not None and _may_guess(ours, found, needed, sources)):
             sources[ours] = found
             guessed |= {found} - {ours}
-    required = {"completion", *(name for name in needed if name in ALIASES), *given}
+    in_each = needed if always is None else always
+    required = {"completion", *(name for name in in_each if name in ALIASES)}
     for ours in sorted(required - set(sources)):
         raise InputError(
             f"no column for the {ours}{_nearest(ours, known)}; say which it is with --map {ours}=COLUMN"

@@ -88,6 +88,8 @@ def score(
     with usable():
         if out == "-" and json:
             raise InputError("--out - and --json both want standard output; choose one")
+        if report is not None and not report.absolute().parent.is_dir():
+            raise InputError(f"{report}: no such folder")
         load_parts(load or [])
         source = Source(file, split=split)
         expression = read_reward(reward)

@@ -197,8 +197,7 @@ def _row(source: Any, solution: Any, truth: Any, extra: Any) -> dict[str, Any]:
     truth, source = _plain(truth), str(source or "")
     is_answer = truth is None or isinstance(truth, str | bool | int | float)
     row = {**given, "completion": solution, "data_source": source}
-    if is_answer:
-        row["answer"] = given.get("answer") if truth is None else truth
+    row["answer"] = truth if is_answer and truth is not None else given.get("answer")
     row.setdefault("tests", truth)
     row.setdefault("task", source)
     if "index" in given:  # verl's preprocessing numbers the prompts of a split
