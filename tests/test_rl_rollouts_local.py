@@ -137,7 +137,7 @@ def test_sync_takes_over_new_weights() -> None:
     engine = LocalEngine(model)
     with torch.no_grad():
         model.model.layers[0].self_attn.q_proj.weight.add_(1.0)
-    engine.sync()
+    engine.sync(model)
     completion = engine.generate([PROMPTS[1]], SAMPLING)[0]
     torch.testing.assert_close(
         torch.tensor(completion.logprobs), forward_logprobs(model, completion), rtol=0, atol=2e-5

@@ -28,10 +28,11 @@ class LocalEngine:
         self.max_rows = max_rows
         self._decoder = Decoder(model) if is_supported(model) else None
 
-    def sync(self) -> None:
+    def sync(self, model: nn.Module) -> None:
         """Takes over the model's weights after an update; needed by the lean decoder's fused copy."""
+        self.model = model
         if self._decoder is not None:
-            self._decoder.load(self.model)
+            self._decoder.load(model)
 
     def generate(self, prompts: Sequence[Sequence[int]], sampling: Sampling) -> list[Completion]:
         """`sampling.num_samples` completions for each prompt, prompts in order."""

@@ -1,0 +1,87 @@
+"""Watches a run for the ways in which RL goes wrong without an error, and says so in time to go back.
+
+It sees numbers, not causes: a reward that is gamed from the first step, or a slow drift inside the bounds, it
+does not notice.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import dataclass, field
+from statistics import fmean
+
+from proctor.rl.settings import GuardSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Vitals:
+    """What the guard looks at, one step's means; NaN where a thing was not measured."""
+
+    loss: float
+    grad_norm: float
+    reward: float
+    correct: float  # share of rollouts that an exam found right
+    kl: float  # to the reference, nats per token
+    entropy: float  # nats
+    gap: float  # between sampler and trainer, mean absolute, nats
+
+
+@dataclass(slots=True)
+class Guard:
+    """Keeps the last steps' vitals. `alarm` is asked after each step, and `forget` after a rollback."""
+
+    settings: GuardSettings
+    history: deque[Vitals] = field(default_factory=deque)
+
+    def alarm(self, vitals: Vitals) -> str | None:
+        """What is wrong, in a sentence; None where nothing is."""
+        self.history.append(vitals)
+        while len(self.history) > 2 * self.settings.window:
+            self.history.popleft()
+        return self._broken(vitals) or self._out_of_bounds(vitals) or self._trend()
+
+    def forget(self) -> None:
+        self.history.clear()
+
+    def _broken(self, vitals: Vitals) -> str | None:
+        for name in ("loss", "grad_norm"):
+            if not math.isfinite(getattr(vitals, name)):
+                return f"{name} is {getattr(vitals, name)}"
+        return None
+
+    def _out_of_bounds(self, vitals: Vitals) -> str | None:
+        limits = self.settings
+        if vitals.kl > limits.max_kl:
+            return f"KL to the reference is {vitals.kl:.3g} nats per token, above max_kl={limits.max_kl:g}"
+        if vitals.gap > limits.max_gap:
+            return f"sampler and trainer differ by {vitals.gap:.3g} nats, above max_gap={limits.max_gap:g}"
+        if limits.min_entropy and vitals.entropy < limits.min_entropy:
+            return f"entropy is {vitals.entropy:.3g} nats, below min_entropy={limits.min_entropy:g}"
+        if limits.max_entropy and vitals.entropy > limits.max_entropy:
+            return f"entropy is {vitals.entropy:.3g} nats, above max_entropy={limits.max_entropy:g}"
+        return None
+
+    def _trend(self) -> str | None:
+        """Compares the last window with the one before; nothing is said before both are full."""
+        window = self.settings.window
+        if len(self.history) < 2 * window:
+            return None
+        steps = list(self.history)
+        before, now = steps[:window], steps[window:]
+        reward_before, reward_now = (_mean(part, "reward") for part in (before, now))
+        correct_before, correct_now = (_mean(part, "correct") for part in (before, now))
+        if reward_before > 0 and reward_now < (1 - self.settings.collapse) * reward_before:
+            return f"the mean reward fell from {reward_before:.3g} to {reward_now:.3g} within {window} steps"
+        fell = correct_before - correct_now > self.settings.hacking * correct_before
+        if self.settings.hacking and reward_now > reward_before and fell:
+            return (
+                f"the reward rose from {reward_before:.3g} to {reward_now:.3g} while the correct share fell "
+                f"from {correct_before:.3g} to {correct_now:.3g}: the reward is being gamed"
+            )
+        return None
+
+
+def _mean(steps: list[Vitals], name: str) -> float:
+    values = [getattr(vitals, name) for vitals in steps if not math.isnan(getattr(vitals, name))]
+    return fmean(values) if values else float("nan")

@@ -1,0 +1,199 @@
+"""Turns settled experiences into updates of the policy and the critic."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from proctor.rl.algorithms.kl import kl_estimate
+from proctor.rl.algorithms.masked import whiten
+from proctor.rl.algorithms.presets import Algorithm
+from proctor.rl.algorithms.returns import gae, token_rewards
+from proctor.rl.critic import Critic
+from proctor.rl.experience import Experience
+from proctor.rl.objective import Correction, Objective
+from proctor.rl.reference import Reference
+from proctor.rl.rows import MicroBatch, Row, cut, with_tensors
+from proctor.rl.settings import UpdateSettings
+from proctor.rl.update import StepStats, Tally, critic_losses, logprobs, policy_losses, token_values
+from proctor.sft.model import Policy
+from proctor.sft.parallel import Workers
+
+
+class CriticLearner:
+    """A critic with its optimiser."""
+
+    def __init__(self, critic: Critic, *, learning_rate: float, clip: float, device: torch.device) -> None:
+        self.critic = critic.to(device)
+        self.clip = clip
+        parameters = [parameter for parameter in critic.parameters() if parameter.requires_grad]
+        self._optimizer = torch.optim.AdamW(parameters, lr=learning_rate, weight_decay=0.0)
+
+    def step(self, rows: Sequence[Row], micros: Sequence[MicroBatch], *, value_clip: float | None) -> float:
+        """One optimiser step; the loss before it."""
+        total = 0.0
+        for loss in critic_losses(self.critic, rows, micros, clip=value_clip):
+            loss.backward()
+            total += float(loss.detach())
+        torch.nn.utils.clip_grad_norm_(self.critic.parameters(), self.clip)
+        self._optimizer.step()
+        self._optimizer.zero_grad(set_to_none=True)
+        return total
+
+    def state(self) -> dict[str, Any]:
+        return {"critic": self.critic.state_dict(), "optimizer": self._optimizer.state_dict()}
+
+    def load(self, state: dict[str, Any]) -> None:
+        self.critic.load_state_dict(state["critic"])
+        self._optimizer.load_state_dict(state["optimizer"])
+
+
+@dataclass(slots=True)
+class Learner:
+    """Everything that learns, and how."""
+
+    policy: Policy
+    workers: Workers
+    algorithm: Algorithm
+    settings: UpdateSettings
+    pad_id: int
+    temperature: float
+    max_new_tokens: int
+    reference: Reference | None = None
+    critic: CriticLearner | None = None
+
+    def kl_penalties(self, experiences: Sequence[Experience], *, kl_coef: float) -> list[float] | None:
+        """What a KL in the reward takes from each completion; None where the KL stands elsewhere.
+
+        kl_coef times the KL summed over the tokens, from the sampler's log-probs. A critic sees the KL token
+        by token instead.
+        """
+        in_reward = self.algorithm.kl_placement == "reward" and self.critic is None
+        if self.reference is None or not in_reward or kl_coef == 0:
+            return None
+        kind = self.algorithm.kl_estimator
+        return [
+            kl_coef * float(kl_estimate(row.sampler_logp, row.ref_logp, kind).sum())
+            for row in self._with_reference(_plain_rows(experiences))
+        ]
+
+    def rows(self, experiences: Sequence[Experience], *, kl_coef: float) -> list[Row]:
+        """One row per experience, with what the update needs of reference, old policy and critic."""
+        rows = self._with_reference(_plain_rows(experiences))
+        micros = self._cut(rows)
+        if not self.is_on_policy:
+            found = logprobs(self.policy, micros, len(rows), temperature=self.temperature)
+            rows = with_tensors(rows, "old_logp", found)
+        if self.critic is not None:
+            rewards = [each.reward for each in experiences]
+            rows = self._with_gae(rows, micros, rewards, kl_coef=kl_coef)
+        return rows
+
+    @property
+    def is_on_policy(self) -> bool:
+        """One step per batch of rollouts: the old log-probs are the current ones and need no pass."""
+        return self.settings.minibatches == 1 and self.settings.epochs == 1
+
+    def update(self, rows: Sequence[Row], *, kl_coef: float, train_policy: bool = True) -> list[StepStats]:
+        """One optimiser step per minibatch and epoch, in order."""
+        found = []
+        size = -(-len(rows) // self.settings.minibatches)
+        for _ in range(self.settings.epochs):
+            for start in range(0, len(rows), size):
+                part = rows[start : start + size]
+                micros = self._cut(part)
+                if self.critic is not None:
+                    self.critic.step(part, micros, value_clip=self.algorithm.value_clip)
+                if train_policy:
+                    found.append(self._policy_step(part, micros, kl_coef=kl_coef))
+        return found
+
+    def _with_reference(self, rows: list[Row]) -> list[Row]:
+        if self.reference is None:
+            return rows
+        with self.reference.active() as reference:
+            found = logprobs(reference, self._cut(rows), len(rows), temperature=self.temperature)
+        return with_tensors(rows, "ref_logp", found)
+
+    def _policy_step(self, rows: Sequence[Row], micros: Sequence[MicroBatch], *, kl_coef: float) -> StepStats:
+        correction = None
+        if self.settings.correction != "none":
+            correction = Correction(
+                self.settings.correction,
+                self.settings.correction_mode,
+                self.settings.correction_low,
+                self.settings.correction_high,
+            )
+        objective = Objective(self.algorithm, rows, self.max_new_tokens, kl_coef, correction)
+        tally = Tally(objective)
+        entropy = self.settings.entropy or bool(self.algorithm.entropy_coef)
+        own = micros[self.workers.rank :: self.workers.num_processes]
+        losses = policy_losses(
+            self.workers.module, objective, own, temperature=self.temperature, entropy=entropy
+        )
+        for number, (loss, micro, logp, entropies) in enumerate(losses, start=1):
+            self.workers.accumulate(loss, is_last=number == len(own))
+            tally.add(loss, micro, logp, entropies)
+        return tally.stats(self.workers.step())
+
+    def _with_gae(
+        self, rows: list[Row], micros: Sequence[MicroBatch], rewards: Sequence[float], *, kl_coef: float
+    ) -> list[Row]:
+        """Advantages and returns per token from the critic, whitened over the batch's tokens."""
+        assert self.critic is not None
+        rows = with_tensors(rows, "values", token_values(self.critic.critic, micros, len(rows)))
+        found = [self._gae_of(row, reward, kl_coef) for row, reward in zip(rows, rewards, strict=True)]
+        flat = torch.cat([advantages for advantages, _ in found])
+        whitened = whiten(flat, torch.ones_like(flat)).split([len(row) for row in rows])
+        rows = with_tensors(rows, "advantages", whitened)
+        return with_tensors(rows, "returns", [returns for _, returns in found])
+
+    def _gae_of(self, row: Row, reward: float, kl_coef: float) -> tuple[Tensor, Tensor]:
+        mask = torch.ones((1, len(row)))
+        kl = None
+        if self.algorithm.kl_placement == "reward" and row.ref_logp is not None:
+            kl = kl_estimate(row.sampler_logp, row.ref_logp, self.algorithm.kl_estimator)[None]
+        rewards = token_rewards(torch.tensor([reward]), mask, kl=kl, kl_coef=kl_coef)
+        assert row.values is not None
+        advantages, returns = gae(
+            rewards,
+            row.values[None],
+            mask,
+            gamma=self.algorithm.gamma,
+            lam=self.algorithm.gae_lambda,
+            whitened=False,
+        )
+        return advantages[0], returns[0]
+
+    def _cut(self, rows: Sequence[Row]) -> list[MicroBatch]:
+        return cut(
+            rows,
+            token_budget=self.settings.token_budget,
+            pad_id=self.pad_id,
+            device=self.workers.device,
+            multiple_of=self.workers.num_processes,
+        )
+
+
+def _plain_rows(experiences: Sequence[Experience]) -> list[Row]:
+    return [
+        Row(
+            each.completion.prompt_ids,
+            each.completion.token_ids,
+            torch.full((len(each.completion.token_ids),), each.advantage),
+            torch.tensor(each.completion.logprobs),
+        )
+        for each in experiences
+    ]
+
+
+def make_critic(policy: Policy, *, shared: bool, own: Policy | None = None) -> Critic:
+    """A critic over the policy's states (`shared`), over `own`, or over a copy of the policy."""
+    if shared:
+        return Critic(policy, shared=True)
+    return Critic(copy.deepcopy(policy) if own is None else own)

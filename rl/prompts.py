@@ -1,0 +1,127 @@
+"""Problems to train on: read from files, rendered and tokenised once, dealt out in an order that resumes."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from transformers import PreTrainedTokenizerBase
+
+from proctor.verifiers.core import Rollout
+from proctor.verifiers.rows import Columns, RowError, find_columns
+from proctor.verifiers.sources import BadRow, InputError, Source
+
+_FIRST_ROWS = 100  # looked at to find the columns
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One prompt with all that its completions are judged by."""
+
+    prompt_ids: tuple[int, ...]
+    rollout: Rollout  # with an empty completion: what every completion of it is filled into
+
+    def with_completion(self, text: str, *, group: int, num_tokens: int, truncated: bool) -> Rollout:
+        return replace(self.rollout, completion=text, group=group, num_tokens=num_tokens, truncated=truncated)
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A row that is not trained on, and why."""
+
+    file: str
+    line: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rendering:
+    """How a prompt becomes tokens."""
+
+    tokenizer: PreTrainedTokenizerBase
+    template_options: Mapping[str, Any]
+    max_tokens: int
+
+    def __call__(self, prompt: str | Sequence[Mapping[str, Any]]) -> tuple[int, ...]:
+        """Token ids; messages, and text where there is a chat template, end with the generation prompt."""
+        if isinstance(prompt, str) and self.tokenizer.chat_template is None:
+            ids = self.tokenizer(prompt)["input_ids"]
+        else:
+            messages = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else list(prompt)
+            text = self.tokenizer.apply_chat_template(
+                messages, tokenize=False, add_generation_prompt=True, **self.template_options
+            )
+            # The template has written the special tokens that belong there.
+            ids = self.tokenizer(text, add_special_tokens=False)["input_ids"]
+        if len(ids) > self.max_tokens:
+            raise RowError(f"the prompt has {len(ids)} tokens, more than max_prompt_tokens={self.max_tokens}")
+        if not ids:
+            raise RowError("the prompt is empty")
+        return tuple(ids)
+
+
+def read_problems(
+    paths: Iterable[str], rendering: Rendering, *, needed: Sequence[str], mapping: Mapping[str, str]
+) -> tuple[list[Problem], list[Skipped]]:
+    """All problems of the files in order, and the rows that could not be used.
+
+    `needed`: columns that the reward cannot do without. Raises InputError for a file without them.
+    """
+    problems: list[Problem] = []
+    skipped: list[Skipped] = []
+    for path in paths:
+        rows = list(Source(path))
+        good = [row for row in rows if not isinstance(row, BadRow)]
+        columns = _columns(path, [row.data for row in good[:_FIRST_ROWS]], needed, mapping)
+        for row in rows:
+            if isinstance(row, BadRow):
+                skipped.append(Skipped(path, row.number, row.reason))
+                continue
+            try:
+                rollout = columns.rollout({"completion": "", **row.data})
+                problems.append(Problem(rendering(rollout.prompt), rollout))
+            except RowError as error:
+                skipped.append(Skipped(path, row.number, str(error)))
+    if not problems:
+        raise InputError(f"no usable prompt in {', '.join(paths)}: {skipped[0] if skipped else 'no rows'}")
+    return problems, skipped
+
+
+def _columns(
+    path: str, rows: list[Mapping[str, Any]], needed: Sequence[str], mapping: Mapping[str, str]
+) -> Columns:
+    # A prompt file has no completions; the field is there so that one table of columns serves both.
+    try:
+        return find_columns(
+            [{"completion": "", **row} for row in rows], needed=("prompt", *needed), given=mapping
+        )
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+@dataclass(slots=True)
+class Deck:
+    """Deals problems, each once an epoch, shuffled by (seed, epoch); `dealt` is its whole state."""
+
+    num_problems: int
+    seed: int
+    dealt: int = 0  # since the start of the run
+
+    def deal(self, count: int) -> list[int]:
+        """Indices of the next problems; an epoch that ends is followed by the next."""
+        orders: dict[int, list[int]] = {}
+        chosen = []
+        for position in range(self.dealt, self.dealt + count):
+            epoch, place = divmod(position, self.num_problems)
+            if epoch not in orders:
+                orders[epoch] = self._order(epoch)
+            chosen.append(orders[epoch][place])
+        self.dealt += count
+        return chosen
+
+    def _order(self, epoch: int) -> list[int]:
+        order = list(range(self.num_problems))
+        random.Random(f"{self.seed}/{epoch}").shuffle(order)
+        return order

@@ -1,0 +1,132 @@
+"""What a run leaves behind while it goes: metrics and completions as JSON lines, TensorBoard, incidents."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, TextIO
+
+from proctor.rl.experience import Experience
+
+
+class Recorder:
+    """Writes as the run goes; a resumed run cuts off what came after its checkpoint and goes on."""
+
+    def __init__(
+        self, folder: Path, *, from_step: int = 0, tensorboard: bool = True, wandb: str = ""
+    ) -> None:
+        """Keeps the records of steps up to and including `from_step`."""
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        self._metrics = _reopen(folder / "metrics.jsonl", from_step)
+        self._completions = _reopen(folder / "completions.jsonl", from_step)
+        self._board = _board(folder / "tensorboard", from_step) if tensorboard else None
+        self._wandb = _wandb(wandb, folder) if wandb else None
+
+    def step(self, step: int, metrics: Mapping[str, Any]) -> None:
+        """One line of metrics; numbers that are not finite are written as null."""
+        _write(self._metrics, {"step": step, **metrics})
+        numbers = {name: value for name, value in metrics.items() if isinstance(value, (int, float))}
+        for name, value in numbers.items():
+            if self._board is not None and math.isfinite(value):
+                self._board.add_scalar(name, value, step)
+        if self._wandb is not None:
+            self._wandb.log(numbers, step=step)
+
+    def completions(self, step: int, experiences: Iterable[Experience], *, kind: str = "train") -> None:
+        """Every rollout of the step with its verdicts and fate."""
+        for experience in experiences:
+            row = {
+                "step": step,
+                "kind": kind,
+                "group": experience.group,
+                "completion": experience.text,
+                "tokens": len(experience.completion.token_ids),
+                "truncated": experience.completion.is_truncated,
+                "reward": experience.score.total,
+                "verdicts": {name: v.to_json() for name, v in experience.score.verdicts.items()},
+                "advantage": experience.advantage,
+                "fate": experience.fate.value if experience.fate else None,
+            }
+            _write(self._completions, row)
+
+    def incident(self, step: int, reason: str, experiences: Iterable[Experience], **facts: Any) -> Path:
+        """A file of its own with what tripped the guard and the batch that did."""
+        path = self.folder / f"incident-{step:06d}.json"
+        batch = [
+            {
+                "prompt_ids": experience.completion.prompt_ids,
+                "token_ids": experience.completion.token_ids,
+                "completion": experience.text,
+                "score": experience.score.to_json(),
+                "advantage": experience.advantage,
+                "fate": experience.fate.value if experience.fate else None,
+            }
+            for experience in experiences
+        ]
+        content = _finite({"step": step, "reason": reason, **facts, "batch": batch})
+        path.write_text(json.dumps(content, ensure_ascii=False, indent=1), encoding="utf-8")
+        return path
+
+    def close(self) -> None:
+        for file in (self._metrics, self._completions):
+            file.close()
+        if self._board is not None:
+            self._board.close()
+        if self._wandb is not None:
+            self._wandb.finish()
+
+
+def read_metrics(folder: Path) -> list[dict[str, Any]]:
+    """The metrics of a run, a dictionary a line, in the order written."""
+    path = folder / "metrics.jsonl"
+    return (
+        [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
+    )
+
+
+def _reopen(path: Path, from_step: int) -> TextIO:
+    """Opens for appending, without the lines after `from_step` and without a torn last one."""
+    kept = []
+    if path.exists():
+        for line in path.read_text(encoding="utf-8").splitlines():
+            try:
+                if json.loads(line)["step"] <= from_step:
+                    kept.append(line + "\n")
+            except json.JSONDecodeError:
+                continue  # torn by a crash: the step it belongs to is run again
+        aside = path.with_suffix(".tmp")
+        aside.write_text("".join(kept), encoding="utf-8")
+        aside.replace(path)
+    return path.open("a", encoding="utf-8", buffering=1)
+
+
+def _write(file: TextIO, row: Mapping[str, Any]) -> None:
+    file.write(json.dumps(_finite(row), ensure_ascii=False) + "\n")
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no NaN: what is not finite becomes null."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {name: _finite(item) for name, item in value.items()}
+    return [_finite(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+def _board(folder: Path, from_step: int) -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:  # an extra of ours, and optional
+        return None
+    return SummaryWriter(str(folder), purge_step=from_step + 1)
+
+
+def _wandb(project: str, folder: Path) -> Any:
+    try:
+        import wandb
+    except ImportError as error:
+        raise ImportError("run.wandb is set, but wandb is not installed: pip install wandb") from error
+    return wandb.init(project=project, dir=str(folder), resume="allow", id=folder.name)

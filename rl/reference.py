@@ -1,0 +1,41 @@
+"""The frozen reference policy: the adapter switched off where there is one, else a copy of the weights."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from proctor.sft.model import Policy
+
+
+class Reference:
+    """Gives the policy as it was at the start, for log-probs without gradient."""
+
+    def __init__(self, policy: Policy) -> None:
+        """With LoRA nothing is copied. Weights a run resumes from are not a reference: make it before."""
+        self._policy = policy
+        self._copy: Policy | None = None
+        if not hasattr(policy.model, "disable_adapter"):
+            self._copy = copy.deepcopy(policy).eval().requires_grad_(False)
+
+    @contextmanager
+    def active(self) -> Iterator[Policy]:
+        """The reference, in evaluation mode; the policy is back in its own mode afterwards."""
+        if self._copy is not None:
+            yield self._copy
+            return
+        was_training = self._policy.training
+        self._policy.eval()
+        try:
+            with self._policy.model.disable_adapter():
+                yield self._policy
+        finally:
+            self._policy.train(was_training)
+
+    def move(self, device: torch.device | str) -> None:
+        """Moves the copy, where there is one."""
+        if self._copy is not None:
+            self._copy.to(device)

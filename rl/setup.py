@@ -1,0 +1,216 @@
+"""Builds a run from its config; what can be wrong is found before anything is loaded or sampled."""
+
+from __future__ import annotations
+
+import runpy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import PreTrainedTokenizerBase
+
+from proctor.rl.algorithms.kl import AdaptiveKL, FixedKL
+from proctor.rl.algorithms.presets import Algorithm, preset
+from proctor.rl.collect import Collector
+from proctor.rl.learner import CriticLearner, Learner, make_critic
+from proctor.rl.prompts import Deck, Problem, Rendering, Skipped, read_problems
+from proctor.rl.reference import Reference
+from proctor.rl.rollouts.core import Sampling
+from proctor.rl.rollouts.local import LocalEngine
+from proctor.rl.settings import AlgorithmSettings, RLConfig
+from proctor.rl.state import Progress
+from proctor.sft.config import ConfigError
+from proctor.sft.model import Lora, Policy, load_policy
+from proctor.sft.optimizer import make_optimizer
+from proctor.sft.parallel import Plain, Workers, Zero, read_zero_config, zero_config
+from proctor.sft.tokenizer import end_ids_of, load_tokenizer
+from proctor.verifiers.expression import Expression, reward
+
+
+@dataclass(slots=True)
+class Run:
+    """All the parts of a run."""
+
+    config: RLConfig
+    learner: Learner
+    collector: Collector
+    engine: Any  # a RolloutEngine with `sync`
+    sampling: Sampling
+    problems: list[Problem]
+    evaluation: list[Problem]
+    skipped: list[Skipped]
+    progress: Progress
+    tokenizer: PreTrainedTokenizerBase
+
+    @property
+    def policy(self) -> Policy:
+        return self.learner.policy
+
+    @property
+    def workers(self) -> Workers:
+        return self.learner.workers
+
+
+def check_config(config: RLConfig) -> tuple[Expression, Algorithm]:
+    """What can be known without loading anything: the reward, the algorithm, what must be set.
+
+    Raises ConfigError; ExpressionError for the reward.
+    """
+    for name, value in (
+        ("model.path", config.model.path),
+        ("data.train", config.data.train),
+        ("reward.expression", config.reward.expression),
+    ):
+        if not value:
+            raise ConfigError(f"'{name}' is required and has no value; set it or pass --{name}")
+    for path in config.reward.load:
+        runpy.run_path(path)
+    expression = reward(config.reward.expression)
+    algorithm = choose_algorithm(config.algorithm)
+    if config.parallel.zero == 3 and config.rollouts.engine == "transformers":
+        raise ConfigError("zero = 3 shards the weights, so the policy cannot sample; set engine = 'vllm'")
+    return expression, algorithm
+
+
+def choose_algorithm(settings: AlgorithmSettings) -> Algorithm:
+    """The preset with the config's pieces. Raises ConfigError for an unknown preset."""
+    pieces = {
+        name: value
+        for name, value in settings.model_dump(exclude={"name"}).items()
+        if value is not None and value != {}
+    }
+    try:
+        return preset(settings.name, **pieces)
+    except KeyError as error:
+        raise ConfigError(f"[algorithm]: {error.args[0]}") from error
+
+
+def set_up(config: RLConfig) -> Run:
+    """Loads data, model and engine. Raises ConfigError, ExpressionError, InputError."""
+    expression, algorithm = check_config(config)
+    tokenizer = load_tokenizer(config.model.path, chat_template=config.data.chat_template)
+    rendering = Rendering(tokenizer, config.data.template_options, config.data.max_prompt_tokens)
+    options: dict[str, Any] = {"needed": expression.columns, "mapping": config.data.map}
+    problems, skipped = read_problems(config.data.train, rendering, **options)
+    evaluation: list[Problem] = []
+    if config.data.evaluation:
+        evaluation, more = read_problems(config.data.evaluation, rendering, **options)
+        skipped += more
+    torch.manual_seed(config.run.seed)
+    workers = _workers(config)
+    policy = _load(config)
+    learner = _learner(config, algorithm, policy, workers, tokenizer)
+    engine = _engine(config, policy)
+    generation = getattr(policy.base, "generation_config", None)
+    sampling = Sampling(
+        num_samples=config.rollouts.samples,
+        max_new_tokens=config.rollouts.max_new_tokens,
+        temperature=config.rollouts.temperature,
+        top_p=config.rollouts.top_p,
+        end_ids=end_ids_of(tokenizer, generation),
+    )
+    exams = tuple(str(planned.part) for planned in expression.outline.parts if planned.part.exam)
+    progress = Progress(Deck(len(problems), config.run.seed), _kl_controller(algorithm))
+    return Run(
+        config,
+        learner,
+        Collector(engine, expression, tokenizer, exams, config.rollouts.chunks),
+        engine,
+        sampling,
+        problems,
+        evaluation[: config.evaluation.prompts],
+        skipped,
+        progress,
+        tokenizer,
+    )
+
+
+def _workers(config: RLConfig) -> Workers:
+    parallel, clip = config.parallel, config.optimizer.clip
+    if parallel.deepspeed_config:
+        return Zero(read_zero_config(parallel.deepspeed_config))
+    if parallel.zero:
+        return Zero(zero_config(parallel.zero, offload=parallel.offload, clip=clip))
+    return Plain(precision=config.model.precision, clip=clip)
+
+
+def _load(config: RLConfig) -> Policy:
+    model = config.model
+    lora = None
+    if model.lora:
+        lora = Lora(
+            rank=model.lora_rank,
+            alpha=model.lora_alpha,
+            dropout=model.lora_dropout,
+            targets=model.lora_targets,
+        )
+    return load_policy(
+        model.path,
+        precision=model.precision,
+        attention=model.attention,
+        lora=lora,
+        quantize=model.quantize,
+        gradient_checkpointing=model.gradient_checkpointing,
+        device="cuda" if torch.cuda.is_available() else "cpu",
+    )
+
+
+def _learner(
+    config: RLConfig,
+    algorithm: Algorithm,
+    policy: Policy,
+    workers: Workers,
+    tokenizer: PreTrainedTokenizerBase,
+) -> Learner:
+    reference = Reference(policy) if algorithm.kl_coef > 0 else None
+    critic = None
+    if algorithm.needs_critic:
+        own = load_policy(config.critic.path) if config.critic.path else None
+        critic = CriticLearner(
+            make_critic(policy, shared=config.critic.shared, own=own),
+            learning_rate=config.critic.learning_rate,
+            clip=config.optimizer.clip,
+            device=workers.device,
+        )
+    workers.prepare(policy, make_optimizer(policy, config.optimizer))
+    # Dropout would make the log-probs of the update other than the sampler's: RL trains without it.
+    policy.eval()
+    return Learner(
+        policy,
+        workers,
+        algorithm,
+        config.update,
+        int(tokenizer.pad_token_id),
+        config.rollouts.temperature,
+        config.rollouts.max_new_tokens,
+        reference,
+        critic,
+    )
+
+
+def _engine(config: RLConfig, policy: Policy) -> Any:
+    rollouts = config.rollouts
+    if rollouts.engine == "vllm":
+        from proctor.rl.rollouts.vllm_engine import VllmEngine
+
+        return VllmEngine(
+            Path(config.model.path),
+            dtype=torch.bfloat16 if torch.cuda.is_available() else torch.float32,
+            max_model_len=config.data.max_prompt_tokens + rollouts.max_new_tokens,
+            max_num_seqs=rollouts.max_rows,
+            lora_rank=config.model.lora_rank if config.model.lora else None,
+            gpu_memory_utilization=rollouts.gpu_memory,
+            seed=config.run.seed,
+        )
+    if rollouts.engine == "server":
+        from proctor.rl.rollouts.server_engine import ServerEngine
+
+        return ServerEngine(rollouts.server_url)
+    return LocalEngine(policy.model, max_rows=rollouts.max_rows)
+
+
+def _kl_controller(algorithm: Algorithm) -> FixedKL | AdaptiveKL:
+    if algorithm.kl_target is None:
+        return FixedKL(algorithm.kl_coef)
+    return AdaptiveKL(algorithm.kl_coef, algorithm.kl_target)

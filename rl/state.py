@@ -1,0 +1,93 @@
+"""All that a run must remember to go on with the same numbers, in one checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from proctor.rl.algorithms.kl import AdaptiveKL, FixedKL
+from proctor.rl.ledger import Ledger
+from proctor.rl.prompts import Deck
+from proctor.sft.checkpoint import random_states, restore_random_states
+from proctor.sft.model import Policy
+from proctor.sft.parallel import Workers
+
+
+@dataclass(slots=True)
+class Progress:
+    """Where a run stands: small, plain, in the checkpoint's JSON."""
+
+    deck: Deck
+    kl: FixedKL | AdaptiveKL
+    ledger: Ledger = field(default_factory=Ledger)
+    step: int = 0  # updates done
+    incidents: int = 0  # times the guard tripped
+    rate_scale: float = 1.0  # of the learning rate, lowered by incidents
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "step": self.step,
+            "dealt": self.deck.dealt,
+            "kl_coef": self.kl.coef,
+            "ledger": self.ledger.to_json(),
+            "incidents": self.incidents,
+            "rate_scale": self.rate_scale,
+        }
+
+    def restore(self, data: Mapping[str, Any]) -> None:
+        self.step = data["step"]
+        self.deck.dealt = data["dealt"]
+        self.kl.coef = data["kl_coef"]
+        self.ledger = Ledger.from_json(data["ledger"])
+        self.incidents = data["incidents"]
+        self.rate_scale = data["rate_scale"]
+
+
+def write_state(folder: Path, policy: Policy, workers: Workers, tokenizer: Any, critic: Any = None) -> None:
+    """Model (or adapter), tokenizer, optimiser, critic and random states into a checkpoint folder."""
+    weights = workers.weights()
+    if workers.rank == 0:
+        if hasattr(policy.model, "peft_config"):
+            policy.model.save_pretrained(str(folder / "model"))
+        else:
+            policy.base.save_pretrained(str(folder / "model"), state_dict=dict(weights))
+        tokenizer.save_pretrained(str(folder / "model"))
+        if critic is not None:
+            torch.save(critic.state(), folder / "critic.pt")
+    workers.save(folder)
+    torch.save(random_states(), folder / f"random-{workers.rank}.pt")
+
+
+def read_state(folder: Path, policy: Policy, workers: Workers, critic: Any = None) -> None:
+    """What `write_state` wrote, into a policy of the same shape."""
+    model = folder / "model"
+    if hasattr(policy.model, "peft_config"):
+        from peft import set_peft_model_state_dict
+        from peft.utils.save_and_load import load_peft_weights
+
+        set_peft_model_state_dict(policy.model, load_peft_weights(str(model)))
+    else:
+        _load_weights(policy, model)
+    workers.load(folder)
+    if critic is not None:
+        critic.load(torch.load(folder / "critic.pt", map_location=workers.device, weights_only=True))
+    states = torch.load(folder / f"random-{workers.rank}.pt", weights_only=False)  # our own file
+    restore_random_states(states)
+
+
+def _load_weights(policy: Policy, folder: Path) -> None:
+    from safetensors.torch import load_file
+
+    weights: dict[str, torch.Tensor] = {}
+    for path in sorted(folder.glob("*.safetensors")):
+        weights |= load_file(str(path))
+    missing, unexpected = policy.base.load_state_dict(weights, strict=False)
+    # A tied head is stored once, under the embedding's name.
+    missing = [name for name in missing if name not in (policy.base._tied_weights_keys or ())]
+    if missing or unexpected:
+        raise ValueError(f"{folder}: not this model's weights: missing {missing}, unexpected {unexpected}")
+    policy.base.tie_weights()
