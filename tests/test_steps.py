@@ -86,7 +86,7 @@ def test_on_all_published_solutions() -> None:
     imperfect = {right: sum(v.value != 1 for v in found) / len(found) for right, found in by_answer.items()}
     assert sum(int(verdict.evidence["steps"]) for verdict in verdicts) > 6300
     assert sum(verdict.status is Status.NO_ANSWER for verdict in verdicts) < 25
-    # A wrong step is rare where the answer is right (5 of 750), and nine times as likely where not (79 of 1,250).
+    # A wrong step is rare where the answer is right (5 of 750), and not where it is wrong (79 of 1,250).
     assert imperfect[True] < 0.02 < 0.05 < imperfect[False]
 
 

@@ -69,7 +69,7 @@ _SCALES = frozenset(
     "hundred thousand million billion dozen dozens half twice double triple thirds quarters "  # noqa: SIM905
     "remainder rem modulo cent cents penny pennies nickel nickels dime dimes".split()
 )
-_SHARES = frozenset(("third", "fourth", "fifth", "tenth", "quarter"))  # only with "of": a day may be the third
+_SHARES = frozenset(("third", "fourth", "fifth", "tenth", "quarter"))  # only with "of": a day may be third
 # How many words before or after an expression may still belong to it.
 _NEAR = 4
 _UNITS = {

@@ -72,14 +72,20 @@ def split_thinking(text: str, *, is_open: bool = False) -> Thinking:
 
 def opens_thinking(prompt: str | Sequence[Message]) -> bool:
     """Whether the prompt (text, or chat messages) ends with an opening mark, as templates of R1 kind do."""
-    if isinstance(prompt, str):
-        text = prompt
-    elif prompt and prompt[-1].get("role") == "assistant":
-        text = str(prompt[-1].get("content") or "")
-    else:
-        return False
-    tail = text[-_PROMPT_TAIL:].rstrip()
+    tail = prompt_tail(prompt)
     return any(mark.end() == len(tail) and not _read(mark)[0] for mark in _MARK.finditer(tail))
+
+
+def prompt_tail(prompt: str | Sequence[Message]) -> str:
+    """The last characters that the model had before it, white space at the end left out; "" without any.
+
+    Of chat messages only an assistant's turn that was begun for the model counts.
+    """
+    if isinstance(prompt, str):
+        return prompt[-_PROMPT_TAIL:].rstrip()
+    if prompt and prompt[-1].get("role") == "assistant":
+        return str(prompt[-1].get("content") or "")[-_PROMPT_TAIL:].rstrip()
+    return ""
 
 
 def _may_have_marks(text: str) -> bool:
