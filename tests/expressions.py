@@ -25,23 +25,14 @@ LEAVES = st.one_of(
     PARTS, PARTS, PARTS, NUMBERS.map(nodes.Number), SCHEDULES, COLUMNS, st.just(nodes.Constant(None))
 )
 TEXTS = st.sampled_from(["code", "math", "q\"uo'te", "\\d\n", "日本"])
+EQUALITY, MEMBERSHIP = st.sampled_from(["==", "!="]), st.sampled_from(["in", "not in"])
+TASK, LEVEL = st.just(nodes.Field("task")), st.just(nodes.Field("level"))
+LISTS = st.lists(TEXTS, max_size=2).map(tuple).map(nodes.Constant)
 FIELD_COMPARISONS = st.one_of(
-    st.builds(
-        nodes.Compare, st.sampled_from(["==", "!="]), st.just(nodes.Field("task")), TEXTS.map(nodes.Constant)
-    ),
-    st.builds(
-        nodes.Compare,
-        st.sampled_from(["in", "not in"]),
-        st.sampled_from([nodes.Field("task"), nodes.Field("level")]),
-        st.lists(TEXTS, max_size=2).map(tuple).map(nodes.Constant),
-    ),
-    st.builds(nodes.Compare, st.just("in"), TEXTS.map(nodes.Constant), st.just(nodes.Field("completion"))),
-    st.builds(
-        nodes.Compare,
-        st.sampled_from(["==", "!="]),
-        st.just(nodes.Field("task")),
-        st.just(nodes.Constant(None)),
-    ),
+    st.builds(nodes.Compare, EQUALITY, TASK | LEVEL, TEXTS.map(nodes.Constant)),
+    st.builds(nodes.Compare, EQUALITY, TASK, st.just(nodes.Constant(None))),
+    st.builds(nodes.Compare, MEMBERSHIP, TASK | LEVEL, LISTS),
+    st.builds(nodes.Compare, MEMBERSHIP, TEXTS.map(nodes.Constant), st.just(nodes.Field("completion"))),
 )
 
 

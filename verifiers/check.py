@@ -21,6 +21,7 @@ from proctor.verifiers.nodes import (
     Max,
     Min,
     Node,
+    Not,
     Or,
     Schedule,
     When,
@@ -174,9 +175,17 @@ def _gate(node: And | Or) -> Iterator[_Found]:
             f"'{node.right}' alone says the same" if is_and else f"'{node.right}' is never run; leave it out"
         )
         yield _Found(Weakness.OPEN_GATE, node.left, f"'{node.left}' {what}", fix)
-    if is_and and _cost(node.left) > _cost(node.right):
+    if is_and and _is_condition(node.right) and _cost(node.left) > _cost(node.right):
         problem = f"'{node.left}' is run on every rollout, though '{node.right}' is cheaper"
-        yield _Found(Weakness.DEAR_FIRST, node.left, problem, f"write {And(node.right, node.left)}")
+        fix = f"where both are just 0 or 1, this says the same: {And(node.right, node.left)}"
+        yield _Found(Weakness.DEAR_FIRST, node.left, problem, fix)
+
+
+def _is_condition(node: Node) -> bool:
+    """Whether a node looks like a yes or no, and not like an amount that is paid."""
+    if isinstance(node, (And, Or)):
+        return _is_condition(node.left) and _is_condition(node.right)
+    return isinstance(node, (Part, Compare, Not))
 
 
 def _cost(node: Node) -> int:

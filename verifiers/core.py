@@ -6,7 +6,7 @@ All are plain data: they pickle, compare equal and go through JSON and back with
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Protocol, TypeAlias
@@ -78,11 +78,12 @@ class Rollout:
         return getattr(self, column) if column in COLUMNS else self.fields.get(column)
 
     @property
-    def group_key(self) -> str | int:
+    def group_key(self) -> Hashable:
         """What rollouts of the same prompt have in common."""
         if self.group is not None:
             return self.group
-        return self.prompt if isinstance(self.prompt, str) else repr(self.prompt)
+        # In a tuple, since a prompt may read like another rollout's group.
+        return (self.prompt if isinstance(self.prompt, str) else repr(self.prompt),)
 
     def to_json(self) -> dict[str, Any]:
         """Plain data for `json.dumps`; `from_json` reads it back."""
@@ -129,7 +130,7 @@ class Verdict:
         return self.status.blame
 
     def __str__(self) -> str:
-        shown = "none" if self.value is None else f"{self.value:g}"
+        shown = "none" if self.value is None else f"{self.value + 0.0:g}"
         blame = f", blame {self.blame.value}" if self.blame else ""
         why = "; ".join(f"{name} {_short(value)}" for name, value in self.evidence.items())
         return f"{shown} ({self.status.value}{blame})" + (f": {why}" if why else "")
@@ -158,7 +159,7 @@ class Score:
     reward: str = ""  # hash of the expression that made it
 
     def __str__(self) -> str:
-        total = "no reward" if self.total is None else f"reward {self.total:g}"
+        total = "no reward" if self.total is None else f"reward {self.total + 0.0:g}"
         return "\n".join([total, *(f"  {name}: {verdict}" for name, verdict in self.verdicts.items())])
 
     def to_json(self) -> dict[str, Any]:
@@ -181,5 +182,7 @@ class Reward(Protocol):
 
 
 def _short(value: object, limit: int = 60) -> str:
+    """Evidence on one line; what a terminal's encoding refuses (half a surrogate pair) is escaped."""
     text = value if isinstance(value, str) else repr(value)
-    return text if len(text) <= limit else text[: limit - 1] + "…"
+    text = text if len(text) <= limit else text[: limit - 1] + "…"
+    return text.replace("\n", "\\n").encode("utf-8", "backslashreplace").decode("utf-8")

@@ -84,7 +84,9 @@ def _routes(node: Node, weight: float, step: int) -> Iterator[tuple[Term, ...]]:
             return (first + second for first, second in pairs)
         case nodes.Negative(operand):
             return _routes(operand, -weight, step)
-        case nodes.Clip(operand):  # can only bring values nearer; what dominates inside still does
+        case nodes.Clip(operand) if verifies(
+            node
+        ):  # can only bring values nearer; what dominates inside still does
             return _routes(operand, weight, step)
         case nodes.Arithmetic("*", left, right):
             for factor, rest in ((weight_at(left, step), right), (weight_at(right, step), left)):

@@ -77,6 +77,12 @@ class Node:
     def __or__(self, other: Node) -> Node:
         return Or(self, _node(other, "|"))
 
+    def __rand__(self, other: object) -> NoReturn:
+        raise _not_a_node(other, "&")
+
+    def __ror__(self, other: object) -> NoReturn:
+        raise _not_a_node(other, "|")
+
     def __invert__(self) -> Node:
         return Not(self)
 
@@ -152,9 +158,7 @@ class Schedule(Node):
             raise ValueError(f"steps of a schedule must be at least 1, got {self.steps}")
 
     def at(self, step: int) -> float:
-        if step >= self.steps:
-            return float(self.end)
-        value = self.start + (self.end - self.start) * max(step, 0) / self.steps
+        value = self.start + (self.end - self.start) * min(max(step, 0), self.steps) / self.steps
         return min(max(value, min(self.start, self.end)), max(self.start, self.end))
 
 
@@ -294,8 +298,12 @@ def walk(node: Node) -> Iterator[Node]:
 def _node(value: Node, symbol: str) -> Node:
     if isinstance(value, Node):
         return value
-    # `a > 0.5 & b` means `a > (0.5 & b)` in Python; a number here is nearly always that mistake.
-    raise TypeError(f"{symbol} joins two expressions, got {value!r}; put parentheses around comparisons")
+    raise _not_a_node(value, symbol)
+
+
+def _not_a_node(value: object, symbol: str) -> TypeError:
+    # `a > 0.5 & b` means `a > (0.5 & b)` in Python; a number beside & is nearly always that mistake.
+    return TypeError(f"{symbol} joins two expressions, got {value!r}; put parentheses around comparisons")
 
 
 def _constant(value: str | float | bool | None) -> Node:

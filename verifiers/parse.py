@@ -174,7 +174,7 @@ class _Reader:
         if name in parts():
             return self.build(tree, parts()[name], {})
         if name in FUNCTIONS:
-            self.fail(f"{name} takes arguments: {_USAGE[name]}", tree)
+            self.fail(f"{name} is written {_USAGE[name]}", tree)
         if name in COLUMNS or columns:
             return Field(name)
         return self.unknown(tree, name, f'; a column of that name is written field("{name}")')
@@ -267,9 +267,10 @@ class _Reader:
         part = parts()[name]
         options: dict[str, Any] = {}
         names = option_names(part)
+        known = f"the options {', '.join(names)}, and no more" if names else "no options"
         for place, argument in enumerate(tree.args):
             if place >= len(names):
-                self.fail(f"{name} has {len(names)} options: {', '.join(names) or 'none'}", argument)
+                self.fail(f"{name} has {known}", argument)
             if place == 0 and isinstance(argument, ast.Call):
                 options |= self.shape(part, argument)
             else:

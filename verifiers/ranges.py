@@ -107,7 +107,7 @@ def _calculated(node: Node, under: list[Bounds]) -> Bounds:
             has_zero = under[1].low <= 0 <= under[1].high
             return EVERYTHING if has_zero else _corners(_over, *under)
         case nodes.Negative():
-            return Bounds(-under[0].high, -under[0].low)
+            return Bounds(0.0 - under[0].high, 0.0 - under[0].low)  # 0.0, and never -0.0
         case nodes.Abs():
             ends = abs(under[0].low), abs(under[0].high)
             return Bounds(0.0 if under[0].low <= 0 <= under[0].high else min(ends), max(ends))

@@ -90,6 +90,8 @@ class Source:
             self.fail("half of a surrogate pair; write it as an escape", Span(0, 1), error)
         except (ValueError, RecursionError, MemoryError, OverflowError) as error:
             self.fail(f"this cannot be read: {error or 'too deeply nested'}", everything, error)
+        if isinstance(tree, ast.Tuple) and not tree.elts:  # a comment, and our parentheses
+            self.fail("the expression is empty", everything)
         if (tree.lineno, tree.col_offset) == (1, 0):  # the source closed the parenthesis that is ours
             self.fail("a parenthesis is closed that was never opened", everything)
         self._check_escapes(tree)
