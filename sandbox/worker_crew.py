@@ -263,7 +263,7 @@ class Crew:
             self._finish_dying(self._dying[number], exit_code, grown_kb)
 
     def _lose_server(self, why: str) -> None:
-        """Its workers die with it. What they ran is tried once more, unless it never was ready."""
+        """Its workers die with it; what they ran is tried once more, on another one."""
         victims = [task for worker in self._dying.values() for task in worker.outstanding]
         for worker in self._dying.values():
             worker.close()
@@ -273,14 +273,14 @@ class Crew:
                 victims.append(worker.outstanding.popleft())
             self._discard(worker)
         never_ready = not self._supply.is_ready
-        ended = self._supply.close()
-        why = why or ended
+        end = self._supply.close()
+        why = why or (end.text if end else "")
         for task in victims:
             task.losses += 1
             if task.losses > 1:
                 fail(task, why)
         self._queue.put_back([task for task in victims if task.losses <= 1])
-        if never_ready:
+        if never_ready and not (end and end.was_killed):
             self._give_up(why)
         else:
             self._misfire(why)

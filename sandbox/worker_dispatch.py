@@ -49,14 +49,14 @@ class Dispatcher:
                 self._wake()
             return self._is_open
 
-    def stop(self) -> None:
-        """Kills what runs, fails what waits, and returns when that is done. Idempotent."""
+    def stop(self, *, wait: bool) -> None:
+        """Kills what runs, and fails what waits; returns when that is done if told to wait. Idempotent."""
         if os.getpid() != self._owner:
             return
         self._stopping = True
         with self._lock:
             self._wake()
-        if not self.is_own_thread():
+        if wait and not self.is_own_thread():
             self._thread.join(timeout=10.0)
 
     def is_own_thread(self) -> bool:

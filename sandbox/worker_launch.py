@@ -54,6 +54,14 @@ class Message:
     descriptors: list[int]
 
 
+@dataclass(frozen=True, slots=True)
+class ServerEnd:
+    """How a fork server ended."""
+
+    text: str  # for a person to read
+    was_killed: bool  # by a signal that was not ours: says nothing about how the next one would fare
+
+
 class ForkServer:
     """The caller's end of one fork server. Raises OSError where it cannot be started."""
 
@@ -65,6 +73,8 @@ class ForkServer:
             self._stderr = os.memfd_create("proctor-fork-server-stderr")
             undo.callback(os.close, self._stderr)
             self._process = _start_process(theirs.fileno(), self._stderr, imports, memory_mb)
+            undo.callback(self._process.wait)
+            undo.callback(self._process.kill)
             # The end of the connection is not enough: a child that another thread forks just now may hold
             # the server's end of it too.
             self._pidfd = os.pidfd_open(self._process.pid)
@@ -107,23 +117,23 @@ class ForkServer:
             os.pread(self._stderr, _MAX_STDERR, max(0, size - _MAX_STDERR)).decode(errors="replace").strip()
         )
 
-    def close(self, *, at_once: bool) -> str:
-        """Ends it and its workers, reaps it, and returns how it ended, for a person to read.
+    def close(self, *, at_once: bool) -> ServerEnd:
+        """Ends it and its workers, and reaps it.
 
         `at_once` where it has no workers yet: it may be busy importing, and not see that we hung up.
         """
         self._control.close()
+        was_killed = False
         try:
-            if at_once and not self.has_ended():
-                self._process.wait(timeout=_AT_ONCE_S)
-            code = self._process.wait(timeout=_GRACE_S)
+            was_killed = self._process.wait(timeout=_AT_ONCE_S if at_once else _GRACE_S) < 0
         except subprocess.TimeoutExpired:
             self._process.kill()
-            code = self._process.wait()
-        said = self.stderr()
+        text = f"the fork server ended with code {self._process.wait()}"
+        if said := self.stderr():
+            text += f": {said}"
         os.close(self._stderr)
         os.close(self._pidfd)
-        return f"the fork server ended with code {code}" + (f": {said}" if said else "")
+        return ServerEnd(text, was_killed)
 
     def abandon(self) -> None:
         """In a forked child: lets go of a server that is the parent's."""

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
-from proctor.sandbox.worker_launch import ForkServer, Message
+from proctor.sandbox.worker_launch import ForkServer, Message, ServerEnd
 
 START_S = 120.0  # for a server to import or a worker to be forked, on a machine that is busy
 _MAX_MISFIRES = 5  # servers or workers in a row that ended before they did anything
@@ -130,13 +130,13 @@ class WorkerSupply:
         """Something worked."""
         self._misfires, self._pause_until = 0, 0.0
 
-    def close(self) -> str:
-        """Ends the server, if there is one, and says how it ended."""
+    def close(self) -> ServerEnd | None:
+        """Ends the server; None where there is none."""
         server, self._server = self._server, None
         was_ready, self.is_ready, self.ordered = self.is_ready, False, 0
         self._note_debt()
         if not server:
-            return ""
+            return None
         for descriptor in server.descriptors:
             self._epoll.unregister(descriptor)
         return server.close(at_once=not was_ready)

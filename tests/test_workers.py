@@ -149,7 +149,7 @@ def test_a_module_that_does_not_exist_is_an_exception(pool: WorkerPool) -> None:
     ("function", "args", "said"),
     [
         ("segfault", [], "SIGSEGV"),
-        ("recurse_in_c", [], "SIGSEGV"),
+        ("overflow_stack", [], "SIGSEGV"),
         ("vanish", [3], "exited with code 3"),
         ("vanish", [0], "exited with code 0"),
         ("kill_self", [int(signal.SIGTERM)], "SIGTERM"),

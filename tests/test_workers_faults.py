@@ -42,12 +42,22 @@ def until(claim: Callable[[], bool], seconds: float = 20.0) -> bool:
     return claim()
 
 
-def children(process: int) -> list[int]:
+def children(process: int, thread: int | None = None) -> list[int]:
     try:
-        listed = Path(f"/proc/{process}/task/{process}/children").read_text(encoding="ascii")
+        listed = Path(f"/proc/{process}/task/{thread or process}/children").read_text(encoding="ascii")
     except FileNotFoundError:
         return []
     return [int(child) for child in listed.split()]
+
+
+def servers() -> list[int]:
+    """Fork servers that threads of ours have started."""
+    threads = (int(thread.name) for thread in Path("/proc/self/task").iterdir())
+    return [child for thread in threads for child in children(os.getpid(), thread) if is_fork_server(child)]
+
+
+def is_fork_server(process: int) -> bool:
+    return b"worker_server" in Path(f"/proc/{process}/cmdline").read_bytes()
 
 
 # Workers and the server die.
@@ -118,6 +128,14 @@ def test_the_end_of_the_server_shows_though_a_child_holds_its_connection(pool: W
     finally:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
+
+
+def test_a_server_that_is_killed_as_it_starts_is_started_again() -> None:
+    with WorkerPool(size=1, imports=["sympy"]) as pool:
+        future = pool.submit(TASKS + "echo", 1, timeout_s=LONG_S)
+        assert until(lambda: bool(servers()))
+        os.kill(servers()[0], signal.SIGKILL)
+        assert future.result().value == 1
 
 
 @pytest.mark.parametrize("seconds", [0.3, 100.0], ids=["exits", "is killed"])

@@ -66,17 +66,9 @@ def segfault() -> None:
     ctypes.string_at(0)
 
 
-def recurse_in_c() -> None:
-    """Endless recursion that no Python counter sees: a stack overflow."""
-    compare = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
-    values = (ctypes.c_int * 2)(2, 1)
-
-    def again(_a: object, _b: object) -> int:
-        ctypes.CDLL(None).qsort(values, 2, 4, compare(again))
-        return 0
-
-    sys.setrecursionlimit(10**9)
-    again(None, None)
+def overflow_stack() -> None:
+    """Recursion in C that Python does not see: glibc parses nested groups by calling itself."""
+    ctypes.CDLL(None).regcomp(ctypes.create_string_buffer(4096), b"(" * 10**6, 1)
 
 
 def kill_self(number: int) -> None:
