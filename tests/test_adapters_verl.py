@@ -181,6 +181,12 @@ def test_whatever_comes_the_keys_are_the_same(source: Any, solution: Any, truth:
         json.dumps(result)
 
 
+def test_lists_of_different_lengths_cost_the_batch_and_not_the_run() -> None:
+    results = adapter.reward_function("verl_right")(solution_strs=["a", "b"], ground_truths=["a"])
+    assert [result["blame"] for result in results] == ["grader", "grader"]
+    assert "ValueError" in results[0]["reason"]
+
+
 def test_many_threads_get_the_same() -> None:
     function = adapter.reward_function(EXPRESSION)
     with ThreadPoolExecutor(16) as pool:

@@ -67,6 +67,11 @@ def test_needed_column_that_cannot_be_found_says_what_to_do() -> None:
         find_columns([{"response": "x"}], needed=["answer"])
 
 
+def test_column_serves_one_field() -> None:
+    with pytest.raises(InputError, match="no column for the completion"):
+        find_columns([{"text": "x"}], given={"prompt": "text"})
+
+
 def test_missing_field_of_one_row_is_that_rows_error() -> None:
     columns = find_columns([GSM8K], needed=["answer"])
     with pytest.raises(RowError, match=r"field 'gold' is missing; the row has response"):

@@ -126,6 +126,19 @@ def test_interrupted_run_is_taken_up(tmp_path: Path, cut: int) -> None:
     assert summary.reward.mean == pytest.approx(sum(n % 2 for n in good) / 92)
 
 
+def test_bad_rows_are_kept_once_when_a_run_is_taken_up(tmp_path: Path) -> None:
+    source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    write_rows(source, 20, bad=(7, 18))
+    run(source, out)
+    whole = out.read_bytes()
+    # Killed after the bad rows of the last batch were kept and before its scores were.
+    out.write_bytes(b"".join(whole.splitlines(keepends=True)[:14]))
+    run(source, out)
+
+    assert [line["id"] for line in lines(out)] == [n for n in range(1, 21) if n not in (7, 18)]
+    assert [bad["line"] for bad in lines(tmp_path / "out.rejected.jsonl")] == [7, 18]
+
+
 def test_finished_run_scores_nothing_again(tmp_path: Path) -> None:
     write_rows(tmp_path / "in.jsonl", 50)
     first = run(tmp_path / "in.jsonl", tmp_path / "out.jsonl")

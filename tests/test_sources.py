@@ -74,7 +74,9 @@ def test_rows_inside_an_object(tmp_path: Path) -> None:
 
 def test_bad_lines_are_told_and_the_rest_follows(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
-    path.write_bytes(b'\xef\xbb\xbf{"a": 1}\r\n\n{"a": \n[1, 2]\n"\xff"\n' + b"[" * 100_000 + b'\n{"a": 2}')
+    path.write_bytes(
+        b'\xef\xbb\xbf{"a": 1}\r\n\n{"a": \n[1, 2]\n"\xff"\n' + b"[" * 100_000 + b'\n{"a": 3} x\n{"a": 2}'
+    )
     rows = list(Source(str(path)))
 
     assert [row.data for row in rows if isinstance(row, Row)] == [{"a": 1}, {"a": 2}]
@@ -83,6 +85,7 @@ def test_bad_lines_are_told_and_the_rest_follows(tmp_path: Path) -> None:
         (4, "a row must be an object, this is a list"),
         (5, "not UTF-8"),
         (6, "broken JSON"),
+        (7, "broken JSON"),
     ]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from proctor.verifiers.core import Reward, Rollout, Score
@@ -61,7 +61,7 @@ def score_stream(
     """
     batch: list[Ready | BadRow] = []
     size = min(_FIRST_BATCH, batch_size)
-    last: str | int | None = None
+    last: Hashable = None
     for item in items:
         key = item.rollout.group_key if by_group and isinstance(item, Ready) else last
         if len(batch) >= size and (not by_group or key != last):

@@ -65,30 +65,26 @@ class RewardFunction:
 
         Other keywords of verl's are ignored. Never raises.
         """
-        if "solution_strs" not in batch:
-            row = _row(data_source, solution_str, ground_truth, extra_info)
+        if "solution_strs" in batch:
+            return self._guarded(**batch)
+        if self.expression.by_group:
             problem = "one rollout alone has no group; use verl's batch reward manager"
-            return self._guarded([row], problem if self.expression.by_group else "")[0]
-        solutions = batch["solution_strs"]
-        none = [None] * len(solutions)
-        columns = (batch.get(name, none) for name in ("data_sources", "ground_truths", "extra_infos"))
-        rows = [
-            _row(source, solution, truth, extra)
-            for solution, source, truth, extra in zip(solutions, *columns, strict=True)
-        ]
-        return self._guarded(rows, "")
+            return self._without(Blame.CONFIGURATION, problem)
+        return self._guarded([solution_str], [data_source], [ground_truth], [extra_info])[0]
 
-    def _guarded(self, rows: Sequence[dict[str, Any]], problem: str) -> list[Result]:
-        if problem:
-            return [self._without(Blame.CONFIGURATION, problem) for _ in rows]
+    def _guarded(self, solution_strs: Sequence[Any], *columns: Any, **named: Any) -> list[Result]:
+        names = ("data_sources", "ground_truths", "extra_infos")
+        none = [None] * len(solution_strs)
         try:
-            return self._results(rows)
+            return self._results(solution_strs, *(columns or (named.get(name, none) for name in names)))
         except Exception as error:  # the border to verl, which would repeat the call or end the run
-            _LOG.exception("no reward for a batch of %d rollouts", len(rows))
-            return [self._without(Blame.GRADER, f"{type(error).__name__}: {error}") for _ in rows]
+            _LOG.exception("no reward for a batch of %d rollouts", len(solution_strs))
+            return [self._without(Blame.GRADER, f"{type(error).__name__}: {error}") for _ in solution_strs]
 
-    def _results(self, rows: Sequence[dict[str, Any]]) -> list[Result]:
-        items = [self._read(number, row) for number, row in enumerate(rows)]
+    def _results(self, *columns: Sequence[Any]) -> list[Result]:
+        """columns: solutions, sources, truths and extra infos, each in the order of the rollouts."""
+        calls = enumerate(zip(*columns, strict=True))
+        items = [self._read(number, _row(*call)) for number, call in calls]
         scored = rejoin(items, self.expression.score(rollouts_of(items)))
         return [
             self._result(item.score)
@@ -191,7 +187,7 @@ def _cached(expression: str, unscorable: float) -> RewardFunction | str:
         return f"{type(error).__name__}: {error}"
 
 
-def _row(source: Any, solution: Any, truth: Any, extra: Any) -> dict[str, Any]:
+def _row(solution: Any, source: Any, truth: Any, extra: Any) -> dict[str, Any]:
     """A call of verl's as a row with our column names; everything in `extra_info` stands beside."""
     given = {str(name): _plain(value) for name, value in extra.items()} if isinstance(extra, Mapping) else {}
     truth, source = _plain(truth), str(source or "")
