@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from proctor.sandbox.wire import LENGTHS
 
 RECORD = struct.Struct("<cI")  # kind, length: what a jailed process sends, one record after the other
-REPORT, RAISED, COLLECTED, ENDED = b"R", b"X", b"F", b"E"
+READY, REPORT, RAISED, COLLECTED, ENDED = b"Y", b"R", b"X", b"F", b"E"
 MAX_REPORT = 32 << 20  # what of a run's records the host's side keeps; more is cut
 
 

@@ -179,6 +179,28 @@ class RunnerClient:
                 self._lose(self._link, "the sandbox was closed")
 
 
+def exchange(link: Link, header: dict[str, Any], block: bytes = b"") -> tuple[dict[str, Any], bytes]:
+    """One question and its answer on a link that nobody else uses yet. Raises PoolError."""
+    try:
+        link.send(wire.pack({**header, "id": 0}, block))
+        decoder = wire.Decoder()
+        while data := link.receive(_PIECE):
+            for answer in decoder.feed(data):
+                if "error" in answer[0]:
+                    raise PoolError(answer[0]["error"])
+                return answer
+    except OSError as error:
+        raise PoolError(f"the runner does not answer: {error}") from error
+    raise PoolError("the runner ended before it was ready")
+
+
+def run_on(link: Link, program: Program) -> Execution:
+    """Runs one program on such a link."""
+    request = _request([program])
+    request.reply = exchange(link, request.header, request.block)
+    return _executions(request, 1)[0]
+
+
 @dataclass(slots=True)
 class _Cursor:
     """Cuts one block into the pieces that lie in it one behind the other."""

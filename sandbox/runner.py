@@ -86,28 +86,26 @@ class Runner:
             self._handle(header, block)
 
     def _handle(self, header: dict[str, Any], block: bytes) -> None:
+        supervisor = self._supervisor
         if header["op"] == "setup":
             self._set_up(header)
-        elif self._supervisor is None:
+        elif supervisor is None:
             self.send(wire.pack({"id": header["id"], "error": "the runner was not set up"}))
         elif header["op"] == "import":
-            self._reply_when_done(header["id"], lambda s: s.add_module(header["module"]))
+            self._answer(header["id"], lambda: supervisor.add_module(header["module"]))
         else:
-            self._supervisor.submit(_as_job(header, block))
+            supervisor.submit(_as_job(header, block))
 
     def _set_up(self, header: dict[str, Any]) -> None:
         setting = Setting.from_dict(header["setting"])
-        self._supervisor = Supervisor(setting, header["slots"], self._package_root, self)
-        self._reply_when_done(header["id"], lambda s: s.start())
+        supervisor = self._supervisor = Supervisor(setting, header["slots"], self._package_root, self)
+        self._answer(header["id"], lambda: {"group": supervisor.start()})
 
-    def _reply_when_done(self, identity: int, action: Callable[[Supervisor], None]) -> None:
-        assert self._supervisor is not None
+    def _answer(self, identity: int, action: Callable[[], dict[str, Any] | None]) -> None:
         try:
-            action(self._supervisor)
+            self.send(wire.pack({"id": identity, **(action() or {})}))
         except PoolError as error:
             self.send(wire.pack({"id": identity, "error": str(error)}))
-        else:
-            self.send(wire.pack({"id": identity}))
 
     def finish(self, job: Job) -> None:
         """Sends a job's result to the host."""

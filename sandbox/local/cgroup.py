@@ -164,6 +164,10 @@ class Delegation:
     files: Files
     bases: list[str]
 
+    @property
+    def name(self) -> str:
+        return f"control group version {1 if self.files is V1 else 2} at {self.bases[0]}"
+
     def make_group(self, number: int) -> Group:
         folders = [f"{base}/slot-{number}" for base in self.bases]
         for folder in folders:

@@ -9,16 +9,19 @@ import random
 import socket
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from proctor.sandbox.channel import RAISED, RECORD, Channel, receive_exactly
+from proctor.sandbox.channel import RAISED, READY, RECORD, Channel, receive_exactly
 from proctor.sandbox.core import Limits
 from proctor.sandbox.local import command, landlock, namespaces, privileges, seccomp, syscalls
 from proctor.sandbox.wire import LENGTHS
 
 LINK, PEER = 3, 4  # where a submission finds its socket to the runner, and in an exam the one to its peer
+
+Entry = Callable[[bytes, Channel], None]
+_COUNTED_APART = 8  # processes: leaves the refusal to the control group, which also counts it
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,16 +49,19 @@ def main(jail: Jail, limits: Limits, descriptors: Sequence[int], *, is_counted: 
         link = socket.socket(fileno=LINK)
         header, block = receive_order(link)
         is_command = bool(header["argv"])
+        function = None if is_command else find_entry(header["entry"])
         if is_command and jail.has_namespaces:
             namespaces.show_own_processes()
         bounds_data = not (is_command and is_counted)
-        privileges.limit(limits, bounds_data=bounds_data, spare_processes=jail.spare_processes)
+        spare = jail.spare_processes + _COUNTED_APART * is_counted
+        privileges.limit(limits, bounds_data=bounds_data, spare_processes=spare)
         lock_down(jail, jail.rulesets[is_command], has_peer=has_peer)
-        if is_command:
+        link.sendall(RECORD.pack(READY, 0))  # whatever is wrong from here on is the submission's
+        if function is None:
             status = command.run(header, block, link, jail.work)
         else:
             peer = socket.socket(fileno=PEER) if has_peer else None
-            status = call_entry(header["entry"], Channel(link, peer, block), block, link)
+            status = call_entry(function, block, Channel(link, peer, block), link)
     except (
         BaseException
     ):  # the border of this process: what is wrong here is ours, and goes to standard error
@@ -89,12 +95,18 @@ def lock_down(jail: Jail, ruleset: int | None, *, has_peer: bool) -> None:
         jail.filter.install()
 
 
-def call_entry(name: str, channel: Channel, payload: bytes, link: socket.socket) -> int:
-    """Calls `module:function`; its exit status is Python's for a script that ends the same way."""
-    random.seed()
+def find_entry(name: str) -> Entry:
+    """The function that "package.module:function" names; the zygote has imported the module."""
     module, _, function = name.partition(":")
+    found: Entry = getattr(sys.modules[module], function)
+    return found
+
+
+def call_entry(function: Entry, payload: bytes, channel: Channel, link: socket.socket) -> int:
+    """Calls it; the exit status is Python's for a script that ends the same way."""
+    random.seed()
     try:
-        getattr(sys.modules[module], function)(payload, channel)
+        function(payload, channel)
         status = 0
     except SystemExit as leaving:
         status = leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)

@@ -13,9 +13,11 @@ import weakref
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from proctor.sandbox import runner, wire
-from proctor.sandbox.client import RunnerClient
+from proctor.sandbox import runner
+from proctor.sandbox.client import RunnerClient, exchange, run_on
 from proctor.sandbox.core import Exam, Execution, IsolationError, PoolError, Program
+from proctor.sandbox.local import probes, proof
+from proctor.sandbox.local.proof import LayerReport
 from proctor.sandbox.local.setting import MODES, Setting
 
 _PACKAGE_ROOT = str(Path(__file__).absolute().parents[3])
@@ -56,6 +58,7 @@ class _ProcessLink:
         )
         theirs.close()
         self._socket = ours
+        self.group = ""  # the control group that counts what slots use
         self._pid = os.getpid()
         try:
             self._set_up(setting, slots)
@@ -65,18 +68,9 @@ class _ProcessLink:
 
     def _set_up(self, setting: Setting, slots: int) -> None:
         self._socket.settimeout(_START_S)
-        self.send(wire.pack({"op": "setup", "id": 0, "setting": setting.as_dict(), "slots": slots}))
-        decoder = wire.Decoder()
-        try:
-            while data := self.receive(1 << 16):
-                for header, _ in decoder.feed(data):
-                    if "error" in header:
-                        raise PoolError(header["error"])
-                    self._socket.settimeout(None)
-                    return
-        except OSError as error:
-            raise PoolError(f"the runner did not start within {_START_S:.0f} s: {error}") from error
-        raise PoolError("the runner ended before it was ready")
+        answer, _ = exchange(self, {"op": "setup", "setting": setting.as_dict(), "slots": slots})
+        self.group = str(answer["group"])
+        self._socket.settimeout(None)
 
     def send(self, data: bytes) -> None:
         self._socket.sendall(data)
@@ -170,8 +164,37 @@ class LocalSandbox:
                     self._client.import_module(name)
                 self._modules = (*self._modules, name)
 
+    def prove(self) -> list[LayerReport]:
+        """Attacks the jail from inside and reports layer by layer, without refusing anything."""
+        link = self._start()
+        try:
+            reports = proof.prove(self._setting(), lambda program: run_on(link, program))
+            return [*reports, proof.report_totals(link.group)]
+        finally:
+            link.close()
+
     def _connect(self) -> _ProcessLink:
-        return _ProcessLink(self._setting(), self._slots)
+        """Starts a runner; the first with this isolation in this process must prove it beforehand."""
+        link = self._start()
+        if self._isolation not in _PROVED:
+            try:
+                setting = self._setting()
+                proof.require(setting, proof.prove(setting, lambda program: run_on(link, program)))
+            except BaseException:
+                link.close()
+                raise
+            _PROVED.add(self._isolation)
+        return link
+
+    def _start(self) -> _ProcessLink:
+        setting = self._setting()
+        try:
+            return _ProcessLink(setting, self._slots)
+        except PoolError as error:
+            self._modules = ()  # one of them may be the reason, and shall not be the next start's as well
+            if "ImportError" in str(error) or "ModuleNotFoundError" in str(error):
+                raise
+            raise proof.explain_failure(setting, _PACKAGE_ROOT, str(error)) from error
 
     def _work_folder(self) -> str:
         """Without namespaces submissions write in a folder of the host's; it goes when the sandbox goes."""
@@ -193,10 +216,11 @@ class LocalSandbox:
             search_path=tuple(path for path in [*library, *sys.path, _PACKAGE_ROOT] if path),
             inner_path=tuple(library),
             work="" if self._isolation in ("full", "no-landlock") else self._work_folder(),
-            modules=(*COMMON_MODULES, *self._modules),
+            modules=(*COMMON_MODULES, probes.__name__, *self._modules),
         )
 
 
+_PROVED: set[str] = set()  # kinds of isolation that have been attacked in vain, in this process
 _LIVE: weakref.WeakSet[LocalSandbox] = weakref.WeakSet()
 
 

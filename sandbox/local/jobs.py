@@ -49,12 +49,20 @@ def fact_of(run: Run, isolation: str) -> Fact:
         "wall_s": run.finished - run.started,
         "peak_memory_mb": run.memory_mb,
         "isolation": isolation,
-        "detail": "",
+        "detail": _detail(run),
         "files": names,
     }
     most = run.ask.limits.output_bytes
     report = run.report or b""
     return Fact(fields, [bytes(run.stdout[:most]), bytes(run.stderr), report, *(run.files[n] for n in names)])
+
+
+def _detail(run: Run) -> str:
+    if run.ended is not None and "error" in run.ended:
+        return str(run.ended["error"])
+    if outcome.decide(run) is Outcome.SECURITY_VIOLATION:
+        return "killed for a system call that the jail forbids"
+    return ""
 
 
 def internal_error(detail: str, isolation: str) -> Fact:

@@ -1,8 +1,8 @@
 """From the facts of a run to its Outcome. One place, one order of precedence.
 
-A program that ended by itself with code 0 is OK whatever it met on the way. Otherwise the first that holds:
-what the runner stopped it for; a forbidden call; the kernel's out-of-memory kill; processor time; then what
-the exit tells: exceptions behind which a limit stands (MemoryError, no space left), named by the jail or,
+The first that holds: the kernel killed one of its processes for want of memory; the runner stopped it; it
+ended by itself with code 0, whatever else it met on the way; a forbidden call; processor time; then what the
+exit tells: exceptions behind which a limit stands (MemoryError, no space left), named by the jail or,
 for a foreign runtime, by the last lines of its standard error. A program can print such a line on purpose:
 it then calls its own failure by another name, which earns it nothing.
 """
@@ -24,7 +24,8 @@ _MEMORY_WORDS = re.compile(
 )
 _FILE_WORDS = re.compile(rb"No space left on device|File too large|File size limit exceeded")
 _PROCESS_WORDS = re.compile(
-    rb"BlockingIOError: \[Errno 11\]|fork: (retry: )?Resource temporarily|can't start new thread"
+    rb"BlockingIOError: \[Errno 11\]|fork: (retry: )?Resource temporarily"
+    rb"|[Cc]annot fork|can't start new thread"
 )
 _FILE_ERRORS = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 
@@ -33,6 +34,8 @@ def decide(run: Run) -> Outcome:
     """The outcome of a run whose slot has answered."""
     if run.decided:
         return Outcome.OK
+    if run.kills:
+        return Outcome.MEMORY_LIMIT
     if run.stopped_for is not None:
         return _stopped(run, run.stopped_for)
     code, number = ending(run)
@@ -40,21 +43,19 @@ def decide(run: Run) -> Outcome:
         return Outcome.OK
     if number == signal.SIGSYS or code == 128 + signal.SIGSYS:
         return Outcome.SECURITY_VIOLATION
-    if run.kills:
-        return Outcome.MEMORY_LIMIT
     if number == signal.SIGXCPU or (number == signal.SIGKILL and run.cpu_s >= run.ask.limits.cpu_s):
         return Outcome.CPU_LIMIT
     if number == signal.SIGXFSZ:
         return Outcome.FILE_LIMIT
-    return (
-        _by_exception(run.raised or {}) or _by_last_words(bytes(run.stderr[-_TAIL:])) or Outcome.RUNTIME_ERROR
-    )
+    told = _by_exception(run.raised or {}) or _by_last_words(bytes(run.stderr[-_TAIL:]))
+    told = told or _by_space(run.answer)
+    if told is None and run.refusals:
+        return Outcome.PROCESS_LIMIT
+    return told or Outcome.RUNTIME_ERROR
 
 
 def _stopped(run: Run, reason: Outcome) -> Outcome:
     """Who meets a limit of the kernel's, and then hangs on to the deadline, has met that limit first."""
-    if reason is not Outcome.OUTPUT_LIMIT and run.kills:
-        return Outcome.MEMORY_LIMIT
     if reason is not Outcome.OUTPUT_LIMIT and run.refusals:
         return Outcome.PROCESS_LIMIT
     return reason

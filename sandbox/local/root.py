@@ -33,7 +33,7 @@ from proctor.sandbox.local.syscalls import (
 )
 from proctor.sandbox.local.workplace import INNER_PATH
 
-CLOSED = "/closed"
+CLOSED, CANARY = "/closed", "/canary"
 DEVICES = ("null", "zero", "random", "urandom")
 # The new root is put together over one of these; whatever the host has there is not visible inside anyway.
 _STAGES = ("/mnt", "/media", "/srv", "/boot", "/var/tmp", "/tmp", "/sys")
@@ -135,6 +135,8 @@ def _make_box(stage: str) -> None:
     for name, text in _STUBS.items():
         with contextlib.suppress(FileExistsError), open(f"{stage}/etc/{name}", "x") as stub:
             stub.write(text)
+    # Readable by its mode, named in no rule: only Landlock keeps submissions from it. See probes.
+    os.close(os.open(stage + CANARY, os.O_CREAT | os.O_WRONLY, 0o444))
     _hide_proc(stage)
 
 

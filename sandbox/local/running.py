@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from proctor.sandbox.channel import COLLECTED, ENDED, MAX_REPORT, RAISED, RECORD, REPORT
+from proctor.sandbox.channel import COLLECTED, ENDED, MAX_REPORT, RAISED, READY, RECORD, REPORT
 from proctor.sandbox.core import Limits, Outcome
 from proctor.sandbox.local.cgroup import Usage
 from proctor.sandbox.local.slot import ANSWER
@@ -59,6 +59,7 @@ class Run:
     stderr_seen: int = 0
     records: bytearray = field(default_factory=bytearray)
     received: int = 0
+    is_ready: bool = False  # the jail was closed around it and its own code began
     report: bytes | None = None
     files: dict[str, bytes] = field(default_factory=dict)
     ended: dict[str, Any] | None = None  # the command's own end, told by the jail's number 1
@@ -78,6 +79,10 @@ class Run:
     @property
     def descriptors(self) -> tuple[int, int, int]:
         return self.link.fileno(), self.stdout_fd, self.stderr_fd
+
+    @property
+    def last_words(self) -> str:
+        return bytes(self.stderr[-500:]).decode(errors="replace")
 
     @property
     def deadline(self) -> float:
@@ -155,7 +160,9 @@ class Run:
 
     def _note(self, kind: bytes, data: bytes) -> None:
         """Takes one record. It comes from the jail: whatever it says, it says of this run alone."""
-        if kind == REPORT and self.report is None:
+        if kind == READY:
+            self.is_ready = True
+        elif kind == REPORT and self.report is None:
             self.report = data
         elif kind == COLLECTED and data and data[0] < len(self.ask.header["collect"]):
             self.files[self.ask.header["collect"][data[0]]] = data[1:]

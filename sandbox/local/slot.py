@@ -77,6 +77,8 @@ class Slot:
         if plan.becomes_root:
             os.setresgid(0, 0, 0)
             os.setresuid(0, 0, 0)
+        if self._has_namespaces:
+            socket.sethostname("box")
         self._work = _workplace(setting, plan)
         privileges.narrow()
         syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -184,7 +186,7 @@ def _rulesets(setting: Setting, work: str) -> tuple[int | None, int | None]:
         shown = [path for path in (*setting.readable, *setting.unmasked) if os.path.exists(path)]
         ruleset = landlock.make_ruleset(shown, [work, *devices])
         return ruleset, ruleset
-    hidden = ("box", "dev", "tmp", root.CLOSED[1:])
+    hidden = ("box", "dev", "tmp", root.CLOSED[1:], root.CANARY[1:])
     shown = [f"/{name}" for name in os.listdir("/") if name not in hidden]
     writable = [os.path.dirname(work), *devices]  # the work folder itself is mounted anew; its parent stays
     return landlock.make_ruleset(shown, writable, listable=["/"]), landlock.make_ruleset(["/"], writable)

@@ -95,12 +95,13 @@ class Stable:
     _zygote: Zygote | None = None
     _numbers: set[int] = field(default_factory=set)
 
-    def open(self) -> None:
-        """Starts the first zygote. Raises PoolError."""
+    def open(self) -> str:
+        """Starts the first zygote. Returns which control group counts, "" if none. Raises PoolError."""
         if not self.setting.uses_namespaces:
             Path(self.setting.work).mkdir(mode=0o711, parents=True, exist_ok=True)
         self._delegation = cgroup.find_delegation()
         self._zygote = start_zygote(self.setting, self.package_root)
+        return "" if self._delegation is None else self._delegation.name
 
     def renew(self, setting: Setting) -> None:
         """From now on slots are made after another plan; those at work may end it. Raises PoolError."""

@@ -65,9 +65,9 @@ class Supervisor:
     def _isolation(self) -> str:
         return self._stable.setting.isolation
 
-    def start(self) -> None:
-        """Starts the zygote. Raises PoolError."""
-        self._stable.open()
+    def start(self) -> str:
+        """Starts the zygote. Returns the name of the control group, "" if there is none. Raises PoolError."""
+        return self._stable.open()
 
     def add_module(self, name: str) -> None:
         """Makes the functions of one more module callable: by a new zygote, as the old one is sealed."""
@@ -199,8 +199,11 @@ class Supervisor:
             self._note_usage(seat, run)
             if run.drain() is not None and run.stopped_for is None:
                 run.stopped_for = Outcome.OUTPUT_LIMIT
-            self._settle(seat)
-            self._release(seat)
+            if not (run.is_ready or run.stopped_at or run.kills):
+                self._lose(seat, "its jail could not be closed: " + run.last_words)
+            else:
+                self._settle(seat)
+                self._release(seat)
         self._fill()
 
     def _on_report(self, seat: Seat) -> None:
@@ -237,7 +240,7 @@ class Supervisor:
         job.facts[seat.side] = fact_of(run, self._isolation)
         if seat.side == EXAMINER:
             for other in self._seats:
-                if other.job is job and other.run is not None:
+                if other.job is job and other.run is not None and not other.run.stopped_at:
                     other.run.decided = True
                     self._stop(other, None)
         if job.is_done:
@@ -312,6 +315,8 @@ class Supervisor:
         limits = run.ask.limits
         if seat.slot.group is not None:
             self._note_usage(seat, run)
+            if run.kills:
+                return Outcome.MEMORY_LIMIT
         else:
             sample = watch.sample(seat.slot.pid)
             run.cpu_s = max(run.cpu_s, sample.cpu_s)

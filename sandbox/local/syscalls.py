@@ -16,7 +16,8 @@ MACHINE = platform.machine()
 # name: (x86_64, aarch64)
 _TABLE: dict[str, tuple[int | None, int | None]] = {
     "accept": (43, 202), "accept4": (288, 242), "acct": (163, 89), "add_key": (248, 217),
-    "adjtimex": (159, 171), "bind": (49, 200), "bpf": (321, 280), "capget": (125, 90), "capset": (126, 91), "chroot": (161, 51),
+    "adjtimex": (159, 171), "bind": (49, 200), "bpf": (321, 280), "capget": (125, 90),
+    "capset": (126, 91), "chroot": (161, 51),
     "clock_adjtime": (305, 266), "clock_settime": (227, 112), "clone": (56, 220), "clone3": (435, 435),
     "close_range": (436, 436), "connect": (42, 203), "create_module": (174, None),
     "delete_module": (176, 106), "fanotify_init": (300, 262), "fanotify_mark": (301, 263),
