@@ -21,6 +21,7 @@ from proctor.sft.head import Head, TokenLoss, TokenOutputs, chosen_logprobs, fus
 
 Precision = Literal["auto", "float32", "bfloat16"]
 Attention = Literal["auto", "flash_attention_2", "sdpa", "eager"]
+Quantize = Literal["none", "4bit", "8bit"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +105,7 @@ def load_policy(
     precision: Precision = "auto",
     attention: Attention = "auto",
     lora: Lora | None = None,
-    quantize: Literal["none", "4bit", "8bit"] = "none",
+    quantize: Quantize = "none",
     gradient_checkpointing: bool = False,
     device: str | torch.device | None = None,
 ) -> Policy:
@@ -113,46 +114,42 @@ def load_policy(
     Full training keeps float32 weights (autocast does the rest); with adapters the frozen weights are held in
     bfloat16 where the hardware has it. The head is checked against the model's own logits (`check_head`).
     """
-    dtype = (
-        torch.bfloat16
-        if precision == "bfloat16" or (precision == "auto" and has_bfloat16())
-        else torch.float32
-    )
+    dtype = torch.bfloat16 if wants_bfloat16(precision) else torch.float32
     frozen = lora is not None or quantize != "none"
     options: dict[str, Any] = {"dtype": dtype if frozen else torch.float32}
     options["attn_implementation"] = choose_attention(attention, path)
     if quantize != "none":
         options["quantization_config"] = _quantization(quantize, dtype)
     model = AutoModelForCausalLM.from_pretrained(path, **options)
-    return prepare_policy(
-        model,
-        lora=lora,
-        quantized=quantize != "none",
-        gradient_checkpointing=gradient_checkpointing,
-        device=device,
-    )
+    if quantize != "none":
+        from peft import prepare_model_for_kbit_training
+
+        model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
+        device = None  # quantised weights lie where they were loaded
+    return prepare_policy(model, lora=lora, gradient_checkpointing=gradient_checkpointing, device=device)
 
 
 def prepare_policy(
     model: PreTrainedModel,
     *,
     lora: Lora | None = None,
-    quantized: bool = False,
     gradient_checkpointing: bool = False,
     device: str | torch.device | None = None,
 ) -> Policy:
     """Adapters, gradient checkpointing and the head's check for a model already in memory."""
-    if device is not None and not quantized:
+    if device is not None:
         model = model.to(device)
-    if quantized:
-        from peft import prepare_model_for_kbit_training
-
-        model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
     if gradient_checkpointing:
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     policy = Policy(model if lora is None else _with_adapters(model, lora))
     check_head(policy)
     return policy
+
+
+def fit_vocabulary(policy: Policy, num_tokens: int) -> None:
+    """Gives tokens that were added to the tokenizer rows in the embedding and the head."""
+    if num_tokens > policy.base.get_input_embeddings().num_embeddings:
+        policy.base.resize_token_embeddings(num_tokens, pad_to_multiple_of=8)
 
 
 @torch.no_grad()
@@ -186,9 +183,10 @@ def check_head(policy: Policy, *, tolerance: float | None = None) -> None:
         )
 
 
-def has_bfloat16() -> bool:
-    """Whether the accelerator computes in bfloat16. CPUs say yes and are slower for it: they count as no."""
-    return torch.cuda.is_available() and torch.cuda.is_bf16_supported()
+def wants_bfloat16(precision: Precision) -> bool:
+    """Whether to compute in bfloat16; "auto" where the accelerator has it. CPUs are slower for it: no."""
+    has_it = torch.cuda.is_available() and torch.cuda.is_bf16_supported()
+    return precision == "bfloat16" or (precision == "auto" and has_it)
 
 
 def choose_attention(wanted: Attention, path: str) -> str:

@@ -1,0 +1,83 @@
+"""What a training checkpoint holds: a model that transformers loads, optimiser and random states."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from proctor.sft.checkpoint import CheckpointFolder, random_states, restore_random_states
+from proctor.sft.learner import Learner
+from proctor.sft.model import Policy
+from proctor.sft.parallel import Zero
+
+
+class Saver:
+    """Writes and resumes the checkpoints of one run.
+
+    data: fingerprint of the data; a run goes on only with the data it began with.
+    """
+
+    def __init__(self, folder: Path, learner: Learner, *, keep: int, data: str) -> None:
+        workers = learner.workers
+        self.checkpoints = CheckpointFolder(folder, keep=keep, is_main=workers.rank == 0, wait=workers.wait)
+        self.learner, self.workers, self.data = learner, workers, data
+
+    def save(self, step: int, *, metric: float | None) -> Path:
+        """A checkpoint after `step` steps; the best is the one with the least metric. Collective."""
+
+        def write(folder: Path) -> None:
+            self.workers.save(folder)
+            torch.save(random_states(), folder / f"random-{self.workers.rank}.pt")
+            write_model(folder / "model", self.learner)
+
+        state = {"data": self.data}
+        return self.checkpoints.save(step, write, metric=metric, state=state).path
+
+    def resume(self) -> int:
+        """Goes on from the newest checkpoint: the number of steps done, 0 where there is none.
+
+        Raises ValueError where the data is another, FileNotFoundError with more processes than wrote it.
+        """
+        latest = self.checkpoints.latest()
+        if latest is None:
+            return 0
+        if latest.state["data"] != self.data:
+            raise ValueError(
+                f"{latest.path} was trained on other data; set run.resume = false or another run.output"
+            )
+        if not isinstance(self.workers, Zero):
+            load_weights(self.learner.policy, latest.path / "model")
+        self.workers.load(latest.path)
+        states = torch.load(latest.path / f"random-{self.workers.rank}.pt", weights_only=False)
+        restore_random_states(states)
+        return latest.step
+
+
+def write_model(folder: Path, learner: Learner) -> None:
+    """Weights (or adapters), config and tokenizer. Collective: ZeRO-3 gathers the weights."""
+    weights = learner.workers.weights()
+    if learner.is_main:
+        learner.policy.model.save_pretrained(folder, state_dict=dict(weights))
+        learner.tokenizer.save_pretrained(folder)
+    learner.workers.wait()
+
+
+def write_merged(folder: Path, learner: Learner) -> None:
+    """A copy with the adapters merged into the weights. The policy itself stays as it is."""
+    merged = copy.deepcopy(learner.policy.model).merge_and_unload()
+    merged.save_pretrained(folder)
+    learner.tokenizer.save_pretrained(folder)
+
+
+def load_weights(policy: Policy, folder: Path) -> None:
+    """Weights, or adapters, from a saved model into a policy of the same shape."""
+    if hasattr(policy.model, "peft_config"):
+        from peft import load_peft_weights, set_peft_model_state_dict
+
+        set_peft_model_state_dict(policy.model, load_peft_weights(str(folder), device="cpu"))
+        return
+    saved: Any = type(policy.base).from_pretrained(folder, dtype=policy.base.dtype)
+    policy.base.load_state_dict(saved.state_dict())

@@ -1,0 +1,93 @@
+"""One optimisation step, and one pass without gradient, over examples shared out to all processes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from proctor.sft.batch import Example, TokenBatch, micro_batches, pack_examples, packed_bins, pad_examples
+from proctor.sft.losses import Loss, divisor, token_loss
+from proctor.sft.optimizer import set_learning_rate
+from proctor.sft.parallel import Workers
+
+
+@dataclass(frozen=True, slots=True)
+class Cutting:
+    """How a set of examples is cut into micro-batches."""
+
+    token_budget: int  # tokens, padding included, that one forward may hold
+    packing: bool = False
+    pad_id: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class StepResult:
+    """What one step did, summed over all processes."""
+
+    loss: float
+    grad_norm: float  # before clipping
+    num_tokens: int  # real tokens
+    num_trained: int  # targets
+    num_positions: int  # tokens and padding
+
+    @property
+    def padding_share(self) -> float:
+        return 1 - self.num_tokens / self.num_positions
+
+
+@dataclass(frozen=True, slots=True)
+class HeldBack:
+    """Loss on held-back examples, a mean over all their target tokens."""
+
+    loss: float
+    top1: float  # share of targets that the model thinks likeliest
+    num_trained: int
+
+
+def train_step(
+    workers: Workers, examples: Sequence[Example], loss: Loss, cutting: Cutting, *, rate: float
+) -> StepResult:
+    """Forward, backward and update over one global batch, the same list on every process."""
+    set_learning_rate(workers.optimizer, rate)
+    total = divisor(loss, examples)
+    workers.module.train()
+    batches = list(_own_batches(workers, examples, cutting))
+    sums = [0.0, 0.0, 0.0, 0.0]
+    for place, batch in enumerate(batches):
+        moved = batch.to(workers.device)
+        outputs = workers.module(moved, token_loss(loss, moved, total))
+        workers.accumulate(outputs.loss, is_last=place == len(batches) - 1)
+        counts = (batch.num_tokens, int(batch.target_mask.sum()), batch.input_ids.numel())
+        sums = [old + new for old, new in zip(sums, (outputs.loss.item(), *counts), strict=True)]
+    grad_norm = workers.step()
+    value, *counted = workers.total(sums)
+    return StepResult(value, grad_norm, *(int(count) for count in counted))
+
+
+@torch.no_grad()
+def held_back_loss(workers: Workers, examples: Sequence[Example], cutting: Cutting) -> HeldBack:
+    """Mean negative log-prob of the targets, in nats per token."""
+    workers.module.eval()
+    sums = [0.0, 0.0, 0.0]
+    for batch in _own_batches(workers, examples, cutting):
+        outputs = workers.module(batch.to(workers.device))
+        found = (-outputs.logp.double().sum().item(), outputs.is_top1.sum().item(), outputs.logp.numel())
+        sums = [old + new for old, new in zip(sums, found, strict=True)]
+    nats, top1, count = workers.total(sums)
+    if count == 0:
+        raise ValueError(f"{len(examples)} held-back examples have no target tokens")
+    return HeldBack(nats / count, top1 / count, int(count))
+
+
+def _own_batches(workers: Workers, examples: Sequence[Example], cutting: Cutting) -> Iterator[TokenBatch]:
+    """This process' share of the micro-batches; as many on every process."""
+    lengths = [len(example) for example in examples]
+    if cutting.packing:
+        groups = packed_bins(lengths, capacity=cutting.token_budget, multiple_of=workers.num_processes)
+    else:
+        groups = micro_batches(lengths, token_budget=cutting.token_budget, multiple_of=workers.num_processes)
+    for group in groups[workers.rank :: workers.num_processes]:
+        members = [examples[index] for index in group]
+        yield pack_examples(members) if cutting.packing else pad_examples(members, pad_id=cutting.pad_id)

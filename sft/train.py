@@ -1,0 +1,115 @@
+"""The SFT warm start, top to bottom: processes, data, proof, model, loop, saved model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.utils import logging as transformers_logging
+
+from proctor.sft import dataset, display, evaluate, learner, loop, losses, metrics, saving, step
+from proctor.sft.chat import Conversation
+from proctor.sft.course import Course
+from proctor.sft.settings import RunSettings, SFTConfig
+from proctor.sft.tokenizer import end_ids_of, load_tokenizer
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How a run ended."""
+
+    folder: Path  # the final model; the newest checkpoint where the run was interrupted
+    progress: loop.Progress
+    data: dataset.Data
+
+
+def train(
+    config: SFTConfig,
+    *,
+    model: PreTrainedModel | None = None,
+    tokenizer: PreTrainedTokenizerBase | None = None,
+    conversations: Iterable[Conversation] | None = None,
+) -> Result:
+    """Runs the warm start that the config describes.
+
+    model, tokenizer and conversations stand in for what the config would load. Raises MaskError before
+    anything is trained where the proof fails; ConfigError or DataError for what cannot be used.
+    """
+    transformers_logging.disable_progress_bar()
+    torch.manual_seed(config.run.seed)
+    workers = learner.make_workers(config.parallel, config.model.precision, clip=config.optimizer.clip)
+    data, tokenizer = load(config, model=model, tokenizer=tokenizer, conversations=conversations)
+    if workers.rank == 0:
+        display.show_data(data)
+    data.require_proof()
+    learning = learner.make_learner(config.model, config.optimizer, workers, tokenizer, model)
+    loss = losses.find_loss(config.loss.kind)
+    cutting = step.Cutting(config.batch.token_budget, config.batch.packing, tokenizer.pad_token_id)
+    course = Course(config, data.examples, num_processes=workers.num_processes)
+    evaluator = evaluate.make_evaluator(config.evaluation, data.held_back, cutting, learning)
+    stages = loop.Stages(
+        step=lambda number: step.train_step(
+            workers, course.batch(number), loss, cutting, rate=course.learning_rate(number)
+        ),
+        evaluate=lambda: evaluator.evaluate(learning),
+        any_wishes=lambda wish: workers.total([float(wish)])[0] > 0,
+    )
+    saver = saving.Saver(
+        config.run.output / "checkpoints", learning, keep=config.run.keep, data=data.fingerprint
+    )
+    torch.manual_seed(config.run.seed + workers.rank)
+    start = saver.resume() if config.run.resume else 0
+    log = _open_log(config.run, start) if learning.is_main else None
+    rhythm = loop.Rhythm(
+        evaluate_every=config.evaluation.every, save_every=config.run.save_every, show=config.evaluation.show
+    )
+    progress = loop.run(stages, course, saver, log, rhythm, start=start)
+    return Result(_finish(config, learning, progress), progress, data)
+
+
+def load(
+    config: SFTConfig,
+    *,
+    model: PreTrainedModel | None = None,
+    tokenizer: PreTrainedTokenizerBase | None = None,
+    conversations: Iterable[Conversation] | None = None,
+) -> tuple[dataset.Data, PreTrainedTokenizerBase]:
+    """The data, labelled and judged, and its tokenizer; the model itself is not loaded for it."""
+    tokenizer = tokenizer or load_tokenizer(config.model.path, chat_template=config.data.chat_template)
+    if model is not None:
+        generation: GenerationConfig | None = model.generation_config
+    else:
+        generation = _generation_config(config.model.path)
+    ends = end_ids_of(tokenizer, generation)
+    return dataset.load_data(config.data, tokenizer, ends, config.run.seed, conversations), tokenizer
+
+
+def _generation_config(path: str) -> GenerationConfig | None:
+    try:
+        return GenerationConfig.from_pretrained(path)
+    except OSError:  # most base models have none
+        return None
+
+
+def _open_log(run: RunSettings, start: int) -> metrics.MetricsLog:
+    return metrics.MetricsLog(
+        run.output, resume_step=start, tensorboard=run.tensorboard, wandb_project=run.wandb
+    )
+
+
+def _finish(config: SFTConfig, learning: learner.Learner, progress: loop.Progress) -> Path:
+    run = config.run
+    if progress.is_interrupted and progress.checkpoint:
+        if learning.is_main:
+            display.note(f"interrupted after step {progress.step}; run the same command again to go on")
+        return progress.checkpoint
+    folder = run.output / "model"
+    saving.write_model(folder, learning)
+    if run.merge and config.model.lora and learning.is_main:
+        saving.write_merged(run.output / "merged", learning)
+    if learning.is_main:
+        display.note(f"{progress.step} steps; the model is in {folder}")
+    return folder
