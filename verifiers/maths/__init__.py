@@ -1,0 +1,1 @@
+"""How a final answer is found, read and compared. `proctor.verifiers.answers` is the door to it."""

@@ -1,0 +1,170 @@
+r"""Takes the final answer out of a response, and says by which rule and why.
+
+The order, for the policy `lenient`; `strict` knows boxes only:
+
+1. Thinking sections are cut off. One that never closes means that the response never came to its answer.
+2. The last `\boxed{...}` that is rendered, not empty and not negated. Boxes listed together ("\boxed{1} and
+   \boxed{2}") are one answer of several parts, so that hedging between two answers gives both.
+3. A statement after the box ("the final answer is 43", "#### 43") replaces it; an admitted mistake without
+   a new answer takes it back.
+4. Without a box: the last statement of an answer, in any of some twenty languages.
+5. Without a statement: the whole response where it is a bare answer, else its last formula or number. This
+   last resort can be turned off.
+
+What is offered beside an answer ("42, or maybe 43") belongs to it. What is taken is text, not yet read.
+Every pattern runs in linear time.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from proctor.verifiers.maths import prose
+from proctor.verifiers.maths.boxes import Box, last_boxes, visible
+from proctor.verifiers.maths.statements import Statement, last_statement, sentence
+from proctor.verifiers.thinking import split_thinking
+
+Policy = Literal["lenient", "strict"]
+_CONTEXT = 40  # characters kept on either side of an answer, for people
+_BARE_LENGTH = 300  # a whole response up to this long may be a bare answer
+_WINDOW = 2000  # characters at the end in which the last resort looks
+_RETRACTS = re.compile(
+    r"\b(?:(?:i|we) (?:have )?ma(?:d|k)e (?:an?|some) (?:\w+ ){0,2}(?:error|mistake)|scratch that|"
+    r"(?:that|this|it|which|above|answer|result) (?:is|was) (?:actually |clearly )?"
+    r"(?:wrong|incorrect|not (?:right|correct|the answer)))\b",
+    re.IGNORECASE,
+)
+_INSTEAD = re.compile(
+    r"\b(?:(?:it|answer|value|result|that|this) (?:should|must) (?:instead |actually |really )?(?:be|have been)"
+    r"|actually,? (?:it is|it's|it equals)|correction:|correct (?:value|result|number|one) is)\b:?\s*",
+    re.IGNORECASE,
+)
+_BEGINS_WORKING = re.compile(r"(?:let|we|first|to|the (?:problem|question)|in order|i)\b", re.IGNORECASE)
+_MOST_WORDS = 12  # of a stated answer in plain language
+
+
+@dataclass(frozen=True, slots=True)
+class Extraction:
+    """What was taken from a response, and why. `answer` is None where it commits to none."""
+
+    answer: str | None
+    rule: str  # box, boxes, statement, correction, formula, number, letter, whole; or why there is none
+    context: str = ""  # the answer with what stands around it
+
+    def to_json(self) -> dict[str, Any]:
+        return {"answer": self.answer, "rule": self.rule, "context": self.context}
+
+
+def extract(
+    response: str,
+    policy: Policy = "lenient",
+    *,
+    last_number: bool = True,
+    letters: bool = False,
+    is_open: bool = False,
+) -> Extraction:
+    """The final answer of a response.
+
+    Args:
+        response: the completion as it came from the model.
+        policy: `lenient`, or `strict` for boxes only.
+        last_number: whether the last formula or number may stand in for an answer that is not marked.
+        letters: the answer asked for is the letter of a choice, so that a lone capital counts.
+        is_open: the prompt opened a thinking section.
+    """
+    split = split_thinking(response, is_open=is_open)
+    if not split.closed:
+        return Extraction(None, "thinking never ends")
+    text = visible(split.rest)
+    boxes = last_boxes(text) if "ox" in text else ()
+    if boxes:
+        later = _after_box(text, boxes[-1].end, letters=letters) if policy == "lenient" else None
+        return later or _boxed(text, boxes)
+    if policy == "strict":
+        return Extraction(None, "no box")
+    statement = last_statement(text)
+    if statement is not None and (found := _stated(text, statement, letters=letters)):
+        return found
+    return _last_resort(text, letters=letters) if last_number else Extraction(None, "no statement of an answer")
+
+
+def refine(found: Extraction, *, letters: bool = False) -> str | None:
+    """The answer within a boxed or whole text that is prose: of `so he has 79 g` the 79. None where it is none."""
+    answer = found.answer or ""
+    if found.rule not in ("box", "whole") or len(answer) > _BARE_LENGTH or prose.is_code(answer):
+        return None
+    statement = last_statement(answer)
+    if statement is not None:
+        return prose.core(statement.content, letters=letters)
+    if not prose.is_prose(answer):
+        return None
+    last = _last_resort(answer, letters=letters)
+    return None if last.rule == "whole" else last.answer
+
+
+def _boxed(text: str, boxes: tuple[Box, ...]) -> Extraction:
+    answer = ", ".join(box.content for box in boxes)
+    context = _around(text, boxes[0].start, boxes[-1].end)
+    other = prose.hedged(text, boxes[-1].end)
+    if other is not None:
+        answer = f"{answer} or {prose.core(sentence(text, other))}"
+    return Extraction(answer, "box" if len(boxes) == 1 else "boxes", context)
+
+
+def _after_box(text: str, end: int, *, letters: bool) -> Extraction | None:
+    """What is said after a box where it changes the answer."""
+    if end + 4 > len(text):
+        return None
+    statement = last_statement(text, end)
+    if statement is None:
+        *_, instead = [None, *_INSTEAD.finditer(text, end)]
+        if instead is None:
+            taken_back = _RETRACTS.search(text, end)
+            return Extraction(None, "taken back", taken_back[0]) if taken_back else None
+        statement = Statement(sentence(text, instead.end()), instead.start(), instead.end(), instead[0])
+    found = _stated(text, statement, letters=letters)
+    if found is None or not (prose.says_something(found.answer or "") or (letters and found.answer)):
+        return None
+    return Extraction(found.answer, "correction", found.context)
+
+
+def _stated(text: str, statement: Statement, *, letters: bool) -> Extraction | None:
+    """The answer of a statement; None where it only announces one ("Answer: Let's see ...")."""
+    answer = prose.core(statement.content, letters=letters)
+    if not prose.says_something(answer) and (
+        _BEGINS_WORKING.match(answer) or len(answer.split()) > _MOST_WORDS
+    ):
+        return None
+    other = prose.hedged(text, statement.end)
+    if other is not None:
+        answer = f"{answer} or {prose.core(sentence(text, other), letters=letters)}"
+    return Extraction(answer, "statement", _around(text, statement.start, statement.end)) if answer else None
+
+
+def _last_resort(text: str, *, letters: bool) -> Extraction:
+    stripped = prose.without_bold(text.strip())
+    if not stripped:
+        return Extraction(None, "empty")
+    if letters and (found := prose.choices(stripped)):
+        return Extraction(found[-1], "letter", stripped[-2 * _CONTEXT :])
+    is_short = len(stripped) <= _BARE_LENGTH
+    if is_short and (bare := prose.bare(stripped)):
+        return Extraction(bare, "whole", bare)
+    if stripped.rfind("\\begin{") > stripped.rfind("\\end{"):
+        return Extraction(None, "cut off inside a formula")
+    window = stripped[-_WINDOW:]
+    formulas = [found for found in prose.FORMULA.finditer(window) if prose.says_something(found[0][2:-1])]
+    numbers = [] if prose.is_code(window) else prose.numbers(window)
+    if formulas and (not numbers or numbers[-1].start() < formulas[-1].end()):
+        last = formulas[-1]
+        return Extraction(last[0], "formula", _around(window, last.start(), last.end()))
+    if numbers:
+        last = numbers[-1]
+        return Extraction(last[0].strip(), "number", _around(window, last.start(), last.end()))
+    return Extraction(stripped, "whole", stripped) if is_short else Extraction(None, "no answer found")
+
+
+def _around(text: str, start: int, end: int) -> str:
+    return text[max(0, start - _CONTEXT) : end + _CONTEXT]

@@ -1,0 +1,75 @@
+"""Whether an answer is carried out as far as the reference is: restating the question is no answer.
+
+A verifier does not see what was asked. It sees that the reference is 1024 and the answer 2^{10}, 5/6 and
+1/2 + 1/3, 5 sqrt(2) and sqrt(50), 1/2 and sin 30°: equal values, and nothing but the operation that the
+question asked for. For a reference that is a plain number an answer may be a number, a fraction, a sum of
+integers (3 + 2), a binomial, a factorial, a power of ten, or hold a root that cancels; it may not be any
+other arithmetic that is still to be done.
+"""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+
+from proctor.verifiers.maths.trees import Apply, Number, Power, Product, Sum, Tree, Unit, symbols, walk
+
+_OPERATIONS = frozenset(
+    "sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh log ln gcd lcm max min floor ceil".split()
+)
+
+
+def is_unfinished(gold: Tree, answer: Tree) -> bool:
+    """Whether the answer leaves an operation that the reference has carried out."""
+    match answer:
+        case Power(Number(base), Number(exponent)) if exponent.denominator == 2:
+            return _is_simplified_surd(gold) and not _is_squarefree(int(base))
+        case Apply(name):
+            return name in _OPERATIONS and not any(isinstance(node, Apply) for node in walk(gold)) and not symbols(gold)
+        case Sum(terms) if all(_is_integer(term) for term in terms):
+            return False
+        case Sum() | Product() | Power():
+            return _is_plain(gold) and not _is_plain(answer) and _is_arithmetic(answer)
+        case _:
+            return False
+
+
+def _is_plain(tree: Tree) -> bool:
+    """A number or a fraction of numbers, with a sign, a unit."""
+    match tree:
+        case Number() | Unit() | Power(Unit()) | Power(Number(), Number(Fraction(numerator=-1, denominator=1))):
+            return True
+        case Power(Number(Fraction(numerator=10, denominator=1)), Number()):
+            return True
+        case Product(factors):
+            numbers = [factor for factor in factors if isinstance(factor, Number) and abs(factor.value) != 1]
+            return len(numbers) < 2 and all(_is_plain(factor) for factor in factors)
+        case _:
+            return False
+
+
+def _is_arithmetic(tree: Tree) -> bool:
+    """Sums, products and whole powers of numbers, and nothing else."""
+    return all(
+        isinstance(node, Number | Sum | Product)
+        or (isinstance(node, Power) and isinstance(node.exponent, Number) and node.exponent.value.denominator == 1)
+        for node in walk(tree)
+    )
+
+
+def _is_integer(tree: Tree) -> bool:
+    match tree:
+        case Number(value):
+            return value.denominator == 1
+        case Product((Number(), Number() as number)):
+            return _is_integer(number)
+        case _:
+            return False
+
+
+def _is_simplified_surd(tree: Tree) -> bool:
+    return isinstance(tree, Product) and len(tree.factors) > 1 and isinstance(tree.factors[0], Number)
+
+
+def _is_squarefree(number: int) -> bool:
+    return all(number % (root * root) for root in range(2, min(math.isqrt(abs(number)), 1000) + 1))

@@ -1,0 +1,100 @@
+"""Whether an answer is right, given the reference: readings compared, the likeliest meaning first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+from proctor.verifiers.maths import wording
+from proctor.verifiers.maths.comparison import Comparison
+from proctor.verifiers.maths.extract import Extraction, extract, refine
+from proctor.verifiers.maths.finished import is_unfinished
+from proctor.verifiers.maths.reading import Reading, prose_values, read
+from proctor.verifiers.maths.rules import Rules
+from proctor.verifiers.maths.trees import Bracket, Tree
+from proctor.verifiers.maths.values import Decide, undecided
+
+_SHORT = 200
+READINGS_KEPT = 4096  # more than the problems, and the different answers, of a training batch
+
+
+@dataclass(frozen=True, slots=True)
+class Gold:
+    """A reference as it was read."""
+
+    answer: str  # what of the reference is the answer: references may be whole solutions
+    reading: Reading
+    asks_letter: bool  # it is the letter of a choice
+
+    @property
+    def is_readable(self) -> bool:
+        return bool(self.reading.plain)
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """`equal` is None where only the symbolic path can tell; `why` names the step that settled it."""
+
+    equal: bool | None
+    why: str
+
+
+@lru_cache(READINGS_KEPT)
+def read_gold(text: str) -> Gold:
+    """A reference, read once for all rollouts that are compared with it."""
+    answer = text
+    if "boxed" in text or "####" in text:
+        answer = extract(text).answer or text
+    reading = read(answer)
+    if not reading.trees and not reading.choice:
+        reading = replace(reading, sentence=prose_values(answer))
+    return Gold(answer, reading, reading.choice is not None and len(reading.words) == 1)
+
+
+_read_short = lru_cache(READINGS_KEPT)(read)
+
+
+def _read(answer: str) -> Reading:
+    """Rollouts of one prompt often give the same answer. Long answers are not worth the memory."""
+    return _read_short(answer) if len(answer) <= _SHORT else read(answer)
+
+
+def grade(gold: Gold, found: Extraction, rules: Rules, decide: Decide = undecided) -> Ruling:
+    """Whether the answer that was taken from a response is the reference."""
+    ruling = rule(gold.reading, _read(found.answer or ""), rules, decide)
+    if ruling.equal is False and (refined := refine(found, letters=gold.asks_letter)):
+        again = rule(gold.reading, _read(refined), rules, decide)
+        if again.equal is not False:
+            return Ruling(again.equal, f"{again.why} of '{refined}'")
+    return ruling
+
+
+def rule(gold: Reading, answer: Reading, rules: Rules, decide: Decide = undecided) -> Ruling:
+    """Compares two readings."""
+    if gold.plain == answer.plain:
+        return Ruling(bool(gold.plain), "same text")
+    if gold.choice and gold.choice == answer.choice:
+        return Ruling(True, "same choice")
+    comparison = Comparison(rules, decide)
+    is_open = False
+    for wanted in gold.trees:
+        for given in answer.trees:
+            found = comparison.same(wanted, given)
+            if found and is_unfinished(wanted, given):
+                return Ruling(False, "the same value, but not worked out")
+            if found:
+                return Ruling(True, "same value")
+            is_open |= found is None
+    if is_open:
+        return Ruling(None, "open")
+    if gold.trees and answer.trees:
+        return Ruling(False, "different value")
+    if gold.sentence and any(comparison.same(wanted, _as_tuple(given)) for wanted in gold.sentence for given in answer.trees):
+        return Ruling(True, "the value that the reference names")
+    if wording.same_words(gold.words, answer.words):
+        return Ruling(True, "same words")
+    return Ruling(False, answer.problem or "different words")
+
+
+def _as_tuple(tree: Tree) -> Tree:
+    return Bracket(tree.items, "(", ")") if isinstance(tree, Bracket) else tree

@@ -1,0 +1,130 @@
+"""The answer inside a sentence: without explanations, with what it hedges; or the last number of a text."""
+
+from __future__ import annotations
+
+import re
+
+from proctor.verifiers.maths import units
+from proctor.verifiers.maths.vocabulary import NAMED
+
+FORMULA = re.compile(
+    r"\$\$(?P<a>[^$]{1,2000})\$\$|(?<!\\)\$(?!\s)(?P<b>[^$\n]{1,600}?)(?<![\s\\])\$(?!\d)"
+    r"|\\\((?P<c>(?:[^\\]|\\(?!\))){1,2000}?)\\\)|\\\[(?P<d>(?:[^\\]|\\(?!\])){1,2000}?)\\\]"
+)
+_START = r"(?<![A-Za-z0-9À-ɏ_.\\^{])"  # not in a word or a longer number, but right after 共 or は
+_NUMBER = re.compile(
+    rf"{_START}(?:[-−]\s?)?[$€£¥₹]?\s?(?:\d{{1,3}}(?:,\d{{3}})+(?!\d)|\d+)(?:\.\d+)?(?:\s?/\s?\d+(?![\d.]))?(?:\s?\\?%)?"
+    rf"|{_START}(?:[-−]\s?)?\.\d+"
+)
+_OPERATOR_BEFORE, _OPERATOR_AFTER = frozenset("+*/^_{\\&<>"), frozenset("+*/^_{\\&<>=")
+_COMMAND_BEFORE = re.compile(r"\\(?!approx|Rightarrow|implies|to|quad|qquad|text)[a-zA-Z]+$")
+_LIST_MARK = re.compile(r"[.)]\s+\S")
+_BOLD = re.compile(r"(?<![\w)\]}*])\*\*(?=\S)([^*\n]{1,200}?)\*\*(?![\w(])")
+# A capital that stands alone. A is no article and I no pronoun before a word; "not A" rules A out.
+_LETTER = re.compile(
+    r"(?<![A-Za-z'\\+*/^=_-])(?<!not )(?<!t be )\(?([A-J])\)?(?![A-Za-z'+*/^=_])(?!(?<=A) [a-z]{2})(?!(?<=I) [a-z])"
+)
+_FIRST_LETTER = re.compile(r"\W{0,3}([A-J])(?:[)\].:]+(?:\s|$)|\s+(?:because|since|as|is (?:the )?(?:correct|right))\b)")
+_RULED_OUT = re.compile(r"\)?\s+(?:is|was|are|would be)(?:n't| not| wrong| incorrect| false)\b|\s+(?:cannot|can't|is out)\b", re.IGNORECASE)
+_EXPLAINS = re.compile(
+    r"[,;:]?\s+(?:because|since|which|so that|while|although|though|given that|due to)\b"
+    r"|[,;]\s+(?!and\b|or\b)[a-z]{2,}\b(?!\s*[=:,]|\s+(?:and|or)\b)"
+    r"|,?\s+(?:and not|rather than|instead of|not|non|nicht|no)\s+(?=\(?[A-Z\d]\b)"
+)
+_SAYS = re.compile(r"\b(?:is|are|equals|be|becomes)\b\s*:?\s*|(?<=\w):\s+", re.IGNORECASE)
+_HEDGES = re.compile(
+    r"[\s.,;$)\\\]]*\(?(?:(?:actually|well|hmm|then again|however|although),?\s+)?(?:(?:or|alternatively),?\s+(?:maybe |possibly |perhaps |even |also |it (?:is|could be|might be) )?"
+    r"|(?:but |and )?(?:maybe|perhaps|possibly|it (?:could|might|may)(?: also| well)? be|(?:could|might)(?: also)? be)\s+)"
+    r"(?=[-\d$(]|\\[(\[a-z]|[A-J]\b)",
+    re.IGNORECASE,
+)
+_UNSURE = re.compile(r"\b(?:maybe|perhaps|possibly|might|could|either|(?:not|un)\s?sure)\b", re.IGNORECASE)
+_CODE = re.compile(r"__\w+__|\blambda\b|\bimport\b|\w\((?:['\"]|\))|\bexec\b|\beval\b|\w+\.\w+\(|=>|\bfor _ in\b")
+_SOMETHING = re.compile(r"[\d=<>$]|\\[a-zA-Z(\[]")
+_WORD = re.compile(r"[^\W\d_]{2,}")
+_DRESSING = re.compile(r"\\(?:text\w*|mathrm|mbox|operatorname)\s?\{[^{}]*\}|\\[a-zA-Z]+|\$[^$]*\$")
+_NO_PROSE = frozenset(units.NAMES) | frozenset(NAMED) | frozenset(("square", "cubic", "units", "unit", "sq"))
+
+
+def core(sentence: str, *, letters: bool = False) -> str:
+    """A stated answer without its explanation: of `42 since 8*5 is too small` the 42."""
+    if _UNSURE.search(sentence) and len(numbers(sentence)) > 1:
+        return sentence.strip()
+    sentence = _without_explanation(sentence)
+    if letters and (found := choices(sentence)):
+        return ", ".join(dict.fromkeys(found))
+    if not is_prose(sentence, words=2):
+        return sentence.strip()
+    said = None
+    for said in _SAYS.finditer(sentence):
+        pass
+    if said and says_something(sentence[said.end() :]):
+        return sentence[said.end() :].strip()
+    if not FORMULA.search(sentence) and (found := numbers(sentence)):
+        return found[0][0].strip()
+    return sentence.strip()
+
+
+def _without_explanation(sentence: str) -> str:
+    for explains in _EXPLAINS.finditer(sentence):
+        head = sentence[: explains.start()]
+        if head.strip() and head.count("{") == head.count("}"):
+            return head
+    return sentence
+
+
+def bare(text: str) -> str:
+    """The whole text where it is an answer and nothing else, but perhaps for an explanation after it."""
+    if is_code(text) or not is_prose(text):
+        return text
+    head = _without_explanation(text).strip()
+    return "" if is_prose(head) or ". " in head else head
+
+
+def hedged(text: str, end: int) -> int | None:
+    """Where another answer begins that is offered for the one that ends at `end`; None where none is."""
+    hedge = _HEDGES.match(text, end)
+    return hedge.end() if hedge else None
+
+
+def choices(text: str) -> list[str]:
+    """Letters of choices, in order, without those that are ruled out; the first alone where a text begins with it."""
+    first = _FIRST_LETTER.match(text)
+    if first:
+        return [first[1]]
+    return [found[1] for found in _LETTER.finditer(text) if not _RULED_OUT.match(text, found.end())]
+
+
+def numbers(text: str) -> list[re.Match[str]]:
+    """Numbers that are no part of a longer expression, in order."""
+    return [number for number in _NUMBER.finditer(text) if _stands_alone(number)]
+
+
+def _stands_alone(number: re.Match[str]) -> bool:
+    text = number.string
+    before = text[max(0, number.start() - 12) : number.start()].rstrip(" ")
+    after = text[number.end() : number.end() + 4].lstrip(" ")[:1]
+    if text[number.end() : number.end() + 1] == "(":
+        return False
+    if after in (".", ")") and before[-1:] in ("", "\n", ".", "。", ":") and _LIST_MARK.match(text, number.end()):
+        return False  # `2. Then ...` counts steps
+    return not (before[-1:] in _OPERATOR_BEFORE or _COMMAND_BEFORE.search(before) or after in _OPERATOR_AFTER)
+
+
+def without_bold(text: str) -> str:
+    return _BOLD.sub(r"\1", text) if "**" in text else text
+
+
+def says_something(text: str) -> bool:
+    """Whether there is any mathematics in a text."""
+    return _SOMETHING.search(text) is not None
+
+
+def is_prose(text: str, words: int = 3) -> bool:
+    """Whether a text has so many words outside of formulas that are no names of units or functions."""
+    plain = _WORD.findall(_DRESSING.sub(" ", text))
+    return sum(word.lower() not in _NO_PROSE for word in plain) >= words
+
+
+def is_code(text: str) -> bool:
+    return _CODE.search(text) is not None

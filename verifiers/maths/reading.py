@@ -1,0 +1,178 @@
+"""Reads an answer: a string becomes the trees that it may mean, and plain words where it means none."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+
+from proctor.verifiers.maths import wording
+from proctor.verifiers.maths.comparison import Comparison
+from proctor.verifiers.maths.grammar import parse
+from proctor.verifiers.maths.latex import tidy
+from proctor.verifiers.maths.lexer import Unreadable, tokens
+from proctor.verifiers.maths.phrases import Item, items, numbers_in_prose
+from proctor.verifiers.maths.rewriting import computed
+from proctor.verifiers.maths.rules import Rules
+from proctor.verifiers.maths.trees import Apply, Bracket, Number, Relation, Sum, Tree, Unit, symbols
+from proctor.verifiers.maths.units import MEASURES
+from proctor.verifiers.maths.values import quantity
+
+_ORDINAL = re.compile(
+    r"(?<=\d)\s?\^?\s?\{?\s?(?:\\(?:text|mathrm|textrm|mbox|textsuperscript|rm)\s?)?\{?\s?(?:st|nd|rd|th)\s?\}?\}?(?![a-zA-Z])"
+)
+_TIME = re.compile(r"(\d{1,2})(?::(\d\d))?(?::(\d\d))?\s*(?:([ap])\.?\s?m\.?|o'?clock)", re.IGNORECASE)
+_CLOCK = re.compile(r"(\d{1,2}):(\d\d)(?::(\d\d))?")
+_TEXT_COMMAND = re.compile(r"\\(?:text|mathrm|textrm|mbox)\s?\{([^{}]*)\}")
+_DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+")
+_DOTTED_THOUSANDS = re.compile(r"[-+]?\d{1,3}(?:\.\d{3})+,\d+")
+_OPERATION = re.compile(r"\\(?:sum|prod|i+nt|oint|lim|frac\s?\{d\}\s?\{d|det)(?![a-zA-Z])")
+_SPACE = re.compile(r"(?<![0-9A-Za-z.])\s+|\s+(?![0-9A-Za-z.])")
+_EXACTLY = Comparison(Rules())
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What an answer may mean."""
+
+    plain: str  # the answer as a string without white space and markup: equal strings are equal answers
+    words: str  # the answer as plain language
+    trees: tuple[Tree, ...] = ()  # as mathematics, the likeliest meaning first
+    choice: str | None = None  # as the letter of a multiple-choice question
+    sentence: tuple[Tree, ...] = ()  # the numbers that a sentence names, where the reference is a sentence
+    problem: str = ""  # why there is no tree
+
+
+def read(answer: str) -> Reading:
+    """All that an answer may mean. Never raises."""
+    tidied = tidy(answer).rstrip(".。").strip()
+    plain = _SPACE.sub("", tidied)
+    words = wording.normalised(tidied)
+    choice = wording.choice(tidied)
+    try:
+        trees = _trees(tidied)
+    except Unreadable as error:
+        return Reading(plain, words, choice=choice, problem=str(error))
+    if choice and (rest := wording.after_choice(tidied)):
+        trees += read(rest).trees
+    return Reading(plain, words, trees, choice)
+
+
+def prose_values(text: str) -> tuple[Tree, ...]:
+    """The numbers that a sentence names, as a list or as one value; empty where words change their meaning."""
+    try:
+        numbers = [parse([token]) for token in numbers_in_prose(tokens(tidy(text)))]
+    except Unreadable:
+        return ()
+    return (numbers[0] if len(numbers) == 1 else Bracket(tuple(numbers), "(", ")"),) if numbers else ()
+
+
+def _trees(text: str) -> tuple[Tree, ...]:
+    meant = wording.meaning(text)
+    if meant is not None:
+        return (meant,)
+    time = _time(text)
+    if time is not None:
+        return (time,)
+    result = _result(text)
+    if result is not None:
+        return (result,)
+    found = [_tree(_ORDINAL.sub("", text))]
+    if _DECIMAL_COMMA.fullmatch(text):
+        found.append(_tree(text.replace(",", ".")))
+    elif _DOTTED_THOUSANDS.fullmatch(text):
+        found.insert(0, _tree(text.replace(".", "").replace(",", ".")))
+    elif _CLOCK.fullmatch(text):
+        found.append(_clock(*_CLOCK.fullmatch(text).groups()))
+    return tuple(meaning for tree in found for meaning in _without_approximation(tree))
+
+
+def _result(text: str) -> Tree | None:
+    """What an operation that is written out comes to: 6 in `\\sum_{i=1}^{3} i = 6`."""
+    left, equals, right = text.rpartition("=")
+    if not equals or not _OPERATION.search(left):
+        return None
+    tree = _tree(right)
+    return None if symbols(tree) else tree
+
+
+def _tree(text: str) -> Tree:
+    parts = items(tokens(text))
+    trees = [_checked(_item_tree(part)) for part in parts]
+    if len(parts) == 1:
+        return trees[0]
+    total = _compound(trees)
+    if total is not None:
+        return total
+    separators = {part.separator for part in parts[1:]}
+    if any(_is_condition(tree) for tree in trees):
+        return Apply("all_of" if separators <= {",", "and", ";"} else "any_of", tuple(trees))
+    if separators == {"or"}:
+        return Apply("alternatives", tuple(trees))
+    return Bracket(tuple(trees))
+
+
+def _item_tree(item: Item) -> Tree:
+    tree = computed(parse(list(item.tokens)))
+    if item.said and not _has_number(tree):
+        raise Unreadable("words that may matter, and no number")
+    return tree
+
+
+def _has_number(tree: Tree) -> bool:
+    return not symbols(tree) or isinstance(tree, Relation | Bracket)
+
+
+def _checked(tree: Tree) -> Tree:
+    """A chain of computation as its result. Raises Unreadable where it contradicts itself (41 = 42)."""
+    if not isinstance(tree, Relation) or set(tree.signs) != {"="}:
+        return tree
+    grounded = [side for side in tree.sides if not symbols(side)]
+    for one, other in zip(grounded, grounded[1:], strict=False):
+        if _EXACTLY.same(one, other) is False:
+            raise Unreadable("a chain of equalities that does not hold")
+    return grounded[-1] if len(grounded) == len(tree.sides) else tree
+
+
+def _compound(trees: list[Tree]) -> Tree | None:
+    """`5 dollars and 50 cents`, `1 hour, 30 minutes` as one quantity."""
+    found = [quantity(tree) for tree in trees]
+    names = [part.units[0].name for part in found if len(part.units) == 1 and isinstance(part.units[0], Unit)]
+    if len(names) < len(trees) or len(set(names)) < len(names) or "percent" in names:
+        return None
+    dimensions = {MEASURES[name].dimensions for name in names}
+    return Sum(tuple(trees)) if len(dimensions) == 1 and dimensions != {()} else None
+
+
+def _is_condition(tree: Tree) -> bool:
+    match tree:
+        case Relation(_, signs):
+            return not {"<", ">", "<=", ">=", "!=", "in"}.isdisjoint(signs)
+        case Apply(name):
+            return name in ("union", "intersection", "setminus", "builder")
+        case _:
+            return False
+
+
+def _without_approximation(tree: Tree) -> list[Tree]:
+    """`exact ~ decimal` may be given as either."""
+    if not isinstance(tree, Relation) or "~" not in tree.signs:
+        return [tree]
+    cut = tree.signs.index("~")
+    before, after = tree.sides[: cut + 1], tree.sides[cut + 1 :]
+    exact = before[0] if cut == 0 else Relation(before, tree.signs[:cut])
+    return [exact, after[-1]]
+
+
+def _time(text: str) -> Tree | None:
+    found = _TIME.fullmatch(_TEXT_COMMAND.sub(r"\1", text).replace("\\", " ").strip())
+    if found is None:
+        return None
+    hours, minutes, seconds, half = found.groups()
+    hour = int(hours) % 12 + (12 if half and half.lower() == "p" else 0) if half else int(hours)
+    return _clock(str(hour), minutes or "0", seconds)
+
+
+def _clock(hours: str, minutes: str, seconds: str | None) -> Tree:
+    total = int(hours) * 3600 + int(minutes) * 60 + int(seconds or "0")
+    return Apply("time", (Number(Fraction(total)),))

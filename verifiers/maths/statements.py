@@ -1,0 +1,138 @@
+"""Finds sentences that state the final answer: `The answer is 42`, `#### 42`, `<answer>42</answer>`, 答案是42.
+
+Covers the common forms of about twenty languages. The last statement that says something counts.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+_ENGLISH = re.compile(r"answer|\bans\b|####|^[ \t]{0,8}A ?:(?=[ \t]*\S)", re.IGNORECASE | re.MULTILINE)
+_OF = r"(?:\s+(?:to|for|of)\s[^.\n:=]{1,80}?)?"
+_VERB = (
+    r"(?:(?:\*\*|__|\)|\")?\s*(?:(?:is|was|are|equals|(?:would|should|must|will|can\s+only)\s+be|comes\s+out\s+(?:to|as))\b\s*:?|[:=])"
+    r"|\s*\*\*\s*:?|(?=\s*(?:\\\(|\$|\\\[)))"
+)
+_STATED = re.compile(rf"{_OF}\s*{_VERB}", re.IGNORECASE)
+_JSON_VALUE = re.compile(r"[\"']\s*:\s*(?:\"((?:[^\"\\]|\\.)*)\"|'([^']*)'|([^,}\n]+))")
+_CLOSING_TAG = re.compile(r"</(?:final_)?answer>|\[/answer\]", re.IGNORECASE)
+# Other languages: the noun for an answer, then what may stand between it and the answer.
+_OTHERS = re.compile(
+    "|".join(
+        (
+            r"réponse(?: finale| correcte)?\s*(?:est|:|=|vaut)",
+            r"respuesta(?: final| correcta)?\s*(?:es|:|=|sería)",
+            r"resposta(?: final| correta)?\s*(?:é|:|=|seria)",
+            r"risposta(?: finale| corretta)?\s*(?:è|:|=)",
+            r"antwort\s*(?:ist|lautet|:|=|beträgt)",
+            r"antwoord\s*(?:is|:|=)",
+            r"\bsvaret?\s*(?:är|er|:|=)",
+            r"odpowiedź\s*(?:to|jest|:|=)",
+            r"odpověď\s*(?:je|:|=)",
+            r"(?:ответ|відповідь)\s*(?:равен|есть|это|:|=|—|-)",
+            r"(?:cevap|yanıt)\s*[:=]",
+            r"jawaban(?:nya)?\s*(?:adalah|ialah|:|=)",
+            r"đáp án\s*(?:là|đúng là|:|=)",
+            r"答案(?:应该|應該)?\s*(?:是|为|為|:|：|=|選|选)",
+            r"答え?\s*(?:は|:|：)",
+            r"정답은|답은|답\s*[:：]",
+            r"(?:الإجابة|الجواب|الاجابة)(?: النهائية| الصحيحة)?\s*(?:هي|هو|:|=)",
+            r"उत्तर\s*(?:है|:|=|होगा)",
+            r"คำตอบ\s*(?:คือ|:)",
+        )
+    ),
+    re.IGNORECASE,
+)
+_ASCII_OTHERS = ("respuesta", "resposta", "risposta", "antwort", "antwoord", "svar", "cevap", "jawaban")
+_MATHS_START = re.compile(r"[\s*_:]{0,20}(?P<open>\$\$|\$|\\\(|\\\[)")
+_CLOSING = {"$": "$", "$$": "$$", "\\(": "\\)", "\\[": "\\]"}
+_LEADING = re.compile(r"[\s*_:>–—\"“]*")
+_SENTENCE_END = re.compile(r"[.。।!?？！](?=\s|$|[*_\"”」<])|\n|<\||</")
+_EDGES = " \t\n*_\"”“"
+_BETWEEN = re.compile(r"\s*(?:,\s*and\b|,\s*or\b|,|;|and\b|or\b)\s*", re.IGNORECASE)
+_UNIT = re.compile(r"\s*(?:%|°|(?:square |cubic |sq\.? )?[a-zA-Z]+(?:\^?[23]|²|³)?)(?=\s*(?:[.,;!]|$))")
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """What a sentence states as the answer, where that stands, and the words that introduced it."""
+
+    content: str
+    start: int
+    end: int
+    marker: str
+
+
+def last_statement(text: str, start: int = 0) -> Statement | None:
+    """The last statement of a final answer at or after `start` that states something."""
+    found = [statement for statement in (_english(text, start), _other(text, start)) if statement]
+    return max(found, key=lambda statement: statement.start, default=None)
+
+
+def _english(text: str, start: int) -> Statement | None:
+    for key in reversed(list(_ENGLISH.finditer(text, start))):
+        span = _english_span(text, key)
+        if span and (content := text[span[0] : span[1]].strip(_EDGES)):
+            return Statement(content, key.start(), span[1], key[0].strip())
+    return None
+
+
+def _other(text: str, start: int) -> Statement | None:
+    if text.isascii() and not any(noun in text.lower() for noun in _ASCII_OTHERS):
+        return None
+    for key in reversed(list(_OTHERS.finditer(text, start))):
+        span = _sentence_span(text, key.end())
+        if content := text[span[0] : span[1]].strip(_EDGES):
+            return Statement(content, key.start(), span[1], key[0].strip())
+    return None
+
+
+def _english_span(text: str, key: re.Match[str]) -> tuple[int, int] | None:
+    """Where the answer stands that a key word such as `answer` or `####` introduces."""
+    before, after = text[key.start() - 1 : key.start()], text[key.end() : key.end() + 1]
+    if key[0] == "####" or key[0].endswith(":"):
+        return _sentence_span(text, key.end())
+    tag = before == "<" or text[max(0, key.start() - 7) : key.start()].lower() == "<final_"
+    if (tag and after == ">") or (before == "[" and after == "]"):
+        closing = _CLOSING_TAG.search(text, key.end())
+        return key.end() + 1, closing.start() if closing else len(text)
+    if before == "/":
+        return None
+    if after in ("'", '"') and (value := _JSON_VALUE.match(text, key.end())):
+        return value.span(value.lastindex or 0)
+    stated = _STATED.match(text, key.end())
+    return _sentence_span(text, stated.end()) if stated else None
+
+
+def sentence(text: str, start: int) -> str:
+    """The formula, or else the sentence, that begins at `start`."""
+    first, last = _sentence_span(text, start)
+    return text[first:last].strip(_EDGES)
+
+
+def _sentence_span(text: str, start: int) -> tuple[int, int]:
+    maths = _MATHS_START.match(text, start)
+    if maths:
+        return maths.start("open"), _formulas_end(text, maths)
+    lead = _LEADING.match(text, start)
+    start = lead.end() if lead else start
+    end = _SENTENCE_END.search(text, start)
+    return start, end.start() if end else len(text)
+
+
+def _formulas_end(text: str, maths: re.Match[str]) -> int:
+    """Where a formula ends, those that it is listed with (`$x = 1$ or $x = 2$`), and the unit that follows."""
+    while True:
+        closing = _CLOSING[maths["open"]]
+        end = text.find(closing, maths.end())
+        if end < 0:
+            stop = _SENTENCE_END.search(text, maths.end())
+            return stop.start() if stop else len(text)
+        end += len(closing)
+        joint = _BETWEEN.match(text, end)
+        following = _MATHS_START.match(text, joint.end()) if joint else None
+        if following is None:
+            unit = _UNIT.match(text, end)
+            return unit.end() if unit else end
+        maths = following

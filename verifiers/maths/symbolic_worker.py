@@ -1,0 +1,126 @@
+"""Runs in a killable worker: settles by many digits, then by algebra, what exact arithmetic left open.
+
+Values that agree to 40 digits at every point where both are defined are equal. Where nothing can be
+evaluated (integrals, sums, limits), math-verify's LaTeX parser and sympy decide. Nothing here evaluates
+Python: trees are ours, and of math-verify only the LaTeX grammar is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from fractions import Fraction
+from typing import Any
+
+import mpmath
+
+from proctor.verifiers.maths import sampling
+from proctor.verifiers.maths.grading import rule
+from proctor.verifiers.maths.reading import read
+from proctor.verifiers.maths.rules import Rules
+from proctor.verifiers.maths.trees import Symbol, Tree, walk
+
+DIGITS = 60
+_AGREE = mpmath.mpf(10) ** -40
+_MOST_BITS = 10_000_000  # of a power: 10^(3,000,000); beyond it an exponent alone would fill the memory
+_ENOUGH = 2  # points of agreement that an equality of expressions with variables needs
+
+
+class ManyDigits:
+    """mpmath's arithmetic, with powers bounded."""
+
+    @property
+    def constants(self) -> Mapping[str, Any]:
+        return {"pi": mpmath.mp.pi, "e": mpmath.mp.e, "i": mpmath.mpc(0, 1)}
+
+    def number(self, value: Fraction) -> Any:
+        return mpmath.mpf(value.numerator) / value.denominator
+
+    def power(self, base: Any, exponent: Any, exact: Fraction | None) -> Any:
+        if base == 0:
+            if mpmath.re(exponent) <= 0:
+                raise sampling.Undefined("a power of zero")
+            return base
+        if abs(exponent) * max(1, abs(mpmath.log(abs(base), 2))) > _MOST_BITS:
+            raise sampling.Undefined("a power beyond any bound")
+        if exact is not None and exact.denominator % 2 and mpmath.im(base) == 0 and mpmath.re(base) < 0:
+            root = mpmath.power(-base, self.number(exact))
+            return -root if exact.numerator % 2 else root
+        return mpmath.power(base, exponent)
+
+    @property
+    def functions(self) -> Mapping[str, Callable[..., Any]]:
+        return _FUNCTIONS
+
+
+def equal(gold: str, answer: str, rules: Mapping[str, Any]) -> dict[str, Any]:
+    """Whether the answer is the gold: {"equal": bool, "why": str}. What stays open is not equal."""
+    with mpmath.workdps(DIGITS):
+        ruling = rule(read(gold), read(answer), Rules(**rules), by_digits)
+    if ruling.equal is None:
+        found = by_algebra(gold, answer)
+        return {"equal": found, "why": "algebra" if found else "neither digits nor algebra show it equal"}
+    return {"equal": ruling.equal, "why": f"{ruling.why} to {DIGITS} digits" if ruling.equal else ruling.why}
+
+
+def by_digits(gold: Tree, answer: Tree) -> bool | None:
+    """Whether two trees agree to many digits wherever both are defined; None where that is nowhere."""
+    is_complex = any(node == Symbol("i") for tree in (gold, answer) for node in walk(tree))
+    arithmetic = ManyDigits()
+    agreed, wanted = 0, _ENOUGH
+    for at in sampling.points(gold, answer):
+        wanted = _ENOUGH if at else 1
+        point = {name: mpmath.mpf(value) for name, value in at.items()}
+        one, other = _value(gold, point, arithmetic), _value(answer, point, arithmetic)
+        if one is None or other is None:
+            continue
+        if at and not is_complex and not (_is_real(one) and _is_real(other)):
+            continue
+        if abs(one - other) > _AGREE * max(abs(one), abs(other)):
+            return False
+        agreed += 1
+    return True if agreed >= wanted else None
+
+
+def by_algebra(gold: str, answer: str) -> bool:
+    """Whether math-verify's LaTeX parser and sympy find the two equal."""
+    from math_verify import LatexExtractionConfig, parse, verify
+
+    config = (LatexExtractionConfig(),)
+    one, other = (parse(f"${text.strip().strip('$')}$", config, parsing_timeout=None) for text in (gold, answer))
+    return bool(one and other and verify(one, other, timeout_seconds=None))
+
+
+def _value(tree: Tree, at: Mapping[str, Any], arithmetic: sampling.Arithmetic) -> Any:
+    try:
+        value = mpmath.mpmathify(sampling.evaluate(tree, at, arithmetic))
+    except (ArithmeticError, ValueError, TypeError):
+        return None
+    return value if mpmath.isfinite(value) else None
+
+
+def _is_real(value: Any) -> bool:
+    return bool(abs(mpmath.im(value)) <= _AGREE * abs(value))
+
+
+def _factorial(value: Any) -> Any:
+    if mpmath.im(value) or value < 0 or value > 1_000_000:
+        raise sampling.Undefined("factorial")
+    return mpmath.factorial(value)
+
+
+def _binomial(top: Any, bottom: Any) -> Any:
+    return _factorial(top) / (_factorial(bottom) * _factorial(top - bottom))
+
+
+def _logarithm(value: Any, base: Any = None) -> Any:
+    if value == 0:
+        raise sampling.Undefined("log 0")
+    return mpmath.log(value) if base is None else mpmath.log(value) / mpmath.log(base)
+
+
+_FUNCTIONS: Mapping[str, Callable[..., Any]] = {
+    **{name: getattr(mpmath, name) for name in ("sin", "cos", "tan", "cot", "sec", "csc", "sinh", "cosh", "tanh", "floor", "ceil")},
+    **{f"arc{name}": getattr(mpmath, f"a{name}") for name in ("sin", "cos", "tan", "cot", "sec", "csc", "sinh", "cosh", "tanh")},
+    "coth": mpmath.coth, "sech": mpmath.sech, "csch": mpmath.csch, "ln": _logarithm, "log": _logarithm, "abs": abs,
+    "factorial": _factorial, "binom": _binomial, "max": max, "min": min, "sgn": mpmath.sign,
+}  # fmt: skip
