@@ -39,6 +39,7 @@ class Reading:
     words: str  # the answer as plain language
     trees: tuple[Tree, ...] = ()  # as mathematics, the likeliest meaning first
     choice: str | None = None  # as the letter of a multiple-choice question
+    operation: bool = False  # a sum, integral or limit that is written out and not read any further
     sentence: tuple[Tree, ...] = ()  # the numbers that a sentence names, where the reference is a sentence
     problem: str = ""  # why there is no tree
 
@@ -52,7 +53,8 @@ def read(answer: str) -> Reading:
     try:
         trees = _trees(tidied)
     except Unreadable as error:
-        return Reading(plain, words, choice=choice, problem=str(error))
+        operation = _OPERATION.search(tidied) is not None
+        return Reading(plain, words, choice=choice, operation=operation, problem=str(error))
     if choice and (rest := wording.after_choice(tidied)):
         trees += read(rest).trees
     return Reading(plain, words, trees, choice)

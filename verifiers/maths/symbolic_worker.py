@@ -1,8 +1,8 @@
 """Runs in a killable worker: settles by many digits, then by algebra, what exact arithmetic left open.
 
-Values that agree to 40 digits at every point where both are defined are equal. Where nothing can be
-evaluated (integrals, sums, limits), math-verify's LaTeX parser and sympy decide. Nothing here evaluates
-Python: trees are ours, and of math-verify only the LaTeX grammar is used.
+Values that agree to 40 digits at every point where both are defined are equal. Where both sides are sums,
+integrals or limits that are written out, math-verify's LaTeX parser and sympy decide. Nothing here
+evaluates Python: trees are ours, and of math-verify only the LaTeX grammar is used.
 """
 
 from __future__ import annotations
@@ -54,12 +54,15 @@ class ManyDigits:
 
 def equal(gold: str, answer: str, rules: Mapping[str, Any]) -> dict[str, Any]:
     """Whether the answer is the gold: {"equal": bool, "why": str}. What stays open is not equal."""
-    with mpmath.workdps(DIGITS):
-        ruling = rule(read(gold), read(answer), Rules(**rules), by_digits)
-    if ruling.equal is None:
+    one, other = read(gold), read(answer)
+    if one.operation and other.operation:
         found = by_algebra(gold, answer)
-        return {"equal": found, "why": "algebra" if found else "neither digits nor algebra show it equal"}
-    return {"equal": ruling.equal, "why": f"{ruling.why} to {DIGITS} digits" if ruling.equal else ruling.why}
+        return {"equal": found, "why": "algebra" if found else "algebra does not show it equal"}
+    with mpmath.workdps(DIGITS):
+        ruling = rule(one, other, Rules(**rules), by_digits)
+    if ruling.equal:
+        return {"equal": True, "why": f"{ruling.why} to {DIGITS} digits"}
+    return {"equal": False, "why": "digits do not show it equal" if ruling.equal is None else ruling.why}
 
 
 def by_digits(gold: Tree, answer: Tree) -> bool | None:
