@@ -39,7 +39,7 @@ class Job:
 
 def fact_of(run: Run, isolation: str) -> Fact:
     """The result of a run that has ended, or, for an examiner, that has reported."""
-    code, number = (None, None) if run.answer is None or run.decided else outcome.ending(run)
+    code, number = outcome.ending(run)
     names = list(run.files)
     fields = {
         "outcome": outcome.decide(run).value,

@@ -32,12 +32,12 @@ _FILE_ERRORS = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 
 def decide(run: Run) -> Outcome:
     """The outcome of a run whose slot has answered."""
-    if run.decided:
-        return Outcome.OK
     if run.kills:
         return Outcome.MEMORY_LIMIT
     if run.stopped_for is not None:
         return _stopped(run, run.stopped_for)
+    if ended_with_exam(run):
+        return Outcome.OK
     code, number = ending(run)
     if code == 0:
         return Outcome.OK
@@ -61,8 +61,18 @@ def _stopped(run: Run, reason: Outcome) -> Outcome:
     return reason
 
 
+def ended_with_exam(run: Run) -> bool:
+    """It was still there when the examiner had reported, and was ended for no fault of its own."""
+    return run.decided and (run.answer is None or as_signal(run.answer.status) == (None, signal.SIGKILL))
+
+
 def ending(run: Run) -> tuple[int | None, int | None]:
-    """(exit code, signal): the command's own where the jail's number 1 told them, else the process's."""
+    """(exit code, signal): the command's own where the jail's number 1 told them, else the process's.
+
+    Both None: it was ended together with its exam.
+    """
+    if ended_with_exam(run):
+        return None, None
     if run.ended is not None:
         return run.ended.get("exit_code"), run.ended.get("signal")
     assert run.answer is not None

@@ -9,13 +9,14 @@ The layout: the listed paths as they are on the host; /box/tmp, the work folder,
 """
 
 # No pathlib: it would fatten the memory that submissions are forked from.
-# ruff: noqa: PTH101, PTH102, PTH103, PTH110, PTH112, PTH114, PTH115, PTH120, PTH123, PTH211
+# ruff: noqa: PTH101, PTH102, PTH103, PTH110, PTH112, PTH114, PTH115, PTH116, PTH120, PTH123, PTH211
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
 import os
+import stat
 import struct
 
 from proctor.sandbox.local import syscalls
@@ -130,6 +131,8 @@ def _make_box(stage: str) -> None:
         os.symlink(INNER_PATH, stage + link)
     for name in DEVICES:
         target = f"{stage}/dev/{name}"
+        if not stat.S_ISCHR(os.stat(f"/dev/{name}").st_mode):
+            raise OSError(f"/dev/{name} of this host is not a device")  # root's `gcc -o /dev/null` does that
         os.close(os.open(target, os.O_CREAT | os.O_WRONLY, 0o644))
         syscalls.mount(f"/dev/{name}", target, "", MS_BIND)
     for name, text in _STUBS.items():

@@ -105,7 +105,8 @@ class Supervisor:
         seat = self._free_seat(CANDIDATE)
         examiner = None
         if seat is not None and job.examiner is not None:
-            examiner = self._free_seat(EXAMINER, job.examiner.header["keep"])
+            # A kept examiner may have left of its own accord: a second attempt gets a new one.
+            examiner = self._free_seat(EXAMINER, "" if job.attempts else job.examiner.header["keep"])
         if seat is None or (examiner is None and job.examiner is not None):
             return False
         self._queue.popleft()
