@@ -22,6 +22,7 @@ _MODULES = (
     "form",
     "length",
     "wording",
+    "language",
     "steps",
 )
 _PARTS: dict[str, type[Part]] = {}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -49,7 +50,7 @@ def _marks_of(tags: tuple[str, ...]) -> re.Pattern[str]:
 
 
 _BOX = re.compile(r"\\f?box(?:ed)?(?![a-zA-Z])\s{0,9}")
-_BRACES = re.compile(r"\\.|[{}]", re.DOTALL)
+_BRACES = re.compile(r"\\[{}\\]|[{}]")
 
 
 def fault_of_box(text: str) -> str | None:
@@ -62,14 +63,26 @@ def fault_of_box(text: str) -> str | None:
     start = boxes[0].end()
     if not text.startswith("{", start):
         return "\\boxed without braces"
+    end = _end_of_braces(text, start)
+    if end is None:
+        return "\\boxed{ is never closed"
+    content = text[start + 1 : end - 1]
+    return None if any(map(str.isalnum, content)) else f"\\boxed{{{content[:20]}}} holds no answer"
+
+
+def has_open_box(text: str) -> bool:
+    """Whether the last `\\boxed{` never closes."""
+    boxes = deque(_BOX.finditer(text), maxlen=1)
+    return bool(boxes) and text.startswith("{", boxes[0].end()) and not _end_of_braces(text, boxes[0].end())
+
+
+def _end_of_braces(text: str, start: int) -> int | None:
     depth = 0
     for brace in _BRACES.finditer(text, start):
         depth += {"{": 1, "}": -1}.get(brace[0], 0)
         if depth == 0:
-            content = text[start + 1 : brace.start()]
-            is_answer = any(map(str.isalnum, content))
-            return None if is_answer else f"\\boxed{{{content[:20]}}} holds no answer"
-    return "\\boxed{ is never closed"
+            return brace.end()
+    return None
 
 
 @dataclass(frozen=True, slots=True)
