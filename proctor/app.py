@@ -9,11 +9,13 @@ import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import IntEnum
+from pathlib import Path
 from typing import Annotated, TypeVar
 
 import typer
 
 from proctor import __version__, console
+from proctor.settings import defaults_from
 from proctor.verifiers.expression import ExpressionError
 from proctor.verifiers.sources import InputError
 
@@ -80,8 +82,15 @@ def _show_version(asked: bool) -> None:
     )
 )
 def root(
+    context: typer.Context,
+    config: Annotated[
+        Path | None, typer.Option("--config", help="TOML file with a table of options for each command.")
+    ] = None,
     version: Annotated[
         bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_show_version)
     ] = False,
 ) -> None:
     """Verifies what language models answer, and turns it into rewards that can be trusted and explained."""
+    if config is not None:
+        with usable():
+            context.default_map = defaults_from(config, context)

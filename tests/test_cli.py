@@ -1,362 +1,77 @@
-"""The command line: what it prints where, its exit codes, and that an interrupted run is taken up."""
+"""The command line: version, settings file, plans, the list of parts, help pages, and a light start."""
 
-import gzip
 import json
 import os
 import re
 import shlex
-import shutil
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 import typer
-from typer.testing import CliRunner, Result
 
 from proctor import __version__
 from proctor.cli import app
-
-ROOT = Path(__file__).parents[1]
-ROLLOUTS = Path(__file__).parent / "data" / "rollouts.jsonl"  # 48 solutions of GSM8K by 4 models (MIT)
-RIGHT = 17  # of them, by the record that came with them
-
-PARTS = '''
-import re
-import time
-from proctor.verifiers.core import Rollout, Status, Verdict
-from proctor.verifiers.custom import part
-
-@part(bounds=(0, 1), exam=True, columns=("answer",))
-def cli_right(rollout: Rollout, slow: float = 0.0) -> Verdict:
-    """Is the last number of the completion the answer?
-
-    What it pays wrongly: a number that is last by chance.
-    """
-    time.sleep(slow)
-    if "crash" in rollout.completion:
-        raise RuntimeError("crash")
-    last = re.findall(r"[-\\d.]+", rollout.completion)[-1:]
-    right = last == [rollout.answer]
-    return Verdict(float(right), Status.CORRECT if right else Status.INCORRECT, {"last": last})
-
-@part(bounds=(0, 1))
-def cli_short(rollout: Rollout, limit: int = 200) -> float:
-    """Is it short?"""
-    return float(len(rollout.completion) < limit)
-
-@part(bounds=(0, 1), per="group")
-def cli_share(rollouts: list[Rollout]) -> list[float]:
-    return [1 / len(rollouts)] * len(rollouts)
-'''
+from tests.cli_session import PARTS, ROOT, enter, proctor
 
 
 @pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "200")
-    (tmp_path / "parts.py").write_text(PARTS)
-    shutil.copy(ROLLOUTS, tmp_path / "rollouts.jsonl")
-    return tmp_path
-
-
-def proctor(*arguments: str, given: str | bytes = "") -> Result:
-    return CliRunner().invoke(app, list(arguments), input=given)
-
-
-def score(*arguments: str, reward: str = "cli_right", given: str = "") -> Result:
-    return proctor("score", *arguments, "--reward", reward, "--load", "parts.py", given=given)
-
-
-def lines(path: str) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in Path(path).read_text(encoding="utf-8").splitlines()]
+def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    enter(tmp_path, monkeypatch)
 
 
 def test_version() -> None:
     assert proctor("--version").stdout == f"proctor {__version__}\n"
 
 
-def test_score_agrees_with_the_record() -> None:
-    result = score("rollouts.jsonl", "--out", "scored.jsonl")
-
-    assert result.exit_code == 0, result.output
-    scored = lines("scored.jsonl")
-    assert [row["reward"] for row in scored] == [float(row["is_correct"]) for row in scored]
-    assert list(scored[0])[-2:] == ["reward", "verdicts"]
-    assert {k: v for k, v in scored[0].items() if k not in ("reward", "verdicts")} == lines("rollouts.jsonl")[
-        0
-    ]
-
-
-def test_data_on_stdout_and_talk_on_stderr() -> None:
-    result = score("rollouts.jsonl", "--out", "scored.jsonl")
-
-    assert "columns: completion = response, answer = gold, prompt = question" in result.stderr
-    assert "written: scored.jsonl" in result.stderr
-    assert re.search(rf"correct +{RIGHT}\n", result.stdout)
-    assert re.search(r"cli_right +0\.3542 +48", result.stdout)  # 17 / 48 = 0.3542
-    assert "48 rows = 48 with a reward + 0 without + 0 bad" in result.stdout
-
-
-def test_scored_rows_on_stdout() -> None:
-    result = score("rollouts.jsonl", "--out", "-")
-    assert [json.loads(line)["reward"] for line in result.stdout.splitlines()].count(1.0) == RIGHT
-    assert "48 rows" in result.stderr
-
-
-def test_summary_as_json() -> None:
-    summary = json.loads(score("rollouts.jsonl", "--json").stdout)
-
-    assert summary["reward"] == {"mean": RIGHT / 48, "scored": 48}
-    assert summary["parts"]["cli_right"]["statuses"] == {"incorrect": 48 - RIGHT, "correct": RIGHT}
-    assert summary["columns"] == {"completion": "response", "prompt": "question", "answer": "gold"}
-
-
-def test_json_and_rows_cannot_both_have_stdout() -> None:
-    result = score("rollouts.jsonl", "--json", "--out", "-")
-    assert result.exit_code == 2
-    assert "both want standard output" in result.stderr
-
-
-def test_rows_from_standard_input() -> None:
-    result = score("-", "--json", given=ROLLOUTS.read_text())
-    assert json.loads(result.stdout)["reward"]["mean"] == RIGHT / 48
-
-
-@pytest.mark.parametrize("kind", ["jsonl.gz", "json", "csv", "parquet"])
-def test_kinds_of_files(kind: str) -> None:
-    rows = lines("rollouts.jsonl")
-    if kind == "jsonl.gz":
-        Path("r.jsonl.gz").write_bytes(gzip.compress(ROLLOUTS.read_bytes()))
-    elif kind == "json":
-        Path("r.json").write_text(json.dumps(rows))
-    else:
-        pandas = pytest.importorskip("pandas")
-        frame = pandas.DataFrame(rows)
-        frame.to_csv("r.csv", index=False) if kind == "csv" else frame.to_parquet("r.parquet")
-    result = score(f"r.{kind}", "--out", "scored.jsonl")
-
-    assert result.exit_code == 0, result.output
-    assert [row["reward"] for row in lines("scored.jsonl")].count(1.0) == RIGHT
-
-
-def test_bad_rows_are_reported_kept_and_counted() -> None:
-    text = ROLLOUTS.read_text().splitlines()
-    text[3] = text[3][:50]
-    text[9] = json.dumps({"response": 5, "gold": "1"})
-    text[20] = json.dumps({"response": "A: 1"})
-    Path("bad.jsonl").write_text("\n".join(text))
-    result = score("bad.jsonl", "--out", "scored.jsonl")
-
-    assert result.exit_code == 1
-    assert "bad.jsonl:4: broken JSON: Unterminated string" in result.stderr
-    assert "bad.jsonl:10: field 'response' cannot be the completion: expected text" in result.stderr
-    assert "bad.jsonl:21: field 'gold' is missing; the row has response" in result.stderr
-    assert "3 bad rows are kept in scored.rejected.jsonl" in result.stderr
-    assert [row["line"] for row in lines("scored.rejected.jsonl")] == [4, 10, 21]
-    assert len(lines("scored.jsonl")) == 45
-    assert "48 rows = 45 with a reward + 0 without + 3 bad" in result.stdout
-
-
-def test_only_the_first_bad_rows_are_reported() -> None:
-    Path("bad.jsonl").write_text(ROLLOUTS.read_text() + "{\n" * 100)
-    result = score("bad.jsonl")
-    assert result.stderr.count("broken JSON") == 5
-    assert len(lines("bad.rejected.jsonl")) == 100
-
-
-def test_fault_of_ours_is_no_reward_and_exit_code_1() -> None:
-    Path("r.jsonl").write_text('{"response": "crash", "gold": "1"}\n{"response": "1", "gold": "1"}\n')
-    result = score("r.jsonl", "--out", "scored.jsonl")
-
-    assert result.exit_code == 1
-    assert [row["reward"] for row in lines("scored.jsonl")] == [None, 1.0]
-    verdict = lines("scored.jsonl")[0]["verdicts"]["cli_right"]
-    assert (verdict["value"], verdict["blame"]) == (None, "grader")
-    assert "1 without (blame grader 1)" in result.stdout
+def test_every_option_is_a_key_of_the_settings_file() -> None:
+    settings = ['reward = "cli_right"', f"load = [{json.dumps(PARTS)}]", "json = true", "limit = 8"]
+    Path("p.toml").write_text("\n".join(["[score]", *settings, 'map = { prompt = "id" }']))
+    summary = json.loads(proctor("--config", "p.toml", "score", "rollouts.jsonl").stdout)
+    assert summary["rollouts"] == 8
+    assert summary["columns"]["prompt"] == "id"
+    wins = json.loads(proctor("--config", "p.toml", "score", "rollouts.jsonl", "--limit", "5").stdout)
+    assert wins["rollouts"] == 5
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("text", "message"),
     [
-        (["no.jsonl"], "no.jsonl: no such file"),
-        (
-            ["rollouts.jsonl", "--map", "answer=golld"],
-            "no column 'golld' to take the answer from (did you mean 'gold'?)",
-        ),
-        (["rollouts.jsonl", "--map", "answer"], "--map answer: expected --map OURS=THEIRS"),
-        (["rollouts.jsonl", "--out", "rollouts.jsonl"], "this is the input"),
-        (["rollouts.jsonl", "--out", "scored.jsonl.gz"], "scored rows are plain JSON lines"),
-        (["rollouts.jsonl", "--out", "no/scored.jsonl"], "cannot be written: No such file or directory"),
-        (["rollouts.jsonl", "--load", "no.py"], "no.py: no Python file of that name"),
-        (["rollouts.jsonl", "--report", "no/report.html"], "no/report.html: no such folder"),
+        ("[scor]\n", "p.toml: no command 'scor' (did you mean 'score'?)"),
+        ("[score]\nlimt = 5\n", "p.toml: 'proctor score' has no option 'limt' (did you mean 'limit'?)"),
+        ("[score\n", "p.toml: not TOML"),
     ],
 )
-def test_what_cannot_run_says_why(arguments: list[str], message: str) -> None:
-    result = score(*arguments)
+def test_mistakes_in_a_settings_file_are_told(text: str, message: str) -> None:
+    Path("p.toml").write_text(text)
+    result = proctor("--config", "p.toml", "score", "rollouts.jsonl", "--reward", "1")
     assert result.exit_code == 2
-    assert "error: " in result.stderr
-    assert message in result.stderr.replace("\n", " ")
-    assert result.stdout == ""
-
-
-def test_mistake_in_an_expression_has_its_caret() -> None:
-    result = score("rollouts.jsonl", reward="cli_right + 0.1 * cli_shrt")
-
-    assert result.exit_code == 2
-    source, carets = result.stderr.splitlines()[1:3]
-    assert source[carets.index("^") : carets.rindex("^") + 1] == "cli_shrt"
-    assert "did you mean 'cli_short'?" in result.stderr
-
-
-def test_reward_from_a_file() -> None:
-    Path("text.toml").write_text('reward = "cli_right + 0.5 * cli_short(limit=1)"\n')
-    Path("table.toml").write_text('[reward]\ncli_right = 1\n"cli_short(limit=1)" = 0.5\n')
-    hashes = {
-        json.loads(score("rollouts.jsonl", "--json", reward=name).stdout)["hash"]
-        for name in ("text.toml", "table.toml")
-    }
-    assert len(hashes) == 1
-
-    Path("wrong.toml").write_text('rewards = "cli_right"\n')
-    assert 'wrong.toml: needs reward = "..."' in score("rollouts.jsonl", reward="wrong.toml").stderr
-
-
-def test_warnings_of_the_checker_come_once_and_before_scoring() -> None:
-    result = score("rollouts.jsonl", reward="cli_right + 2 * cli_short")
-    assert result.stderr.count("warning: dominance") == 1
-
-
-def test_groups_that_are_torn_are_told() -> None:
-    rows = lines("rollouts.jsonl")
-    Path("torn.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows[::2] + rows[1::2]))
-    assert "12 times a prompt came back" in score("torn.jsonl", reward="cli_share").stderr
-    assert "came back" not in score("rollouts.jsonl", reward="cli_share").stderr
-
-
-def test_groups_need_a_column() -> None:
-    Path("r.jsonl").write_text('{"response": "1"}\n')
-    result = score("r.jsonl", reward="cli_share")
-    assert result.exit_code == 2
-    assert "say which does with --map prompt=COLUMN or --map group=COLUMN" in result.stderr
-
-
-def test_rows_of_two_kinds_have_their_own_columns() -> None:
-    Path("r.jsonl").write_text(
-        '{"response": "1", "gold": "1", "task": "m"}\n{"response": "1", "task": "s"}\n'
-    )
-    result = score("r.jsonl", "--out", "o.jsonl", reward='cli_right if task == "m" else 0.5 * cli_short')
-    assert result.exit_code == 0, result.output
-    assert [row["reward"] for row in lines("o.jsonl")] == [1.0, 0.5]
-
-
-def test_second_run_finds_everything_done() -> None:
-    first = score("rollouts.jsonl", "--out", "scored.jsonl")
-    before = Path("scored.jsonl").read_bytes()
-    second = score("rollouts.jsonl", "--out", "scored.jsonl")
-    assert second.exit_code == 0
-    assert second.stdout.splitlines()[-1] == first.stdout.splitlines()[-1]
-    assert Path("scored.jsonl").read_bytes() == before
-
-
-def test_other_expression_is_refused_unless_overwritten() -> None:
-    score("rollouts.jsonl", "--out", "scored.jsonl")
-    refused = score("rollouts.jsonl", "--out", "scored.jsonl", reward="cli_short")
-    assert refused.exit_code == 2
-    assert "was made with another reward: cli_right, not cli_short" in refused.stderr
-    assert "--overwrite" in refused.stderr
-
-    assert score("rollouts.jsonl", "--out", "scored.jsonl", "--overwrite", reward="cli_short").exit_code == 0
-    assert "cli_short" in lines("scored.jsonl")[0]["verdicts"]
-
-
-def test_report_is_written() -> None:
-    score("rollouts.jsonl", "--report", "report.html")
-    page = Path("report.html").read_text(encoding="utf-8")
-    assert "<title>rollouts.jsonl: cli_right</title>" in page
-    assert page.count('"n": ') == 48
-
-
-def start(*arguments: str) -> subprocess.Popen[str]:
-    """The command in a process of its own, whose parts are slow."""
-    command = [
-        sys.executable,
-        "-m",
-        "proctor",
-        "score",
-        "big.jsonl",
-        "--load",
-        "parts.py",
-        "--out",
-        "scored.jsonl",
-    ]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.Popen(
-        [*command, *arguments], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-
-
-def wait_for_lines(path: str, process: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and process.poll() is None:
-        if Path(path).exists() and Path(path).stat().st_size > 0:
-            return
-        time.sleep(0.02)
-    raise AssertionError(f"nothing was written: {process.communicate()}")
-
-
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
-def test_run_that_was_ended_is_taken_up(how: signal.Signals) -> None:
-    rows = lines("rollouts.jsonl") * 10
-    text = [json.dumps({**row, "id": number}) for number, row in enumerate(rows)]
-    text[5] = "{broken"
-    Path("big.jsonl").write_text("\n".join(text) + "\n")
-    arguments = ("--reward", "cli_right(slow=0.004)", "--batch-size", "50")
-    process = start(*arguments)
-    wait_for_lines("scored.jsonl", process)
-    process.send_signal(how)
-    _, talk = process.communicate(timeout=60)
-    done = len(Path("scored.jsonl").read_bytes().splitlines())
-    if how == signal.SIGINT:
-        assert process.returncode == 130
-        assert "the same command goes on from here" in talk
-    with Path("scored.jsonl").open("r+b") as file:  # a kill may come in the middle of a line
-        file.truncate(Path("scored.jsonl").stat().st_size - 7)
-    again = start(*arguments)
-    table, _ = again.communicate(timeout=60)
-
-    assert 0 < done < 479
-    assert again.returncode == 1
-    assert [row["id"] for row in lines("scored.jsonl")] == [number for number in range(480) if number != 5]
-    assert len(lines("scored.rejected.jsonl")) == 1
-    assert "480 rows = 479 with a reward + 0 without + 1 bad" in table
+    assert message in result.stderr
 
 
 def test_explain() -> None:
-    result = proctor("explain", "cli_right and 2 * cli_short", "--load", "parts.py")
+    result = proctor("explain", "cli_right and 2 * cli_short", "--load", PARTS)
 
     assert result.exit_code == 0
     assert "range 0 to 2" in result.stdout
     assert re.search(r"2 +cli_short +0 to 1 +where cli_right", result.stdout)
-    plan = json.loads(proctor("explain", "cli_right", "--load", "parts.py", "--json").stdout)
+    plan = json.loads(proctor("explain", "cli_right", "--load", PARTS, "--json").stdout)
     assert plan["range"] == [0, 1]
 
 
 def test_rewards_lists_every_part() -> None:
-    result = proctor("rewards", "--load", "parts.py")
+    result = proctor("rewards", "--load", PARTS)
     assert result.exit_code == 0
     assert re.search(r"cli_right +0 to 1 +Is the last number of the completion the answer\?", result.stdout)
 
 
 def test_one_reward_is_shown_whole() -> None:
-    result = proctor("rewards", "cli_right", "--load", "parts.py")
+    result = proctor("rewards", "cli_right", "--load", PARTS)
     assert "What it pays wrongly: a number that is last by chance." in result.stdout
     assert re.search(r"slow +float +0\.0", result.stdout)
 
-    unknown = proctor("rewards", "cli_rihgt", "--load", "parts.py")
+    unknown = proctor("rewards", "cli_rihgt", "--load", PARTS)
     assert unknown.exit_code == 2
     assert "unknown part 'cli_rihgt' (did you mean 'cli_right'?)" in unknown.stderr
 

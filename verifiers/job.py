@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from proctor.verifiers.expression import Expression
 from proctor.verifiers.occurrences import occurrences
@@ -13,6 +13,8 @@ from proctor.verifiers.rows import find_columns
 from proctor.verifiers.scored import Rejected, ScoredFile, Unsaved
 from proctor.verifiers.scoring import GroupWatch, Scored, readable, score_stream
 from proctor.verifiers.sources import BadRow, InputError, Row, Source
+
+Batch: TypeAlias = "list[Scored | BadRow]"
 
 _NO_GROUPS = (
     "the reward compares the rollouts of a prompt, and no column tells the prompt; "
@@ -69,7 +71,7 @@ class Job:
         }
         return ScoredFile(path, made_by, source=self.source.name, overwrite=overwrite)
 
-    def run(self, sink: ScoredFile | Unsaved, *, batch_size: int = 1024) -> Iterator[list[Scored | BadRow]]:
+    def run(self, sink: ScoredFile | Unsaved, *, batch_size: int = 1024) -> Iterator[Batch]:
         """Scores what the sink does not have yet. Hands on everything, in order, what it has first."""
         items = readable(self._rows, self.columns)
         earlier = sink.earlier(items)

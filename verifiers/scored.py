@@ -13,7 +13,7 @@ import json
 import math
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -91,13 +91,10 @@ class ScoredFile:
         """
         with self.path.open("rb") as file:
             for number, line in enumerate(file, 1):
-                for item in items:
-                    if isinstance(item, Ready):
-                        yield self._restore(item, line, number)
-                        break
-                    yield item
-                else:
+                item = yield from _bad_rows_before(items)
+                if item is None:
                     raise InputError(f"{self.path} has more rows than {self.source}{_WAY_OUT}")
+                yield self._restore(item, line, number)
 
     def write(self, batch: Iterable[Scored | BadRow]) -> None:
         """Adds what is scored, and what is not to the side file. Hands all of it to the kernel."""
@@ -212,6 +209,15 @@ class Rejected:
     def close(self) -> None:
         if self._handle is not None:
             self._handle.close()
+
+
+def _bad_rows_before(items: Iterator[Ready | BadRow]) -> Generator[BadRow, None, Ready | None]:
+    """Yields the bad rows that come first; returns the row that follows them, None at the end."""
+    for item in items:
+        if isinstance(item, Ready):
+            return item
+        yield item
+    return None
 
 
 def cut_torn_line(handle: IO[bytes]) -> None:

@@ -10,14 +10,9 @@ from typing import Annotated
 
 import typer
 
+from proctor.settings import read_toml
 from proctor.verifiers.expression import Expression, reward
 from proctor.verifiers.sources import InputError
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
 
 Load = Annotated[
     list[Path] | None,
@@ -37,12 +32,7 @@ def read_reward(text: str) -> Expression:
     if not text.endswith(".toml"):
         return reward(text)
     path = Path(text)
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}") from error
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{path}: not TOML: {error}") from error
+    content = read_toml(path)
     if not isinstance(content.get("reward"), str | dict):
         found = ", ".join(content) or "nothing"
         raise InputError(f'{path}: needs reward = "..." or a [reward] table of weights; found {found}')

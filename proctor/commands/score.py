@@ -11,7 +11,7 @@ import typer
 from proctor import __version__, console
 from proctor.app import Exit, command, usable
 from proctor.commands.reading import Load, load_parts, read_pairs, read_reward
-from proctor.verifiers.job import Job, unsaved
+from proctor.verifiers.job import Batch, Job, unsaved
 from proctor.verifiers.report import About, Report
 from proctor.verifiers.scored import ScoredFile, Unsaved
 from proctor.verifiers.sources import BadRow, InputError, Source
@@ -124,22 +124,26 @@ def _sink(job: Job, out: str | None, overwrite: bool) -> ScoredFile | Unsaved:
 def _run(job: Job, sink: ScoredFile | Unsaved, page: Report | None, batch_size: int) -> Summary:
     """Scores everything; Ctrl-C ends the command with what has been scored kept."""
     summary = Summary()
-    with sink, console.scoring_progress() as progress:
-        try:
+    try:
+        with sink, console.scoring_progress() as progress:
             for batch in job.run(sink, batch_size=batch_size):
                 _report_bad_rows(job, summary.rejected, batch)
-                summary.add(batch)
-                if page is not None:
-                    page.add(batch)
+                _collect(batch, summary, page)
                 progress.show(summary, job.source.fraction, done_before=job.done_before)
-        except KeyboardInterrupt:
-            again = "; the same command goes on from here" if isinstance(sink, ScoredFile) else ""
-            console.error(f"interrupted after {summary.rollouts + summary.rejected:,} rows{again}")
-            raise typer.Exit(Exit.INTERRUPTED) from None
+    except KeyboardInterrupt:
+        again = "; the same command goes on from here" if isinstance(sink, ScoredFile) else ""
+        console.error(f"interrupted after {summary.rollouts + summary.rejected:,} rows{again}")
+        raise typer.Exit(Exit.INTERRUPTED) from None
     return summary
 
 
-def _report_bad_rows(job: Job, before: int, batch: Iterable[object]) -> None:
+def _collect(batch: Batch, summary: Summary, page: Report | None) -> None:
+    summary.add(batch)
+    if page is not None:
+        page.add(batch)
+
+
+def _report_bad_rows(job: Job, before: int, batch: Batch) -> None:
     bad = [item for item in batch if isinstance(item, BadRow)]
     for row in bad[: max(0, _BAD_ROWS_SHOWN - before)]:
         console.warning(f"{job.source.name}:{row.number}: {row.reason}")
