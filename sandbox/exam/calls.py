@@ -30,7 +30,7 @@ class CallPaper:
 
     entry: str
     lines: list[bytes]
-    expected: list[Any]
+    expected: list[list[Any]]  # of each call, the values of which any will do
     equality: Equality
 
     @property
@@ -59,7 +59,7 @@ class CallPaper:
     def _ask(self, examinee: Examinee, sheet: Sheet, number: int) -> None:
         got = examinee.answer_to(self.lines[number])
         sheet.checked()
-        if not self.equality.holds(got, self.expected[number]):
+        if not any(self.equality.holds(got, expected) for expected in self.expected[number]):
             raise AssertionError(NOT_EQUAL)
 
     def _portions(self) -> Iterator[tuple[int, int]]:
@@ -77,7 +77,8 @@ def read_calls(spec: Mapping[str, Any]) -> CallPaper:
     """Reads a paper of calls.
 
     Args:
-        spec: `entry_point`; `calls`, each {"args": [...], "kwargs": {...}, "expected": ...}; or `inputs`
+        spec: `entry_point`; `calls`, each {"args": [...], "kwargs": {...}, "expected": ...} (and
+            perhaps another value that will do, "or_expected"); or `inputs`
             (lists of arguments) with `reference` (source of a right solution); `rel`, `abs` and
             `tuples_as_lists` as in Equality.
 
@@ -95,7 +96,7 @@ def read_calls(spec: Mapping[str, Any]) -> CallPaper:
         args, kwargs = list(call.get("args") or ()), dict(call.get("kwargs") or {})
         flat = [item for pair in kwargs.items() for item in pair]
         paper.lines.append(encoder.encode(["call", entry, args, flat]))
-        paper.expected.append(call["expected"])
+        paper.expected.append([call[name] for name in ("expected", "or_expected") if name in call])
     return paper
 
 

@@ -67,24 +67,24 @@ def _call(name: str, *args: ast.expr) -> ast.Call:
 
 
 class _Counting(ast.NodeTransformer):
-    def visit_Assert(self, node: ast.Assert) -> list[ast.stmt]:  # noqa: N802, the name that ast asks for
+    def visit_Assert(self, node: ast.Assert) -> list[ast.stmt]:
         return [_count(node), node]
 
-    def visit_If(self, node: ast.If) -> ast.AST | list[ast.stmt]:  # noqa: N802
+    def visit_If(self, node: ast.If) -> ast.AST | list[ast.stmt]:
         counts = _is_check(node)
         self.generic_visit(node)
         return [_count(node), node] if counts else node
 
-    def visit_ExceptHandler(self, node: ast.ExceptHandler) -> ast.AST:  # noqa: N802
+    def visit_ExceptHandler(self, node: ast.ExceptHandler) -> ast.AST:
         self.generic_visit(node)
         node.body.insert(0, _count(node.body[0]))
         return node
 
-    def visit_Expr(self, node: ast.Expr) -> ast.AST | list[ast.stmt]:  # noqa: N802
+    def visit_Expr(self, node: ast.Expr) -> ast.AST | list[ast.stmt]:
         is_check = isinstance(node.value, ast.Call) and _is_check(node.value)
         return [_count(node), node] if is_check else node
 
-    def visit_With(self, node: ast.With) -> ast.AST | list[ast.stmt]:  # noqa: N802
+    def visit_With(self, node: ast.With) -> ast.AST | list[ast.stmt]:
         counts = any(_is_check(item.context_expr) for item in node.items)
         self.generic_visit(node)
         return [_count(node), node] if counts else node

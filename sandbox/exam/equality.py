@@ -27,7 +27,11 @@ class Equality:
 
     def holds(self, got: Any, expected: Any) -> bool:
         """Python's own `==` unless a tolerance or a looser rule was asked for. NaN equals NaN with a tolerance."""
-        if not (self.rel or self.abs or self.tuples_as_lists) and not _is_array(got) and not _is_array(expected):
+        if (
+            not (self.rel or self.abs or self.tuples_as_lists)
+            and not _is_array(got)
+            and not _is_array(expected)
+        ):
             return bool(got == expected)
         return self._close(got, expected, 0)
 
@@ -42,7 +46,9 @@ class Equality:
         if isinstance(got, float) or isinstance(expected, float):
             return self._number(got, expected)
         if isinstance(expected, list | tuple):
-            same_kind = type(got) is type(expected) or (self.tuples_as_lists and isinstance(got, list | tuple))
+            same_kind = type(got) is type(expected) or (
+                self.tuples_as_lists and isinstance(got, list | tuple)
+            )
             return same_kind and self._all(got, expected, depth)
         if isinstance(expected, Mapping):
             if not isinstance(got, Mapping) or got.keys() != expected.keys():

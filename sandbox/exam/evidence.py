@@ -25,7 +25,9 @@ class _Opaque:
     """Stands for an object of either side in a message that is only shown."""
 
     def __init__(self, tag: str, body: Any) -> None:
-        self._text = "<object of the candidate>" if tag == "y" else f"<{body[1] if len(body) > 1 else 'object'}>"
+        self._text = (
+            "<object of the candidate>" if tag == "y" else f"<{body[1] if len(body) > 1 else 'object'}>"
+        )
 
     def __repr__(self) -> str:
         return self._text
@@ -74,7 +76,7 @@ class Evidence:
                 found["got"] = show(answer)
         if isinstance(self._paper, CallPaper):
             if number is not None:
-                found["expected"] = show(self._paper.expected[number])
+                found["expected"] = " or ".join(map(show, self._paper.expected[number]))
             return found
         return found | self._check(self._paper, error, number)
 
@@ -110,7 +112,11 @@ class Evidence:
         if check is None:
             return found
         found["check"] = ast.unparse(check)[:_MAX_TEXT]
-        if isinstance(check.test, ast.Compare) and len(check.test.ops) == 1 and isinstance(check.test.ops[0], ast.Eq):
+        if (
+            isinstance(check.test, ast.Compare)
+            and len(check.test.ops) == 1
+            and isinstance(check.test.ops[0], ast.Eq)
+        ):
             sides = [check.test.left, check.test.comparators[0]]
             wanted = {*paper.wanted.names, "candidate"}
             plain = [side for side in sides if not _mentions(side, wanted)]

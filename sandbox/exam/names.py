@@ -145,7 +145,9 @@ def _read_import(node: ast.Import | ast.ImportFrom, used: Used) -> None:
     module = node.module or ""
     if node.level or not _is_found(module):
         used.modules.add(module)
-        used.imports.update((alias.asname or alias.name, alias.name) for alias in node.names if alias.name != "*")
+        used.imports.update(
+            (alias.asname or alias.name, alias.name) for alias in node.names if alias.name != "*"
+        )
     used.bound.update(alias.asname or alias.name for alias in node.names)
 
 

@@ -182,7 +182,7 @@ KINDS = (
         deque,
         lambda items, v: [v.maxlen, items(list(v))],
         lambda body: deque(body[1], body[0]),
-        lambda body: deque((), body[0]),
+        lambda body: deque(maxlen=body[0]),
         lambda v, body: v.extend(body[1]),
     ),
     Kind(

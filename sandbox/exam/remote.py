@@ -195,7 +195,11 @@ def _binary(name: str) -> Any:
 
 def _ordered(name: str) -> Any:
     def method(self: RemoteObject, other: object) -> Any:
-        return self._examinee.ask("op", name, self, other) is True if _comparable(self, other) else NotImplemented
+        return (
+            self._examinee.ask("op", name, self, other) is True
+            if _comparable(self, other)
+            else NotImplemented
+        )
 
     return method
 

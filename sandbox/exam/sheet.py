@@ -22,7 +22,9 @@ class Sheet:
         evidence: what `note` made of it.
     """
 
-    def __init__(self, count: int, keep_going: bool, note: Callable[[BaseException, int | None], Any]) -> None:
+    def __init__(
+        self, count: int, keep_going: bool, note: Callable[[BaseException, int | None], Any]
+    ) -> None:
         self.passed: list[bool | None] = [None] * count
         self.checks = 0
         self.failure: BaseException | None = None

@@ -35,9 +35,15 @@ def collect(names: Mapping[str, Any], given: Mapping[str, Any]) -> list[Test]:
     """
     tests: list[Test] = []
     for name, value in list(names.items()):
-        if isinstance(value, type) and issubclass(value, unittest.TestCase) and value is not unittest.TestCase:
+        if (
+            isinstance(value, type)
+            and issubclass(value, unittest.TestCase)
+            and value is not unittest.TestCase
+        ):
             tests += _cases(value)
-        elif isinstance(value, type) and name.startswith("Test") and value.__module__ == names.get("__name__"):
+        elif (
+            isinstance(value, type) and name.startswith("Test") and value.__module__ == names.get("__name__")
+        ):
             tests += _methods(value, given)
         elif inspect.isfunction(value) and name.startswith("test"):
             tests += _calls(name, value, given)
@@ -95,7 +101,9 @@ def _in_instance(kind: type, name: str, call: Callable[..., object]) -> None:
     try:
         call(instance)
     finally:
-        getattr(instance, "teardown_method", lambda *_: None)(*_method_argument(instance, "teardown_method", name))
+        getattr(instance, "teardown_method", lambda *_: None)(
+            *_method_argument(instance, "teardown_method", name)
+        )
 
 
 def _method_argument(instance: object, hook: str, name: str) -> Sequence[object]:
@@ -111,7 +119,11 @@ def _calls(
     if any(mark.name == "skip" for mark in marks):
         return
     parameters = list(inspect.signature(function).parameters.values())[1 if skip_self else 0 :]
-    needed = [p.name for p in parameters if p.default is p.empty and p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+    needed = [
+        p.name
+        for p in parameters
+        if p.default is p.empty and p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
+    ]
     for values in _parameter_sets(marks):
         missing = [each for each in needed if each not in values and each not in given]
         if missing:
@@ -132,7 +144,9 @@ def _parameter_sets(marks: Sequence[Any]) -> Iterator[dict[str, Any]]:
         table = []
         for row in rows:
             values = getattr(row, "values", row) if not isinstance(row, dict) else row
-            table.append(dict(zip(columns, [values] if len(columns) == 1 and values is row else values, strict=True)))
+            table.append(
+                dict(zip(columns, [values] if len(columns) == 1 and values is row else values, strict=True))
+            )
         tables.append(table)
     for combination in product(*tables):
         yield {name: value for part in combination for name, value in part.items()}

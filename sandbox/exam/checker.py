@@ -1,0 +1,48 @@
+"""Runs a task's own checker on one output: trusted code that reads hostile text, so in a jail of its own.
+
+The payload is a message (`encode.py`) with `source`, `input`, `output` and `expected`. The source defines
+`check(input, output, expected)`, which returns a bool or a share from 0 to 1; or it is a script that is
+called as `checker.py INPUT OUTPUT EXPECTED` with file names and says yes by exit status 0, no by 1.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from proctor.sandbox.channel import Channel
+from proctor.sandbox.exam.decode import Decoder
+
+
+def check(payload: bytes, channel: Channel) -> None:
+    """Entry. Reports {"value": share} or {"fault": what is wrong with the checker}."""
+    spec = Decoder().decode(payload)
+    try:
+        report = {"value": _value(spec)}
+    except Exception as error:  # the border to a text of the data set
+        report = {"fault": f"{type(error).__name__}: {error}"[:1000]}
+    channel.report(json.dumps(report).encode())
+
+
+def _value(spec: dict[str, Any]) -> float:
+    texts = {name: spec[name] for name in ("input", "output", "expected")}
+    names: dict[str, Any] = {"__name__": "checker"}
+    code = compile(spec["source"], "checker.py", "exec", dont_inherit=True)
+    if "check" in code.co_names:
+        exec(code, names)
+        value = names["check"](texts["input"], texts["output"], texts["expected"])
+        return min(1.0, max(0.0, float(value)))
+    for name, text in texts.items():
+        Path(name).write_text(text, encoding="utf-8", errors="surrogateescape")
+    sys.argv[:] = ["checker.py", *texts]
+    names["__name__"] = "__main__"
+    try:
+        exec(code, names)
+    except SystemExit as leaving:
+        status = leaving.code or 0
+        if status not in (0, 1):
+            raise RuntimeError(f"the checker ended with status {status}") from leaving
+        return float(status == 0)
+    return 1.0

@@ -1,0 +1,67 @@
+"""Runs a candidate's program as a script: standard input to standard output, in a forked warm interpreter.
+
+What a real interpreter does when a script ends is done here too: threads are waited for, `atexit` functions
+are called, streams are flushed. The payload is a line of JSON and, behind it, the bytes of standard input.
+"""
+
+from __future__ import annotations
+
+import atexit
+import io
+import json
+import os
+import sys
+import threading
+from types import ModuleType
+
+from proctor.sandbox.channel import Channel
+from proctor.sandbox.exam.program import FILENAME, compile_first
+
+NOT_COMPILED = b"not compiled"  # the report where no reading of the program compiles
+
+
+def run(payload: bytes, channel: Channel) -> None:
+    """Entry. The line of JSON holds `sources`, of which the first that compiles is run."""
+    line, _, stdin = payload.partition(b"\n")
+    try:
+        code = compile_first(json.loads(line)["sources"])
+    except SyntaxError:
+        channel.report(NOT_COMPILED)
+        raise
+    _give_stdin(stdin)
+    module = ModuleType("__main__")
+    module.__file__ = FILENAME
+    module.__builtins__ = __builtins__  # type: ignore[attr-defined]
+    sys.modules["__main__"] = module
+    sys.argv[:] = [FILENAME]
+    try:
+        exec(code, module.__dict__)
+    finally:
+        _finish()
+
+
+def check(payload: bytes, channel: Channel) -> None:
+    """Entry that only compiles; reports NOT_COMPILED, with the reason on standard error, or nothing."""
+    try:
+        compile_first(json.loads(payload)["sources"])
+    except SyntaxError:
+        channel.report(NOT_COMPILED)
+        raise
+
+
+def _give_stdin(data: bytes) -> None:
+    """Standard input as a file in memory, for `input`, `sys.stdin`, `open(0)` and child processes alike."""
+    source = os.memfd_create("stdin")
+    with open(source, "wb", closefd=False) as target:
+        target.write(data)
+    os.lseek(source, 0, os.SEEK_SET)
+    os.dup2(source, 0)
+    os.close(source)
+    sys.stdin = io.TextIOWrapper(open(0, "rb", closefd=False), encoding="utf-8", errors="surrogateescape")
+
+
+def _finish() -> None:
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread() and not thread.daemon:
+            thread.join()
+    atexit._run_exitfuncs()

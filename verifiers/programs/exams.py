@@ -1,0 +1,104 @@
+"""Rows whose tests call functions: an examiner with the tests and a jailed candidate for each."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from proctor.sandbox.core import Exam, Limits, Program, Sandbox
+from proctor.verifiers.core import Status, Verdict
+from proctor.verifiers.programs.extraction import Extracted, describe
+from proctor.verifiers.programs.sandboxes import hold_exams
+from proctor.verifiers.programs.statuses import of_report, read_report, tail
+from proctor.verifiers.programs.testset import ExamTests
+
+_EXAMINER = "proctor.sandbox.exam.examiner:examine"
+_CANDIDATE = "proctor.sandbox.exam.candidate:sit"
+_TOGETHER = "proctor.sandbox.exam.together:run"
+_THREADS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class ExamRow:
+    """One row to examine."""
+
+    extracted: Extracted
+    tests: ExamTests
+    prelude: bool
+
+
+def examine_rows(
+    rows: Sequence[ExamRow], sandbox: Sandbox, limits: Limits, *, partial: bool
+) -> list[Verdict]:
+    """One verdict a row, in order. Rows with the same tests share an examiner, which reads them once."""
+    papers = Counter(row.tests.spec for row in rows)
+    pairs = [_programs(row, limits, shared=papers[row.tests.spec] > 1) for row in rows]
+    exams = hold_exams(sandbox, pairs, _THREADS)
+    return [_verdict(row, exam, partial) for row, exam in zip(rows, exams, strict=True)]
+
+
+def _programs(row: ExamRow, limits: Limits, *, shared: bool) -> tuple[Program, Program]:
+    keep = hashlib.sha256(row.tests.spec).hexdigest()[:32] if shared else ""
+    # The examiner mostly waits; its own time is for slow tests, and must outlast the candidate's.
+    own = Limits(
+        cpu_s=max(30.0, 2 * limits.cpu_s), wall_s=limits.wall_s + max(30.0, 2 * limits.cpu_s), memory_mb=2048
+    )
+    spec = {"sources": list(row.extracted.readings), "prelude": row.prelude}
+    examiner = Program(entry=_EXAMINER, payload=row.tests.spec, keep=keep, limits=own)
+    return examiner, Program(entry=_CANDIDATE, payload=json.dumps(spec).encode(), limits=limits)
+
+
+def _verdict(row: ExamRow, exam: Exam, partial: bool) -> Verdict:
+    report = read_report(exam)
+    status = of_report(report, exam.candidate)
+    evidence = _evidence(row, exam, report)
+    if not status.has_value:
+        return Verdict(None, status, evidence | {"problem": report.get("detail") or NOTHING_CHECKED})
+    if status is Status.CORRECT:
+        return Verdict(1.0, status, evidence)
+    return failed(status, share(report.get("tests") or [], row.tests.weights) if partial else 0.0, evidence)
+
+
+NOTHING_CHECKED = "the tests ran to their end without checking anything of the program's"
+
+
+def failed(status: Status, value: float, evidence: dict[str, Any]) -> Verdict:
+    """The verdict on a program that failed, perhaps with part of the value; why it failed is kept."""
+    if value > 0:
+        return Verdict(value, Status.PARTIAL, evidence | {"failed_with": status.value})
+    return Verdict(0.0, status, evidence)
+
+
+def share(passed: Sequence[bool | None], weights: Sequence[float]) -> float:
+    """Weight of what passed over the weight of all; tests that were not reached did not pass."""
+    weights = weights or [1.0] * len(passed)
+    total = sum(weights)
+    won = sum(weight for weight, passed_one in zip(weights, passed, strict=True) if passed_one)
+    # below 1 even where rounding or a weight of zero says otherwise: something failed
+    return min(won / total, 1 - 1e-9) if total else 0.0
+
+
+def _evidence(row: ExamRow, exam: Exam, report: dict[str, Any]) -> dict[str, Any]:
+    candidate = exam.candidate
+    tests = report.get("tests") or []
+    found: dict[str, Any] = {"extraction": row.extracted.rule, "code": _code(row.extracted, candidate.report)}
+    if tests:
+        found["passed"], found["tests"] = sum(map(bool, tests)), len(tests)
+    if report.get("failure"):
+        found["failure"] = {name: value for name, value in report["failure"].items() if value is not None}
+    if candidate.stderr and report["result"] != "passed":
+        found["stderr"] = tail(candidate)
+    found["cpu_s"], found["wall_s"] = round(candidate.cpu_s, 4), round(candidate.wall_s, 4)
+    found["memory_mb"] = round(candidate.peak_memory_mb, 1)
+    return found | {"isolation": candidate.isolation, "protocol": "hidden tests"}
+
+
+def _code(extracted: Extracted, report: bytes) -> str:
+    """The reading that was run. The candidate says which: a lie would only spoil its own evidence."""
+    if len(extracted.readings) == 1:
+        return extracted.code
+    return describe(extracted.readings, int(report) if report.isdigit() and len(report) < 3 else 0)

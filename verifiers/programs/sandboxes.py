@@ -1,0 +1,61 @@
+"""The sandboxes that parts share: one of each kind a process, started when first needed."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from proctor.sandbox.core import Exam, Program, Sandbox
+from proctor.sandbox.languages import MissingToolError, tools_of
+
+_lock = threading.Lock()
+_open: dict[SandboxKey, Any] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxKey:
+    """What makes two parts use the same sandbox."""
+
+    kind: str  # "local" or "docker"
+    isolation: str
+    packages: tuple[str, ...] = ()
+    language: str = "python"  # its tools must be readable inside
+
+
+def sandbox_for(key: SandboxKey) -> Sandbox:
+    """The shared sandbox. Raises MissingToolError, and whatever the sandbox's own constructor raises."""
+    with _lock:
+        if key not in _open:
+            _open[key] = _make(key)
+        found: Sandbox = _open[key]
+        return found
+
+
+def _make(key: SandboxKey) -> Sandbox:
+    if key.kind == "local":
+        from proctor.sandbox.local.host import LocalSandbox
+
+        return LocalSandbox(isolation=key.isolation, packages=key.packages, readable=_readable(key.language))
+    from proctor.sandbox.docker import DockerSandbox  # its SDK is an optional dependency
+
+    return DockerSandbox()
+
+
+def _readable(language: str) -> tuple[str, ...]:
+    try:
+        return tools_of(language).readable if language != "python" else ()
+    except MissingToolError:
+        return ()  # said for each row, when its program is to be compiled
+
+
+def hold_exams(sandbox: Sandbox, pairs: Sequence[tuple[Program, Program]], threads: int) -> list[Exam]:
+    """Exams of (examiner, candidate) in order, as many at once as the sandbox has room for."""
+    many = getattr(sandbox, "exam_many", None)
+    if many is not None:
+        exams: list[Exam] = many(pairs)
+        return exams
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(lambda pair: sandbox.exam(*pair), pairs))

@@ -1,0 +1,83 @@
+"""From what happened in the sandbox to a status: who is to blame for what."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from proctor.sandbox.core import Exam, Execution, Outcome
+from proctor.verifiers.core import Status
+
+OF_OUTCOME = {
+    Outcome.OK: Status.CORRECT,
+    Outcome.RUNTIME_ERROR: Status.RUNTIME_ERROR,
+    Outcome.CPU_LIMIT: Status.TIME_LIMIT,
+    Outcome.WALL_LIMIT: Status.TIME_LIMIT,
+    Outcome.MEMORY_LIMIT: Status.MEMORY_LIMIT,
+    Outcome.OUTPUT_LIMIT: Status.OUTPUT_LIMIT,
+    Outcome.FILE_LIMIT: Status.OUTPUT_LIMIT,
+    Outcome.PROCESS_LIMIT: Status.RUNTIME_ERROR,
+    Outcome.SECURITY_VIOLATION: Status.SECURITY_VIOLATION,
+    Outcome.COMPILE_ERROR: Status.COMPILE_ERROR,
+    Outcome.INTERNAL_ERROR: Status.UNAVAILABLE,
+}
+# How an examiner says that the first test failed, where the candidate's own end does not say it better.
+_OF_FAILURE = {
+    "wrong": Status.INCORRECT,
+    "tests": Status.INCORRECT,  # a test stumbled over the answer: len(None), None[0]
+    "raised": Status.RUNTIME_ERROR,
+    "missing": Status.RUNTIME_ERROR,
+    "gone": Status.RUNTIME_ERROR,
+    "garbled": Status.RUNTIME_ERROR,
+    "nested": Status.RUNTIME_ERROR,
+    "flood": Status.OUTPUT_LIMIT,
+    "forbidden": Status.SECURITY_VIOLATION,
+}
+_NOT_COMPILED = ("SyntaxError", "IndentationError", "TabError")
+_OUT_OF_MEMORY = "MemoryError"
+_TAIL = 500
+
+
+def read_report(exam: Exam) -> dict[str, Any]:
+    """The examiner's report; one that says what is wrong where there is none."""
+    if Outcome.INTERNAL_ERROR in (exam.examiner.outcome, exam.candidate.outcome):
+        detail = exam.examiner.detail or exam.candidate.detail
+        return {"result": "unavailable", "detail": detail}
+    if not exam.examiner.report:
+        how = exam.examiner.outcome.value
+        return {
+            "result": "error",
+            "detail": f"the examiner ended without a report ({how}): {tail(exam.examiner)}",
+        }
+    report: dict[str, Any] = json.loads(exam.examiner.report)
+    return report
+
+
+def of_report(report: dict[str, Any], candidate: Execution) -> Status:
+    """The status of an exam; CORRECT is for reports that say "passed" and for nothing else."""
+    result = report["result"]
+    if result == "passed":
+        return Status.CORRECT
+    if result == "failed":
+        return _of_failure(report.get("failure") or {}, candidate)
+    return {
+        "void": Status.MISCONFIGURED,
+        "bad_tests": Status.BAD_REFERENCE,
+        "unavailable": Status.UNAVAILABLE,
+    }.get(result, Status.GRADER_ERROR)
+
+
+def _of_failure(failure: dict[str, Any], candidate: Execution) -> Status:
+    kind, error = failure.get("kind"), str(failure.get("error"))
+    if candidate.outcome not in (Outcome.OK, Outcome.RUNTIME_ERROR) and kind not in ("wrong", "tests"):
+        return OF_OUTCOME[candidate.outcome]
+    if error.startswith(_OUT_OF_MEMORY) and kind in ("raised", "loading"):
+        return Status.MEMORY_LIMIT
+    if kind == "loading":
+        return Status.COMPILE_ERROR if error.startswith(_NOT_COMPILED) else Status.RUNTIME_ERROR
+    return _OF_FAILURE.get(str(kind), Status.GRADER_ERROR)
+
+
+def tail(execution: Execution) -> str:
+    """The end of what a program wrote to standard error."""
+    return execution.stderr[-_TAIL:].decode("utf-8", "replace").strip()

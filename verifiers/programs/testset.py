@@ -1,0 +1,230 @@
+"""The shapes in which a row's tests may come, and what each is run as.
+
+    "def check(candidate): ..."              source: a check function, pytest-style functions, unittest cases,
+                                             or a script of asserts
+    ["assert f(1) == 2", ...]                a list of asserts, each one test (MBPP)
+    {"test_list": [...], "test_setup_code": "", "test_imports": []}          the same, a row of MBPP
+    {"source" | "check" | "test": "..."}     source, with `entry_point` beside it where that is needed
+    {"asserts": [...], "setup": "..."}
+    [{"args": [...], "kwargs": {...}, "expected": ...}, ...]                 calls of `entry_point`
+    {"calls": [...], "entry_point": "Solution.method"}
+    {"inputs": [[...], ...], "reference": "def f ..."}                       calls; a right solution tells what
+                                                                             is expected
+    [{"input": "1 2\\n", "output": "3\\n"}, ...]                               standard input and output
+    {"inputs": [...], "outputs": [...]}      the same (APPS); calls where there is `fn_name`
+    {"input": [...], "output": [...]}        the same (CodeContests)
+    {"tests": [...], "checker": "..."}       the same, with a checker of its own
+
+A text that is JSON is read as such first. A test may carry a `weight`. `entry_point` and `fn_name` may also be
+columns of the row.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from proctor.sandbox.exam.bounds import UnsendableError
+from proctor.sandbox.exam.encode import Encoder
+
+
+class TestShapeError(ValueError):
+    """Tests that are missing, empty, or of no known shape: a matter of configuration."""
+
+    __test__ = False  # for pytest: this is no test
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One test of a program that reads standard input."""
+
+    input: str
+    output: str
+
+
+@dataclass(frozen=True, slots=True)
+class StdioTests:
+    """Tests of a program that reads standard input."""
+
+    cases: tuple[Case, ...]
+    weights: tuple[float, ...]
+    checker: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ExamTests:
+    """Tests that an examiner holds: `spec` is its paper, encoded."""
+
+    spec: bytes
+    entry: str  # "" where the examiner finds it in the tests
+    weights: tuple[float, ...] = ()  # of calls; other tests weigh the same
+
+
+def read_tests(
+    tests: Any, *, entry: str = "", prompt_code: str = "", options: Mapping[str, Any] | None = None
+) -> StdioTests | ExamTests:
+    """What a row's tests are run as.
+
+    Args:
+        tests: one of the shapes above.
+        entry: the row's entry point, where it has one.
+        prompt_code: trusted text whose definitions the tests may use.
+        options: fields of an examiner's paper that come from the part (tolerance, whether to keep going).
+
+    Raises TestShapeError.
+    """
+    if isinstance(tests, str):
+        tests = _parse(tests)
+    if tests is None:
+        raise TestShapeError("the row has no tests")
+    if not tests:
+        raise TestShapeError("the tests are empty")
+    if isinstance(tests, str):
+        spec: Any = {"source": tests}
+    elif isinstance(tests, Mapping):
+        spec = _from_mapping(tests)
+    else:
+        spec = _from_list(list(tests))
+    if isinstance(spec, StdioTests):
+        return spec
+    entry = spec.get("entry_point") or entry
+    if ("calls" in spec or "inputs" in spec) and not entry:
+        raise TestShapeError("a list of calls needs the name of what to call: 'entry_point'")
+    weights = tuple(_weight(call) for call in spec.get("calls", ()))
+    context = {} if "calls" in spec or "inputs" in spec else {"prompt": prompt_code}
+    try:
+        data = Encoder().encode({**context, **(options or {}), **spec, "entry_point": entry})
+    except UnsendableError as error:
+        raise TestShapeError(f"the tests hold what has no plain form: {error}") from error
+    return ExamTests(data, entry, weights)
+
+
+def _parse(text: str) -> Any:
+    """A text that is JSON, read; any other text as it is."""
+    if text.lstrip()[:1] in ("[", "{"):
+        try:
+            return json.loads(text)
+        except ValueError:
+            pass
+    return text
+
+
+def _from_mapping(tests: Mapping[str, Any]) -> Any:
+    entry = tests.get("entry_point") or tests.get("fn_name") or ""
+    for name in ("source", "check", "test"):
+        if isinstance(tests.get(name), str):
+            return {"source": tests[name], "entry_point": entry, **_options(tests)}
+    if "test_list" in tests:
+        setup = [*tests.get("test_imports", ()), tests.get("test_setup_code") or ""]
+        return {"asserts": _texts(tests["test_list"]), "setup": "\n".join(setup), "entry_point": entry}
+    if "asserts" in tests:
+        return {"asserts": _texts(tests["asserts"]), "setup": tests.get("setup") or "", "entry_point": entry}
+    if "calls" in tests:
+        return {"calls": _calls(tests["calls"]), "entry_point": entry, **_options(tests)}
+    if "inputs" in tests and "reference" in tests:
+        _filled(tests["inputs"])
+        return {
+            "inputs": tests["inputs"],
+            "reference": tests["reference"],
+            "entry_point": entry,
+            **_options(tests),
+        }
+    for ins, outs in (("inputs", "outputs"), ("input", "output")):
+        if ins in tests and outs in tests:
+            return _from_columns(tests[ins], tests[outs], entry, tests)
+    if "tests" in tests or "cases" in tests:
+        return _stdio(tests.get("tests") or tests.get("cases"), tests.get("checker") or "")
+    raise TestShapeError(f"tests with the keys {', '.join(map(str, list(tests)[:8]))} are of no known shape")
+
+
+def _from_list(tests: list[Any]) -> Any:
+    first = tests[0]
+    if isinstance(first, str):
+        return {"asserts": _texts(tests)}
+    if isinstance(first, Mapping) and ("expected" in first or "args" in first or "kwargs" in first):
+        return {"calls": _calls(tests)}
+    if isinstance(first, Mapping) and first.get("testtype") == "functional":
+        return {"calls": [_functional(test) for test in tests], "tuples_as_lists": True}
+    return _stdio(tests, "")
+
+
+_OPTIONS = ("prompt", "check", "rel", "abs", "tuples_as_lists")
+
+
+def _options(tests: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: tests[name] for name in _OPTIONS if name in tests and name != "check"}
+
+
+def _from_columns(inputs: Any, outputs: Any, entry: str, tests: Mapping[str, Any]) -> Any:
+    """Inputs and outputs side by side: calls where something is to be called, standard input elsewhere."""
+    if len(_filled(inputs)) != len(outputs):
+        raise TestShapeError(f"{len(inputs)} inputs and {len(outputs)} outputs")
+    if not entry:
+        pairs = [{"input": one, "output": other} for one, other in zip(inputs, outputs, strict=True)]
+        return _stdio(pairs, tests.get("checker") or "")
+    calls = []
+    for args, output in zip(inputs, outputs, strict=True):
+        wrapped = isinstance(output, list) and len(output) == 1  # APPS writes [5] for 5, and not always
+        calls.append({"args": args, "expected": output} | ({"or_expected": output[0]} if wrapped else {}))
+    return {"calls": calls, "entry_point": entry, "tuples_as_lists": True}
+
+
+def _functional(test: Mapping[str, Any]) -> dict[str, Any]:
+    """LiveCodeBench: an argument a line, and the expected value, as JSON."""
+    try:
+        args = [json.loads(line) for line in test["input"].splitlines() if line.strip()]
+        return {"args": args, "expected": json.loads(test["output"])}
+    except ValueError as error:
+        raise TestShapeError(f"a functional test that is no JSON: {error}") from error
+
+
+def _calls(calls: Any) -> list[dict[str, Any]]:
+    found = []
+    for call in _filled(calls):
+        if not isinstance(call, Mapping) or "expected" not in call:
+            raise TestShapeError("every call needs 'expected', and 'args' or 'kwargs'")
+        found.append(dict(call))
+    return found
+
+
+def _stdio(tests: Any, checker: str) -> StdioTests:
+    cases, weights = [], []
+    for test in _filled(tests):
+        pair = (test.get("input"), test.get("output")) if isinstance(test, Mapping) else test
+        if not (isinstance(pair, (list, tuple)) and len(pair) == 2):
+            raise TestShapeError(f"a test of no known shape: {str(test)[:100]}")
+        cases.append(Case(*(_text(part) for part in pair)))
+        weights.append(_weight(test) if isinstance(test, Mapping) else 1.0)
+    return StdioTests(tuple(cases), tuple(weights), checker)
+
+
+def _text(part: Any) -> str:
+    """APPS has lists of lines here and there."""
+    if isinstance(part, list):
+        return "\n".join(map(str, part))
+    if not isinstance(part, str):
+        raise TestShapeError(f"input and output of a program must be text, got {type(part).__name__}")
+    return part
+
+
+def _texts(tests: Any) -> list[str]:
+    if not all(isinstance(test, str) for test in _filled(tests)):
+        raise TestShapeError("a list of asserts must hold text only")
+    return list(tests)
+
+
+def _filled(tests: Any) -> Sequence[Any]:
+    if not isinstance(tests, Sequence) or isinstance(tests, str):
+        raise TestShapeError(f"a list of tests was expected, got {type(tests).__name__}")
+    if not tests:
+        raise TestShapeError("the tests are empty")
+    return tests
+
+
+def _weight(test: Mapping[str, Any]) -> float:
+    weight = test.get("weight", 1.0)
+    if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 <= weight < float("inf"):
+        raise TestShapeError(f"a weight must be a number from 0 up, got {weight!r}")
+    return float(weight)
