@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from proctor.verifiers.core import Rollout, Status, Verdict
-from proctor.verifiers.part import Bounds, Part, each
+from proctor.verifiers.part import Bounds, Part
 from proctor.verifiers.registry import register
 
 _CJK = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"  # scripts without spaces: one token a character
@@ -44,7 +44,7 @@ class Len(Part):
         return Bounds(0.0, math.inf)
 
     def verify(self, rollouts: Sequence[Rollout]) -> list[Verdict]:
-        return each(rollouts, self._measure)
+        return [self._measure(rollout) for rollout in rollouts]
 
     def _measure(self, rollout: Rollout) -> Verdict:
         text = rollout.completion
