@@ -22,5 +22,5 @@ from proctor.verifiers.expression import reward
 )
 def test_len(source: str, rollout: Rollout, value: float, unit: str) -> None:
     (score,) = reward(source).score([rollout])
-    assert score.total == value
-    assert score.verdicts[source].evidence["unit"] == unit
+    (verdict,) = score.verdicts.values()
+    assert (score.total, verdict.evidence["unit"]) == (value, unit)

@@ -28,6 +28,9 @@ class Expression:
     def __str__(self) -> str:
         return str(self.node)
 
+    def __reduce__(self) -> tuple[type[Expression], tuple[Node]]:
+        return Expression, (self.node,)  # without the plan and what else is kept once it was asked for
+
     @cached_property
     def hash(self) -> str:
         """First 16 hexadecimal digits of the SHA-256 of the source text; scores carry it."""

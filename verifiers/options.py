@@ -70,6 +70,10 @@ def _fit(value: Any, hint: Any) -> Any:
     if origin in (tuple, list, Sequence):
         if not isinstance(value, (list, tuple)):
             raise TypeError
+        if origin is tuple and args[-1] is not Ellipsis:
+            if len(args) != len(value):
+                raise TypeError
+            return tuple(_fit(item, arg) for item, arg in zip(value, args, strict=True))
         items = [_fit(item, args[0]) for item in value]
         return items if origin is list else tuple(items)
     if isinstance(hint, type) and issubclass(hint, Enum):
@@ -133,6 +137,8 @@ def _describe(hint: Any) -> str:
         return "one of " + ", ".join(map(write_literal, args))
     if isinstance(hint, type) and issubclass(hint, Enum):
         return "one of " + ", ".join(write_literal(member.value) for member in hint)
+    if origin is tuple and args[-1] is not Ellipsis:
+        return f"({', '.join(map(_describe, args))})"
     if origin in (tuple, list, Sequence):
         return f"a list, each {_describe(args[0])}"
     return _WORDS.get(origin or hint, getattr(hint, "__name__", str(hint)))

@@ -34,7 +34,8 @@ class Bounds:
 class Part(Node):
     """One reward part. Subclasses are frozen dataclasses whose fields are its options.
 
-    An option without a default must be given, and is printed without its name: `format("boxed")`.
+    An option without a default must be given; where it is text and comes first, it is printed without
+    its name: `format("boxed")`, but `overlong(max_tokens=4096, buffer=512)`.
     In an expression an option is a literal: text, number, True, False, None, or a list, tuple or dict
     of them. What is given is checked against the annotation; a rule on the value (`ngram >= 1`)
     belongs in `__post_init__` and raises ValueError.
@@ -70,12 +71,12 @@ class Part(Node):
         return await asyncio.to_thread(self.verify, rollouts)
 
     def __str__(self) -> str:
-        given = []
+        given: list[str] = []
         for option in fields(cast(Any, self)):
             value, default = getattr(self, option.name), option.default
             if option.default_factory is not MISSING:
                 default = option.default_factory()
-            if default is MISSING:
+            if default is MISSING and isinstance(value, str) and not given:
                 given.append(write_literal(value))
             elif value != default:
                 given.append(f"{option.name}={write_literal(value)}")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from importlib import import_module
-from importlib.util import find_spec
 from typing import TypeVar
 
 from proctor.verifiers.core import COLUMNS
@@ -15,16 +14,7 @@ from proctor.verifiers.part import Part
 PartType = TypeVar("PartType", bound=type[Part])
 
 # Where the parts that ship are defined; a new one is one file, one test file and one line here.
-_MODULES = (
-    "answers",
-    "programs.part",
-    "size",
-    "form",
-    "length",
-    "wording",
-    "language",
-    "steps",
-)
+_MODULES = ("answers", "programs.part", "size", "form", "length", "wording", "steps")
 _PARTS: dict[str, type[Part]] = {}
 _loaded = False
 
@@ -32,9 +22,13 @@ _loaded = False
 def register(part: PartType) -> PartType:
     """Class decorator: makes a part known under its `name`.
 
-    Raises ValueError where the name is taken, or is no identifier. The same definition may come twice
-    (a notebook cell, a reloaded module): the newer one stands.
+    Raises ValueError where the name is taken or is no identifier, TypeError where the class is no frozen
+    dataclass. The same definition may come twice (a notebook cell, a reloaded module): the newer stands.
     """
+    if not is_dataclass(part) or part.__hash__ is None:
+        raise TypeError(
+            f"{part.__qualname__} must be a dataclass: write @dataclass(frozen=True) under @register"
+        )
     if not part.name.isidentifier() or part.name in FUNCTIONS or part.name in COLUMNS:
         raise ValueError(f"a reward part cannot be called '{part.name}'")
     known = _PARTS.get(part.name)
@@ -57,8 +51,7 @@ def parts() -> dict[str, type[Part]]:
     global _loaded
     if not _loaded:
         for module in _MODULES:
-            if find_spec(f"proctor.verifiers.{module}"):
-                import_module(f"proctor.verifiers.{module}")
+            import_module(f"proctor.verifiers.{module}")
         _loaded = True
     return dict(_PARTS)
 
