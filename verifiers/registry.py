@@ -25,10 +25,9 @@ def register(part: PartType) -> PartType:
     Raises ValueError where the name is taken or is no identifier, TypeError where the class is no frozen
     dataclass. The same definition may come twice (a notebook cell, a reloaded module): the newer stands.
     """
-    if not is_dataclass(part) or part.__hash__ is None:
-        raise TypeError(
-            f"{part.__qualname__} must be a dataclass: write @dataclass(frozen=True) under @register"
-        )
+    parameters = part.__dict__.get("__dataclass_params__")
+    if parameters is None or not parameters.frozen:
+        raise TypeError(f"{part.__qualname__}: write @dataclass(frozen=True) under @register")
     if not part.name.isidentifier() or part.name in FUNCTIONS or part.name in COLUMNS:
         raise ValueError(f"a reward part cannot be called '{part.name}'")
     known = _PARTS.get(part.name)
