@@ -102,6 +102,7 @@ class Slot:
             if message == STOP:  # came after the submission had ended by itself
                 continue
             self._control.send(self._run(json.loads(message), descriptors))
+            self._work.clean()  # a failure here comes after the answer: it costs the slot, not the result
 
     def _run(self, order: dict[str, Any], descriptors: list[int]) -> bytes:
         limits = Limits(**order["limits"])
@@ -112,7 +113,7 @@ class Slot:
         status, usage = self._wait(process)
         if not self._has_namespaces:
             orphans.end_all()
-        space = self._work.clean()
+        space = self._work.space()
         free = (-1, -1) if space is None else (space.blocks, space.files)
         return ANSWER.pack(status, usage.ru_utime + usage.ru_stime, usage.ru_maxrss, *free)
 

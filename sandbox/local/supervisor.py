@@ -215,7 +215,11 @@ class Supervisor:
         run.drain()
         if run.is_closed:
             self._host.unwatch(run.link.fileno())
-        if run.report is None or seat.job is None:
+        self._take_report(seat, run)
+
+    def _take_report(self, seat: Seat, run: Run) -> None:
+        """An examiner's report, wherever it was read, ends its exam."""
+        if seat.side != EXAMINER or run.report is None or seat.job is None:
             return
         run.finished = time.monotonic()
         run.decided = True
@@ -305,6 +309,9 @@ class Supervisor:
             seat.next_check = now + _CHECK_S
             return
         exceeded = run.drain() or self._exceeded_use(seat, run)
+        self._take_report(seat, run)
+        if seat.job is None:
+            return
         if exceeded is None and now >= run.deadline:
             exceeded = Outcome.WALL_LIMIT
         if exceeded is not None:

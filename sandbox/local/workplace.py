@@ -6,13 +6,11 @@ searched. Without, it is a plain folder that is emptied, and `file_mb` bounds si
 """
 
 # No pathlib: it would fatten the memory that submissions are forked from.
-# ruff: noqa: PTH101, PTH102, PTH108, PTH112, PTH114, PTH116, PTH120, PTH208
+# ruff: noqa: PTH101, PTH103, PTH104, PTH106, PTH108, PTH112, PTH114, PTH116, PTH208
 
 from __future__ import annotations
 
-import contextlib
 import os
-import shutil
 import stat
 from dataclasses import dataclass
 from typing import Protocol
@@ -37,8 +35,11 @@ class Workplace(Protocol):
     def prepare(self, file_mb: int) -> None:
         """Makes room for the next run."""
 
-    def clean(self) -> Space | None:
-        """Empties it. None: nothing had been touched, or free space says nothing here."""
+    def space(self) -> Space | None:
+        """What is left in it. None: it has not been touched, or its free space says nothing."""
+
+    def clean(self) -> None:
+        """Empties it."""
 
 
 class PrivateMount:
@@ -55,14 +56,20 @@ class PrivateMount:
             self._file_mb = file_mb
             syscalls.mount("work", self.path, "", MS_REMOUNT | MS_NOSUID | MS_NODEV, self._options())
 
-    def clean(self) -> Space | None:
-        if self._state() == self._untouched and not os.listdir(self.path) and not os.listxattr(self.path):
+    def space(self) -> Space | None:
+        if self._is_clean():
             return None
         space = os.statvfs(self.path)
-        os.chdir("/")
-        syscalls.call("umount2", self.path.encode(), MNT_DETACH)
-        self._mount()
         return Space(space.f_bfree, space.f_ffree)
+
+    def clean(self) -> None:
+        if not self._is_clean():
+            os.chdir("/")
+            syscalls.call("umount2", self.path.encode(), MNT_DETACH)
+            self._mount()
+
+    def _is_clean(self) -> bool:
+        return self._state() == self._untouched and not os.listdir(self.path) and not os.listxattr(self.path)
 
     def _mount(self) -> None:
         syscalls.mount("work", self.path, "tmpfs", MS_NOSUID | MS_NODEV, self._options())
@@ -78,46 +85,58 @@ class PrivateMount:
 
 
 class PlainFolder:
-    """A folder of the host or container."""
+    """A folder of the host or container. The same one for all runs: Landlock's rule is about just it."""
 
     def __init__(self, path: str, owner: int | None) -> None:
         self.path = path
         self._owner = owner
-        self._make()
+        os.makedirs(path, exist_ok=True)
+        _empty(path)  # it may be that of a slot that was killed
+        self._restore()
 
     def prepare(self, file_mb: int) -> None:
         """There is no size to set: RLIMIT_FSIZE bounds each file, and the container its file system."""
 
-    def clean(self) -> Space | None:
-        if not os.listdir(self.path) and os.stat(self.path).st_ctime_ns == self._untouched:
-            return None
-        os.chdir("/")
-        _remove(self.path)
-        self._make()
+    def space(self) -> Space | None:
         return None
 
-    def _make(self) -> None:
-        if os.path.lexists(self.path):  # of a slot that was killed
-            _remove(self.path)
-        os.mkdir(self.path, 0o700)
+    def clean(self) -> None:
+        if os.stat(self.path).st_ctime_ns == self._untouched and not os.listdir(self.path):
+            return
+        _empty(self.path)
+        self._restore()
+
+    def _restore(self) -> None:
+        """Mode and owner as they were, and no attribute of anybody's."""
         if self._owner is not None:
             os.chown(self.path, self._owner, self._owner)
+        os.chmod(self.path, 0o700)
+        for attribute in os.listxattr(self.path):
+            os.removexattr(self.path, attribute)
         os.chdir(self.path)
         self._untouched = os.stat(self.path).st_ctime_ns
 
 
-def _remove(path: str) -> None:
-    """Follows no link, and opens folders that were closed to us on purpose."""
+def _empty(folder: str) -> None:
+    """Follows no link, opens folders that were closed on purpose, flattens deep ones."""
+    unique = os.urandom(8).hex()
+    count = 0
+    while names := os.listdir(folder):
+        for name in names:
+            path = f"{folder}/{name}"
+            if not _open_up(path):
+                os.unlink(path)
+                continue
+            for inner in os.listdir(path):
+                _open_up(f"{path}/{inner}")
+                os.rename(f"{path}/{inner}", f"{folder}/{unique}-{count}")
+                count += 1
+            os.rmdir(path)
 
-    def open_up(_: object, name: str, __: object) -> None:
-        with contextlib.suppress(OSError):
-            os.chmod(os.path.dirname(name), stat.S_IRWXU)
-            if os.path.isdir(name) and not os.path.islink(name):
-                os.chmod(name, stat.S_IRWXU)
-                shutil.rmtree(name)
-            else:
-                os.unlink(name)
 
-    shutil.rmtree(path, onerror=open_up)
-    if os.path.lexists(path):
-        shutil.rmtree(path)
+def _open_up(path: str) -> bool:
+    """Whether it is a folder; then one that we may list and move."""
+    if os.path.islink(path) or not os.path.isdir(path):
+        return False
+    os.chmod(path, stat.S_IRWXU)
+    return True

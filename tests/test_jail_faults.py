@@ -1,0 +1,246 @@
+"""What of ours is killed is replaced; no run is lost, none gets a wrong outcome; nothing is left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from proctor.sandbox.core import IsolationError, Limits, Outcome, PoolError, Program
+from proctor.sandbox.local.host import LocalSandbox
+from proctor.sandbox.shared import shared_sandbox
+
+ROOT = Path(__file__).parents[1]
+SLOW = "import time; time.sleep(0.05); print('done')"
+
+
+def python(source: str, **limits: object) -> Program:
+    return Program(
+        entry="tests.jail_programs:execute",
+        payload=source.encode(),
+        limits=Limits(**{"cpu_s": 60, "wall_s": 60, **limits}),  # type: ignore[arg-type]
+    )
+
+
+def children(pid: int) -> list[int]:
+    found: list[int] = []
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        found += [int(child) for child in (task / "children").read_text().split()]
+    return found
+
+
+def command_line(pid: int) -> str:
+    return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+
+
+def of_sandbox(parent: int) -> dict[str, list[int]]:
+    """Process ids of a host's runners, of their zygotes and of their slots."""
+    runners = [pid for pid in children(parent) if "sandbox/runner.py" in command_line(pid)]
+    zygotes = [pid for runner in runners for pid in children(runner)]
+    return {"runner": runners, "zygote": zygotes, "slot": [pid for z in zygotes for pid in children(z)]}
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def open_descriptors(pid: int) -> int:
+    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
+
+
+def eventually(claim: Callable[[], bool], within_s: float = 20) -> bool:
+    deadline = time.monotonic() + within_s
+    while not claim():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+@pytest.mark.parametrize("part", ["slot", "zygote", "runner"])
+def test_runs_survive_the_death_of(part: str) -> None:
+    with LocalSandbox(2) as sandbox:
+        sandbox.run(python("pass"))
+        killed = threading.Thread(target=_kill_one, args=(part,))
+        killed.start()
+        found = sandbox.run_many([python(SLOW)] * 20)
+        killed.join()
+        assert [run.outcome for run in found] == [Outcome.OK] * 20
+        assert {run.stdout for run in found} == {b"done\n"}
+
+
+def _kill_one(part: str) -> None:
+    time.sleep(0.2)
+    os.kill(of_sandbox(os.getpid())[part][0], signal.SIGKILL)
+
+
+def test_a_run_whose_slots_always_die_is_reported_as_ours() -> None:
+    with LocalSandbox(1) as sandbox:
+        sandbox.run(python("pass"))
+        stop = threading.Event()
+        killer = threading.Thread(target=_kill_slots_until, args=(stop,))
+        killer.start()
+        found = sandbox.run(python("import time; time.sleep(30)"))
+        stop.set()
+        killer.join()
+        assert found.outcome is Outcome.INTERNAL_ERROR
+        assert "slot ended" in found.detail
+        assert sandbox.run(python(SLOW)).outcome is Outcome.OK
+
+
+def _kill_slots_until(stop: threading.Event) -> None:
+    while not stop.wait(0.2):
+        for pid in of_sandbox(os.getpid())["slot"]:
+            os.kill(pid, signal.SIGKILL)
+
+
+def test_exams_survive_the_death_of_a_slot() -> None:
+    examiner = Program(entry="tests.jail_programs:examine", payload=b"T", keep="T")
+    candidate = Program(entry="tests.jail_programs:add", payload=SLOW.encode())
+    with LocalSandbox(2) as sandbox:
+        sandbox.exam(examiner, candidate)
+        killed = threading.Thread(target=_kill_one, args=("slot",))
+        killed.start()
+        exams = sandbox.exam_many([(examiner, candidate)] * 20)
+        killed.join()
+        assert {exam.examiner.report.split()[0] for exam in exams} == {b"right"}
+
+
+@pytest.mark.parametrize("signal_number", [signal.SIGKILL, signal.SIGTERM])
+def test_everything_ends_with_its_host(signal_number: int) -> None:
+    script = """
+        import threading
+        from proctor.sandbox.local.host import LocalSandbox
+        from proctor.sandbox.core import Program
+        sandbox = LocalSandbox(2)
+        sleeper = Program(argv=("/bin/sleep", "300"))
+        threading.Thread(target=sandbox.run, args=(sleeper,)).start()
+        sandbox.run(Program(argv=("/bin/true",)))
+        print("ready", flush=True)
+    """
+    host = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(script)],
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert host.stdout is not None
+    assert host.stdout.readline() == b"ready\n"
+    parts = [pid for pids in of_sandbox(host.pid).values() for pid in pids]
+    assert len(parts) >= 3
+    host.send_signal(signal_number)
+    host.wait()
+    host.stdout.close()
+    assert eventually(lambda: not any(is_running(pid) for pid in parts))
+
+
+def test_a_fork_of_the_host_has_a_sandbox_of_its_own() -> None:
+    with LocalSandbox(1) as sandbox:
+        assert sandbox.run(python(SLOW)).stdout == b"done\n"
+        child = os.fork()
+        if child == 0:
+            status = 1
+            try:
+                status = 0 if sandbox.run(python("print('child')")).stdout == b"child\n" else 2
+                sandbox.close()
+            finally:
+                os._exit(status)
+        assert sandbox.run(python(SLOW)).stdout == b"done\n"
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert sandbox.run(python(SLOW)).stdout == b"done\n"
+
+
+def test_closing_leaves_nothing() -> None:
+    groups = set(Path("/sys/fs/cgroup").glob("**/proctor-*"))
+    folders = set(Path("/tmp").glob("proctor-*"))
+    descriptors = open_descriptors(os.getpid())
+    with LocalSandbox(2) as sandbox:
+        sandbox.run_many([python(SLOW)] * 4)
+        parts = [pid for pids in of_sandbox(os.getpid()).values() for pid in pids]
+    assert eventually(lambda: not any(is_running(pid) for pid in parts))
+    assert set(Path("/sys/fs/cgroup").glob("**/proctor-*")) - groups == set()
+    assert set(Path("/tmp").glob("proctor-*")) - folders == set()
+    assert open_descriptors(os.getpid()) <= descriptors
+
+
+def test_a_closed_sandbox_starts_again() -> None:
+    sandbox = LocalSandbox(1)
+    assert sandbox.run(python(SLOW)).stdout == b"done\n"
+    sandbox.close()
+    assert sandbox.run(python(SLOW)).stdout == b"done\n"
+    sandbox.close()
+
+
+def test_a_module_that_cannot_be_imported_is_told_and_harms_no_other() -> None:
+    with LocalSandbox(1) as sandbox:
+        with pytest.raises(PoolError, match="no_such_module"):
+            sandbox.run(Program(entry="no_such_module:f"))
+        assert sandbox.run(python(SLOW)).stdout == b"done\n"
+        with pytest.raises(PoolError, match="no_such_module"):
+            sandbox.run(Program(entry="no_such_module:f"))
+        assert sandbox.run(python(SLOW)).stdout == b"done\n"
+
+
+def test_an_unknown_isolation_is_refused() -> None:
+    with pytest.raises(IsolationError, match="known are full, no-landlock, no-namespaces, process"):
+        LocalSandbox(isolation="none")
+
+
+@pytest.mark.parametrize("isolation", ["no-landlock", "no-namespaces", "process"])
+def test_a_weaker_isolation_is_recorded(isolation: str) -> None:
+    with LocalSandbox(1, isolation) as sandbox:
+        found = sandbox.run(python(SLOW))
+        assert (found.stdout, found.isolation) == (b"done\n", isolation)
+        command = sandbox.run(Program(argv=("/bin/sh", "-c", "cat; echo x > f; cat f"), stdin=b"in "))
+        assert (command.stdout, command.isolation) == (b"in x\n", isolation)
+        daemon = "(setsid sleep 987 &); echo started"
+        assert sandbox.run(Program(argv=("/bin/sh", "-c", daemon))).stdout == b"started\n"
+    assert not [line for line in _command_lines() if "sleep 987" in line]
+
+
+def _command_lines() -> list[str]:
+    lines = []
+    for process in Path("/proc").iterdir():
+        if process.name.isdigit():
+            try:
+                lines.append((process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+            except OSError:
+                continue
+    return lines
+
+
+def test_the_shared_sandbox_is_one() -> None:
+    assert shared_sandbox() is shared_sandbox("local")
+
+
+@pytest.mark.slow
+def test_memory_and_descriptors_stay_flat() -> None:
+    programs = [python("print('x' * 1000)"), python("import os; os._exit(3)"), python("open('f', 'w')")]
+    programs.append(Program(argv=("/bin/true",)))
+    with LocalSandbox(2) as sandbox:
+        sandbox.run_many(programs * 25)
+        before = _weights()
+        for _ in range(5):
+            sandbox.run_many(programs * 50)
+        after = _weights()
+    assert after["descriptors"] <= before["descriptors"] + 2
+    assert after["resident_kb"] <= before["resident_kb"] + 2048
+
+
+def _weights() -> dict[str, int]:
+    """Summed over the runner, its zygote and its slots."""
+    pids = [pid for pids in of_sandbox(os.getpid()).values() for pid in pids]
+    status = [Path(f"/proc/{pid}/status").read_text() for pid in pids]
+    resident = [int(line.split()[1]) for text in status for line in text.splitlines() if "VmRSS" in line]
+    descriptors = [open_descriptors(pid) for pid in pids]
+    return {"resident_kb": sum(resident), "descriptors": sum(descriptors)}
