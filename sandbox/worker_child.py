@@ -42,6 +42,8 @@ def serve(connection: socket.socket, memory_mb: int) -> NoReturn:
         while data := connection.recv(1 << 18):
             for request in reader.feed(data):
                 _answer(connection, request, worn_at_kb)
+    except MemoryError:  # over the request itself
+        connection.sendall(_OUT_OF_MEMORY)
     except OSError:
         pass  # the caller hung up
     os._exit(0)  # without the exit handlers of the fork server
@@ -54,9 +56,8 @@ def _bound(memory_mb: int) -> None:
     _limit(resource.RLIMIT_FSIZE, 0)
     _limit(resource.RLIMIT_CORE, 0)
     _limit(resource.RLIMIT_STACK, _MAX_STACK)
-    with contextlib.suppress(
-        OSError
-    ):  # when the machine runs out of memory, a worker goes before the trainer
+    # When the machine runs out of memory, a worker goes before the trainer does.
+    with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 

@@ -29,6 +29,7 @@ from proctor.sandbox import worker_child
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
+_PR_SET_NO_NEW_PRIVS = 38
 _SEND_TIMEOUT_S = 30.0  # a caller that was stopped reads again; one that never reads is gone
 
 
@@ -38,9 +39,8 @@ def main(arguments: str) -> NoReturn:
     control = socket.socket(fileno=settings["control"])
     control.settimeout(_SEND_TIMEOUT_S)
     try:
-        for module in settings["imports"]:
-            importlib.import_module(module)
         server = Server(control, settings["caller"], settings["memory_mb"])
+        server.load(settings["imports"])
         server.say("ready")
         server.run()
     except BaseException as error:  # the process's border: the caller shows it to whoever waits
@@ -60,28 +60,45 @@ class Server:
         self._pid = os.getpid()
         self._libc = ctypes.CDLL(None, use_errno=True)
         # What a worker leaves behind becomes our child, so it can be found and killed.
-        self._libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        self._prctl(_PR_SET_CHILD_SUBREAPER, 1)
         self._wakeup, self._wakeup_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(self._wakeup_write, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.pthread_sigmask(signal.SIG_SETMASK, [])
-        self._freeze()
 
     def run(self) -> None:
         """Returns when the caller is gone, or has closed the connection; then no worker is left."""
         poll = select.poll()
         for descriptor in (self._control.fileno(), self._caller, self._wakeup):
             poll.register(descriptor, select.POLLIN)
-        while True:
-            ready = {descriptor for descriptor, _ in poll.poll()}
-            if self._caller in ready:
-                break
-            if self._wakeup in ready:
-                self._reap()
-            if self._control.fileno() in ready and not self._obey():
-                break
-        self._end_all()
+        try:
+            while True:
+                ready = {descriptor for descriptor, _ in poll.poll()}
+                if self._caller in ready:
+                    break
+                if self._wakeup in ready:
+                    self._reap()
+                if self._control.fileno() in ready and not self._obey():
+                    break
+        finally:
+            self._end_all()
+
+    def load(self, modules: list[str]) -> None:
+        """Imports, and ends with the caller even if an import never does.
+
+        The signal comes when the thread that started us ends, which is the one that speaks to us: when it has
+        ended, nobody is there to hear. Outside of imports it would keep us from reaping the workers.
+        """
+        self._prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if select.select([self._caller], [], [], 0)[0]:
+            os._exit(0)  # it was gone before: no signal will come
+        try:
+            for module in modules:
+                importlib.import_module(module)
+        finally:
+            self._prctl(_PR_SET_PDEATHSIG, 0)
+            self._freeze()
 
     def say(self, *message: object, descriptors: tuple[int, ...] = ()) -> None:
         socket.send_fds(self._control, [json.dumps(message).encode()], descriptors)
@@ -101,8 +118,7 @@ class Server:
     def _import(self, module: str, path: list[str]) -> None:
         sys.path[:] = path
         with contextlib.suppress(BaseException):  # the task will meet the same error, and report it
-            importlib.import_module(module)
-        self._freeze()
+            self.load([module])
 
     def _freeze(self) -> None:
         """Keeps the collector of a worker from touching, and so copying, all that it shares with us."""
@@ -130,7 +146,8 @@ class Server:
 
     def _become_worker(self, ours: socket.socket, theirs: socket.socket) -> NoReturn:
         try:
-            self._libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+            self._prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+            self._prctl(_PR_SET_NO_NEW_PRIVS, 1)
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             for descriptor in (self._caller, self._wakeup, self._wakeup_write):
@@ -156,9 +173,8 @@ class Server:
                 number = self._numbers.pop(pid, None)
                 if number is not None:
                     worker_ended = True
-                    grown_kb = (
-                        usage.ru_maxrss - self._own_kb
-                    )  # a fork's peak starts from what it was forked with
+                    # A fork's peak starts from what it was forked with.
+                    grown_kb = usage.ru_maxrss - self._own_kb
                     self.say("exit", number, os.waitstatus_to_exitcode(status), grown_kb)
         if worker_ended:
             self._kill_orphans()
@@ -177,6 +193,10 @@ class Server:
             if pid not in self._numbers:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
+
+    def _prctl(self, option: int, value: int) -> None:
+        if self._libc.prctl(option, value, 0, 0, 0):
+            raise OSError(ctypes.get_errno(), f"prctl({option}, {value})")
 
     def _children(self) -> list[int]:
         children = Path(f"/proc/self/task/{os.getpid()}/children")

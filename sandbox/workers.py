@@ -22,7 +22,8 @@ What it does not
 - A MemoryError that the function itself swallows is not seen, and CPython raises one too where source text
   nests too deeply for its parser.
 - A process that a task starts is killed when its worker ends, not before, and has memory limits of its own.
-- Tasks may be run twice (when a server or a neighbour died): they should be functions of their arguments.
+- Tasks may be run twice (when a server or a neighbour died), and what one leaves in its interpreter (caches,
+  settings, threads) the next one finds: they should be functions of their arguments.
 - While another thread of the caller holds the GIL, or the caller is stopped, a kill is late; its verdict is
   not.
 - Linux 5.3 or later with /proc.

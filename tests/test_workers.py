@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import resource
 import signal
 import time
 from collections.abc import Iterator
@@ -13,6 +15,7 @@ from proctor.sandbox.workers import Failure, TaskResult, WorkerPool, shared_pool
 from tests.worker_tasks import is_running
 
 TASKS = "tests.worker_tasks:"
+HANGS = 80  # with this argument, `misbehave` does
 LONG_S = 60.0  # for what ends by itself: a busy machine is no failure
 
 
@@ -89,6 +92,22 @@ def test_a_deadline_counts_from_the_start_of_the_task() -> None:
         assert [future.result().failure for future in futures] == [None] * 8  # 1.6 s in all
 
 
+def hold_gil(seconds: float) -> None:
+    """Keeps every other thread of ours from running, as a C extension may."""
+    ctypes.PyDLL(None).usleep(ctypes.c_uint(int(seconds * 1e6)))
+
+
+@pytest.mark.parametrize(("seconds", "failure"), [(0.1, None), (0.6, Failure.TIMEOUT)])
+def test_a_caller_that_is_late_judges_as_one_in_time(
+    pool: WorkerPool, seconds: float, failure: Failure | None
+) -> None:
+    run(pool, "echo", 0)
+    future = pool.submit(TASKS + "sleep", seconds, timeout_s=0.5)
+    time.sleep(0.05)
+    hold_gil(1.0)
+    assert future.result().failure is failure
+
+
 # Memory.
 
 
@@ -112,9 +131,10 @@ def test_the_size_of_the_caller_does_not_hide_a_lack_of_memory() -> None:
     assert ballast
 
 
-def test_memory_of_one_task_is_not_the_next_ones_loss(pool: WorkerPool) -> None:
-    results = pool.map(TASKS + "allocate", [[200]] * 6, timeout_s=LONG_S)
-    assert {result.failure for result in results} == {None}
+def test_memory_that_one_task_keeps_is_not_the_next_ones_loss() -> None:
+    with WorkerPool(size=1, memory_mb=256) as alone:
+        results = alone.map(TASKS + "leak", [[100]] * 6, timeout_s=LONG_S)
+        assert [result.failure for result in results] == [None] * 6
 
 
 # Exceptions and crashes.
@@ -161,6 +181,16 @@ def test_a_crash_is_told_with_its_cause(pool: WorkerPool, function: str, args: l
     result = run(pool, function, *args)
     assert (result.failure, result.detail) == (Failure.CRASH, result.detail)
     assert said in result.detail
+
+
+def test_endless_recursion_is_a_crash_though_the_stack_has_no_limit() -> None:
+    limits = resource.getrlimit(resource.RLIMIT_STACK)
+    resource.setrlimit(resource.RLIMIT_STACK, (limits[1], limits[1]))
+    try:
+        with WorkerPool(size=1, memory_mb=256) as alone:
+            assert run(alone, "overflow_stack").failure is Failure.CRASH
+    finally:
+        resource.setrlimit(resource.RLIMIT_STACK, limits)
 
 
 # What a worker writes.
@@ -236,17 +266,17 @@ def test_a_hung_row_fails_alone(pool: WorkerPool) -> None:
 
 
 def test_a_hung_row_does_not_hold_up_those_behind_it() -> None:
+    """They wait in its worker's socket, and are taken back long before its deadline."""
     with WorkerPool(size=2) as two:
-        two.map(TASKS + "echo", [[0]] * 200, timeout_s=LONG_S)
+        two.map(TASKS + "misbehave", [[1]] * 200, timeout_s=LONG_S)  # teaches that it is short
         done: list[float] = []
-        futures: list[Future[TaskResult]] = []
-        for index in range(100):
-            function = "spin" if index == 10 else "echo"
-            args = [] if index == 10 else [index]
-            futures.append(two.submit(TASKS + function, *args, timeout_s=5.0))
+        futures = []
+        for index in (*range(1, 10), HANGS, *range(81, 100)):
+            futures.append(two.submit(TASKS + "misbehave", index, timeout_s=3.0))
             futures[-1].add_done_callback(lambda _: done.append(time.monotonic()))
-        assert futures[10].result().failure is Failure.TIMEOUT
-        assert sum(at < done[-1] - 2.0 for at in done) == 99  # all others long before the hung one's deadline
+        failures = [future.result().failure for future in futures]
+        assert failures == [None] * 9 + [Failure.TIMEOUT] + [None] * 19
+        assert sum(at < done[-1] - 1.5 for at in done) == 28
 
 
 # Futures and names.

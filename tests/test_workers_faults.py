@@ -23,6 +23,7 @@ from tests.worker_tasks import is_running
 ROOT = Path(__file__).parent.parent
 TASKS = "tests.worker_tasks:"
 LONG_S = 60.0
+PIDFD_GETFD = 438  # a system call that Python has no name for
 
 
 @pytest.fixture
@@ -50,10 +51,10 @@ def children(process: int, thread: int | None = None) -> list[int]:
     return [int(child) for child in listed.split()]
 
 
-def servers() -> list[int]:
-    """Fork servers that threads of ours have started."""
-    threads = (int(thread.name) for thread in Path("/proc/self/task").iterdir())
-    return [child for thread in threads for child in children(os.getpid(), thread) if is_fork_server(child)]
+def servers(caller: int) -> list[int]:
+    """Fork servers that threads of a process have started."""
+    threads = (int(thread.name) for thread in Path(f"/proc/{caller}/task").iterdir())
+    return [child for thread in threads for child in children(caller, thread) if is_fork_server(child)]
 
 
 def is_fork_server(process: int) -> bool:
@@ -71,21 +72,11 @@ def test_an_idle_worker_that_is_killed_is_replaced(pool: WorkerPool) -> None:
 
 def test_neighbours_of_a_killed_worker_lose_nothing(pool: WorkerPool) -> None:
     server = run(pool, "parent_id").value
-    results: list[TaskResult] = []
-    rows = [[0.005]] * 300
-    thread = threading.Thread(
-        target=lambda: results.extend(pool.map(TASKS + "sleep", rows, timeout_s=LONG_S))
-    )
-    thread.start()
-    kills = 0
-    while thread.is_alive() and kills < 5:
-        time.sleep(0.05)
-        for worker in children(server)[:1]:
-            os.kill(worker, signal.SIGKILL)
-            kills += 1
-    thread.join()
-    assert kills == 5
-    assert [result.value for result in results] == [0.005] * 300
+    futures = [pool.submit(TASKS + "sleep", 0.005, timeout_s=LONG_S) for _ in range(300)]
+    for goal in range(30, 300, 30):  # far enough apart that no task is hit twice
+        assert until(lambda goal=goal: sum(future.done() for future in futures) >= goal)  # type: ignore[misc]
+        os.kill(children(server)[0], signal.SIGKILL)
+    assert [future.result().failure for future in futures] == [None] * 300
 
 
 def test_the_server_can_be_killed_while_tasks_run(pool: WorkerPool) -> None:
@@ -110,31 +101,36 @@ def test_a_task_that_kills_the_server_is_tried_twice_and_no_more(pool: WorkerPoo
     assert run(pool, "echo", 1).value == 1
 
 
-def raw_fork() -> int:
-    """A fork that Python does not know of, as a C library makes it: the child keeps every descriptor."""
-    child = ctypes.PyDLL(None).fork()
-    if child == 0:
-        time.sleep(100)
-        os._exit(0)
-    return int(child)
-
-
-def test_the_end_of_the_server_shows_though_a_child_holds_its_connection(pool: WorkerPool) -> None:
+def test_the_end_of_the_server_shows_though_someone_holds_its_connection(pool: WorkerPool) -> None:
+    """As a child does that is forked while the server is being started."""
     server = run(pool, "parent_id").value
-    child = raw_fork()
-    try:
-        os.kill(server, signal.SIGKILL)
-        assert run(pool, "echo", 1).value == 1
-    finally:
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
+    held = [copy_descriptor(server, fd) for fd in open_sockets(server)]
+    assert held
+    os.kill(server, signal.SIGKILL)
+    assert run(pool, "echo", 1).value == 1
+    for fd in held:
+        os.close(fd)
+
+
+def open_sockets(process: int) -> list[int]:
+    entries = Path(f"/proc/{process}/fd").iterdir()
+    return [int(entry.name) for entry in entries if str(entry.readlink()).startswith("socket:")]
+
+
+def copy_descriptor(process: int, fd: int) -> int:
+    pidfd = os.pidfd_open(process)
+    copied = ctypes.CDLL(None, use_errno=True).syscall(PIDFD_GETFD, pidfd, fd, 0)
+    os.close(pidfd)
+    if copied < 0:
+        pytest.skip(f"pidfd_getfd is not allowed here: {os.strerror(ctypes.get_errno())}")
+    return int(copied)
 
 
 def test_a_server_that_is_killed_as_it_starts_is_started_again() -> None:
     with WorkerPool(size=1, imports=["sympy"]) as pool:
         future = pool.submit(TASKS + "echo", 1, timeout_s=LONG_S)
-        assert until(lambda: bool(servers()))
-        os.kill(servers()[0], signal.SIGKILL)
+        assert until(lambda: bool(servers(os.getpid())))
+        os.kill(servers(os.getpid())[0], signal.SIGKILL)
         assert future.result().value == 1
 
 
@@ -282,6 +278,24 @@ def test_server_and_workers_end_with_their_caller(ending: str, kill_server: bool
         finally:
             for child in others[1:]:
                 os.kill(child, signal.SIGKILL)
+
+
+def test_a_server_that_hangs_in_an_import_ends_with_its_caller(tmp_path: Path) -> None:
+    (tmp_path / "endless.py").write_text("import time; time.sleep(100)", encoding="utf-8")
+    script = f"""
+        import sys, time
+        sys.path.insert(0, {str(tmp_path)!r})
+        from proctor.sandbox.workers import WorkerPool
+        WorkerPool(size=1, imports=["endless"]).submit("endless:f", timeout_s=1)
+        time.sleep(100)
+    """
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    with subprocess.Popen([sys.executable, "-c", textwrap.dedent(script)], env=environment) as caller:
+        assert until(lambda: bool(servers(caller.pid)))
+        (server,) = servers(caller.pid)
+        time.sleep(0.3)
+        caller.kill()
+        assert until(lambda: not is_running(server))
 
 
 # Nothing is left behind.

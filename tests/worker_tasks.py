@@ -89,6 +89,11 @@ def allocate_at_once(megabytes: int) -> int:
     return len(bytearray(megabytes << 20))
 
 
+def leak(megabytes: int) -> None:
+    """What it takes outlives the task, as in a cache."""
+    sys.modules[__name__].__dict__.setdefault("kept", []).append(bytearray(b"x") * (megabytes << 20))
+
+
 def allocate_under_another_name(megabytes: int) -> None:
     try:
         allocate(megabytes)
