@@ -25,6 +25,7 @@ class Vitals:
     kl: float  # to the reference, nats per token
     entropy: float  # nats
     gap: float  # between sampler and trainer, mean absolute, nats
+    sampled_logp: float  # mean log-prob of the sampled tokens; NaN weights show here even if nothing trains
 
 
 @dataclass(slots=True)
@@ -45,7 +46,7 @@ class Guard:
         self.history.clear()
 
     def _broken(self, vitals: Vitals) -> str | None:
-        for name in ("loss", "grad_norm"):
+        for name in ("loss", "grad_norm", "sampled_logp"):
             if not math.isfinite(getattr(vitals, name)):
                 return f"{name} is {getattr(vitals, name)}"
         return None

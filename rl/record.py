@@ -70,7 +70,10 @@ class Recorder:
         path.write_text(json.dumps(content, ensure_ascii=False, indent=1), encoding="utf-8")
         return path
 
-    def close(self) -> None:
+    def __enter__(self) -> Recorder:
+        return self
+
+    def __exit__(self, *error: object) -> None:
         for file in (self._metrics, self._completions):
             file.close()
         if self._board is not None:

@@ -125,6 +125,17 @@ class GuardSettings(Section):
     max_incidents: Positive = Field(3, description="Incidents after which the run stops.")
 
 
+class PolicyOptimizerSettings(OptimizerSettings):
+    """[optimizer] As in SFT, with the defaults of RL: a small constant rate and no decay."""
+
+    learning_rate: float = Field(1e-6, gt=0, description="Learning rate of AdamW.")
+    min_learning_rate_share: Share = Field(
+        1.0, description="Where the cosine ends, as a share of the peak; 1 is a constant rate."
+    )
+    warmup_steps: Count | None = Field(0, description="Warm-up in steps; none uses warmup_share.")
+    weight_decay: float = Field(0.0, ge=0, description="Decoupled decay of matrices.")
+
+
 class EvaluationSettings(Section):
     """[evaluation]"""
 
@@ -157,11 +168,7 @@ class RLConfig(Section):
     rollouts: RolloutSettings = Field(default_factory=RolloutSettings)
     update: UpdateSettings = Field(default_factory=UpdateSettings)
     critic: CriticSettings = Field(default_factory=CriticSettings)
-    optimizer: OptimizerSettings = Field(
-        default_factory=lambda: OptimizerSettings(
-            learning_rate=1e-6, min_learning_rate_share=1.0, warmup_steps=0, weight_decay=0.0
-        )
-    )
+    optimizer: PolicyOptimizerSettings = Field(default_factory=PolicyOptimizerSettings)
     guard: GuardSettings = Field(default_factory=GuardSettings)
     evaluation: EvaluationSettings = Field(default_factory=EvaluationSettings)
     run: RunSettings = Field(default_factory=RunSettings)

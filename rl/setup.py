@@ -21,9 +21,10 @@ from proctor.rl.rollouts.local import LocalEngine
 from proctor.rl.settings import AlgorithmSettings, RLConfig
 from proctor.rl.state import Progress
 from proctor.sft.config import ConfigError
-from proctor.sft.model import Lora, Policy, load_policy
+from proctor.sft.learner import make_policy, make_workers
+from proctor.sft.model import Policy, load_policy
 from proctor.sft.optimizer import make_optimizer
-from proctor.sft.parallel import Plain, Workers, Zero, read_zero_config, zero_config
+from proctor.sft.parallel import Workers
 from proctor.sft.tokenizer import end_ids_of, load_tokenizer
 from proctor.verifiers.expression import Expression, reward
 
@@ -98,8 +99,8 @@ def set_up(config: RLConfig) -> Run:
         evaluation, more = read_problems(config.data.evaluation, rendering, **options)
         skipped += more
     torch.manual_seed(config.run.seed)
-    workers = _workers(config)
-    policy = _load(config)
+    workers = make_workers(config.parallel, config.model.precision, clip=config.optimizer.clip)
+    policy = make_policy(config.model, workers.device)
     learner = _learner(config, algorithm, policy, workers, tokenizer)
     engine = _engine(config, policy)
     generation = getattr(policy.base, "generation_config", None)
@@ -123,36 +124,6 @@ def set_up(config: RLConfig) -> Run:
         skipped,
         progress,
         tokenizer,
-    )
-
-
-def _workers(config: RLConfig) -> Workers:
-    parallel, clip = config.parallel, config.optimizer.clip
-    if parallel.deepspeed_config:
-        return Zero(read_zero_config(parallel.deepspeed_config))
-    if parallel.zero:
-        return Zero(zero_config(parallel.zero, offload=parallel.offload, clip=clip))
-    return Plain(precision=config.model.precision, clip=clip)
-
-
-def _load(config: RLConfig) -> Policy:
-    model = config.model
-    lora = None
-    if model.lora:
-        lora = Lora(
-            rank=model.lora_rank,
-            alpha=model.lora_alpha,
-            dropout=model.lora_dropout,
-            targets=model.lora_targets,
-        )
-    return load_policy(
-        model.path,
-        precision=model.precision,
-        attention=model.attention,
-        lora=lora,
-        quantize=model.quantize,
-        gradient_checkpointing=model.gradient_checkpointing,
-        device="cuda" if torch.cuda.is_available() else "cpu",
     )
 
 

@@ -50,12 +50,19 @@ def train(run: Run, *, watch: Callable[[Report], None] = lambda report: None) ->
         wait=run.workers.wait,
     )
     restore(run, folder.latest() if config.run.resume else None)
-    recorder = Recorder(
+    with Recorder(
         config.run.output,
         from_step=progress.step,
         tensorboard=config.run.tensorboard,
         wandb=config.run.wandb,
-    )
+    ) as recorder:
+        return _loop(run, folder, recorder, watch)
+
+
+def _loop(
+    run: Run, folder: CheckpointFolder, recorder: Recorder, watch: Callable[[Report], None]
+) -> Evaluation | None:
+    config, progress = run.config, run.progress
     guard = Guard(config.guard)
     evaluation = None
     if progress.step == 0:
@@ -85,7 +92,6 @@ def train(run: Run, *, watch: Callable[[Report], None] = lambda report: None) ->
             evaluation = _evaluate(run, recorder)
         if is_last or progress.step % config.run.save_every == 0:
             save(run, folder, evaluation)
-    recorder.close()
     return evaluation
 
 
@@ -224,16 +230,17 @@ def _vitals(run: Run, stats: Sequence[StepStats], experiences: Sequence[Experien
     rewards = [experience.reward for experience in experiences if experience.score.total is not None]
     nan = float("nan")
     last = stats[-1] if stats else None
+    norms = [step.grad_norm if math.isfinite(step.grad_norm) else math.inf for step in stats]
+    logp = [value for experience in experiences for value in experience.completion.logprobs]
     return Vitals(
         loss=last.loss if last else 0.0,
-        grad_norm=max(step.grad_norm if math.isfinite(step.grad_norm) else math.inf for step in stats)
-        if stats
-        else 0.0,
+        grad_norm=max(norms, default=0.0),
         reward=fmean(rewards) if rewards else nan,
         correct=correct_share(experiences, run.collector.exams),
         kl=last.kl if last else nan,
         entropy=last.entropy if last else nan,
         gap=last.gap.mean_abs if last else nan,
+        sampled_logp=fmean(logp),
     )
 
 

@@ -1,0 +1,143 @@
+"""Whole runs of the loop: it learns, resumes to the same numbers, loses no rollout, guards itself."""
+
+import json
+import math
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from proctor.rl.record import read_metrics
+from proctor.rl.settings import RLConfig
+from proctor.rl.setup import check_config
+from proctor.rl.train import GuardStopError, train
+from proctor.sft.checkpoint import CheckpointFolder
+from proctor.sft.config import ConfigError, load_config
+from proctor.verifiers.core import Rollout
+from proctor.verifiers.custom import part
+from tests.rl_toy import make_files, make_run, sevens
+
+assert sevens  # importing it registers the reward
+pytestmark = pytest.mark.filterwarnings("ignore:.*:DeprecationWarning", "ignore:.*:FutureWarning")
+KNOWN = ["--model.path", "x", "--data.train", '["x"]']
+TIMED = ("seconds/", "tokens_per_second")
+
+
+@part(bounds=(0, 1))
+def silent_on_odd(rollout: Rollout) -> float | None:
+    """No opinion on prompts that end in an odd number."""
+    return None if int(rollout.prompt[-2]) % 2 else rollout.completion.count("7") / 8
+
+
+def curve(folder: Path) -> list[dict]:
+    """The metrics of a run without what a clock measured."""
+    return [
+        {name: value for name, value in line.items() if not name.startswith(TIMED)}
+        for line in read_metrics(folder)
+    ]
+
+
+@pytest.mark.parametrize("name", ["grpo", "dr_grpo", "dapo", "gspo", "cispo", "rloo", "reinforce_pp", "ppo"])
+def test_every_algorithm_learns(tmp_path: Path, name: str) -> None:
+    run = make_run(
+        tmp_path, "--algorithm.name", name, "--kl_coef", 0.0, "--run.steps", 25, "--rollouts.prompts", 8,
+        "--critic.learning_rate", 0.003, "--loss_options", "{clip_low = 0.2, clip_high = 0.28}",
+        "--guard.enabled", "false", "--mask_truncated", "false",
+    )  # fmt: skip
+    train(run)
+    rewards = [line["reward"] for line in read_metrics(tmp_path / "run")]
+    # A random policy writes a seven one time in twenty; by chance 25 steps do not get it to four times that.
+    assert sum(rewards[:2]) / 2 < 0.15
+    assert sum(rewards[-3:]) / 3 > 0.4
+
+
+@pytest.mark.parametrize(
+    "extra", [(), ("--algorithm.name", "ppo"), ("--lora", "true", "--algorithm.name", "grpo")]
+)
+def test_a_resumed_run_has_the_same_numbers(tmp_path: Path, extra: tuple[str, ...]) -> None:
+    train(make_run(tmp_path, *extra, output="whole"))
+    train(make_run(tmp_path, *extra, "--run.steps", 3, output="parts"))
+    train(make_run(tmp_path, *extra, output="parts"))
+    assert curve(tmp_path / "parts") == curve(tmp_path / "whole")
+
+
+@pytest.mark.slow
+def test_kill_9_loses_only_the_step_in_flight(tmp_path: Path) -> None:
+    make_files(tmp_path)
+    script = (
+        "import sys; from pathlib import Path\n"
+        "from tests.rl_toy import make_run; from proctor.rl.train import train\n"
+        "train(make_run(Path(sys.argv[1]), '--run.steps', 40, '--run.save_every', 2, output='killed'))"
+    )
+    child = subprocess.Popen(
+        [sys.executable, "-c", script, str(tmp_path)],
+        cwd=Path(__file__).parents[1],
+        stderr=subprocess.DEVNULL,
+    )
+    while len(read_metrics(tmp_path / "killed")) < 5 and child.poll() is None:
+        time.sleep(0.05)
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+    assert CheckpointFolder(tmp_path / "killed" / "checkpoints").latest() is not None
+    steps_done = len(read_metrics(tmp_path / "killed"))
+    assert steps_done < 40
+    options = ("--run.steps", steps_done + 2, "--run.save_every", 2)
+    train(make_run(tmp_path, *options, output="killed"))
+    train(make_run(tmp_path, *options, output="whole"))
+    assert curve(tmp_path / "killed") == curve(tmp_path / "whole")
+
+
+def test_every_rollout_has_a_fate_and_the_sums_are_right(tmp_path: Path) -> None:
+    run = make_run(tmp_path, "--reward.expression", "silent_on_odd", "--max_refills", 2)
+    train(run)
+    ledger = run.progress.ledger
+    lines = [json.loads(line) for line in (tmp_path / "run" / "completions.jsonl").read_text().splitlines()]
+    assert ledger.sampled == len(lines) == sum(ledger.fates.values())
+    assert ledger.fates["unscorable"] == sum(line["reward"] is None for line in lines) > 0
+    assert all(line["advantage"] == 0 for line in lines if line["fate"] in ("unscorable", "zero_variance"))
+
+
+def test_a_poisoned_run_rolls_back_and_goes_on(tmp_path: Path) -> None:
+    run = make_run(tmp_path, "--run.save_every", 2)
+    poison = {"armed": True}
+
+    def watch(report) -> None:
+        if report.step == 3 and poison.pop("armed", False):  # the weights of step 4 sample and train on NaN
+            with torch.no_grad():
+                run.policy.base.model.layers[0].mlp.down_proj.weight.fill_(math.nan)
+
+    train(run, watch=watch)
+    (incident,) = (tmp_path / "run").glob("incident-*.json")
+    facts = json.loads(incident.read_text())
+    assert facts["step"] == 4
+    assert "is nan" in facts["reason"]
+    assert len(facts["batch"]) == 16
+    assert run.progress.step == 6
+    assert run.progress.rate_scale == 0.5
+    assert run.progress.ledger.fates["dropped"] > 0
+    assert all(parameter.isfinite().all() for parameter in run.policy.parameters())
+    assert [line["step"] for line in read_metrics(tmp_path / "run")].count(3) >= 1
+
+
+def test_a_run_that_keeps_breaking_stops_at_the_last_good_checkpoint(tmp_path: Path) -> None:
+    run = make_run(tmp_path, "--max_gap", 1e-12, "--max_incidents", 2)
+    with pytest.raises(GuardStopError, match="after 2 incidents, the last: sampler and trainer differ"):
+        train(run)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "'model.path' is required"),
+        ([*KNOWN, "--expression", "mth"], "unknown part 'mth'"),
+        ([*KNOWN, "--expression", "sevens", "--algorithm.name", "grppo"], "did you mean 'grpo'"),
+        (["--algorthm.name", "grpo"], "did you mean"),
+    ],
+)  # fmt: skip
+def test_mistakes_are_found_before_anything_is_loaded(words: list[str], message: str) -> None:
+    with pytest.raises((ConfigError, ValueError), match=message):
+        check_config(load_config(RLConfig, None, words))
