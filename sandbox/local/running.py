@@ -66,6 +66,7 @@ class Run:
     raised: dict[str, Any] | None = None
     stopped_for: Outcome | None = None
     stopped_at: float = 0.0
+    grace_s: float = 0.0  # what the deadline was put off because the machine was busy
     answer: Answer | None = None
     cpu_s: float = 0.0
     memory_mb: float = 0.0  # most that was seen, of all its processes together
@@ -86,12 +87,12 @@ class Run:
 
     @property
     def deadline(self) -> float:
-        return self.started + self.ask.limits.wall_s
+        return self.started + self.ask.limits.wall_s + self.grace_s
 
     def begin_sitting(self, ask: Ask) -> None:
         """An examiner that was kept starts anew, for another candidate."""
         self.ask = ask
-        self.cpu_s = self.memory_mb = 0.0
+        self.cpu_s = self.memory_mb = self.grace_s = 0.0
         self.started = time.monotonic()
         self.stdout, self.stderr, self.stderr_seen = bytearray(), bytearray(), 0
         self.report, self.received, self.decided = None, 0, False

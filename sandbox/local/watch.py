@@ -35,6 +35,19 @@ def sample(slot: int) -> Sample:
     return Sample(cpu, memory, count)
 
 
+def starved_s(slot: int) -> float:
+    """How long the worst-off of a slot's processes was ready to run and had no processor."""
+    return max((_run_delay_s(process) for process in descendants(slot)), default=0.0)
+
+
+def _run_delay_s(process: int) -> float:
+    try:
+        with open(f"/proc/{process}/schedstat") as schedstat:
+            return int(schedstat.read().split()[1]) * 1e-9
+    except (OSError, IndexError):  # ended meanwhile, or a kernel without these statistics
+        return 0.0
+
+
 def descendants(process: int) -> list[int]:
     """Process ids of children, their children and so on; those that end meanwhile may be missing."""
     found: list[int] = []
