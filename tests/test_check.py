@@ -16,7 +16,7 @@ from proctor.verifiers.core import Rollout, Verdict
 from proctor.verifiers.expression import reward
 from proctor.verifiers.nodes import Node
 from proctor.verifiers.part import Bounds, Part
-from tests.expressions import EXPRESSIONS
+from tests.expressions import CALM, EXPRESSIONS
 from tests.scripted_parts import Red, registered
 
 
@@ -155,7 +155,7 @@ def test_parts_that_are_not_registered_are_checked_as_well() -> None:
     assert concern.where == "unregistered + red"
 
 
-@settings(max_examples=300, deadline=None)
+@settings(CALM, max_examples=300)
 @given(EXPRESSIONS)
 def test_any_expression_can_be_checked(node: Node) -> None:
     for concern in check(node, []):

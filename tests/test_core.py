@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proctor.verifiers.core import COLUMNS, Blame, Rollout, Score, Status, Verdict
+from tests.expressions import CALM
 
 # What JSON holds; lone surrogates included, since models emit them.
 TEXTS = st.text(st.characters(exclude_categories=())) | st.just("\ud800")
@@ -40,12 +41,14 @@ ROLLOUTS = st.builds(
 )
 
 
+@CALM
 @given(ROLLOUTS)
 def test_rollouts_go_through_json(rollout: Rollout) -> None:
     assert Rollout.from_json(json.loads(json.dumps(rollout.to_json()))) == rollout
     assert pickle.loads(pickle.dumps(rollout)) == rollout
 
 
+@CALM
 @given(VERDICTS)
 def test_verdicts_go_through_json(verdict: Verdict) -> None:
     again = Verdict.from_json(json.loads(json.dumps(verdict.to_json())))
@@ -54,6 +57,7 @@ def test_verdicts_go_through_json(verdict: Verdict) -> None:
     assert pickle.loads(pickle.dumps(verdict)) == verdict
 
 
+@CALM
 @given(st.none() | FINITE, st.dictionaries(TEXTS, VERDICTS, max_size=3), st.text())
 def test_scores_go_through_json(total: float | None, verdicts: dict[str, Verdict], reward: str) -> None:
     score = Score(total, verdicts, reward)

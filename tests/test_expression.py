@@ -18,7 +18,7 @@ from proctor.verifiers import nodes
 from proctor.verifiers.expression import ExpressionError, parse, reward
 from proctor.verifiers.nodes import Field, Node, Number, Schedule, clip, maximum, minimum, when
 from proctor.verifiers.parse import MAX_DEPTH, parse_table, parse_with_spans
-from tests.expressions import EXPRESSIONS
+from tests.expressions import CALM, EXPRESSIONS
 from tests.scripted_parts import Blue, Exam, Red, Shape, registered
 
 
@@ -73,7 +73,7 @@ def test_text_and_python_give_the_same_object(source: str, node: Node) -> None:
     assert (str(made), made.hash) == (str(reward(node)), reward(node).hash)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(CALM, max_examples=500)
 @given(EXPRESSIONS)
 def test_what_is_printed_is_read_back(node: Node) -> None:
     again = parse(str(node))
@@ -81,7 +81,7 @@ def test_what_is_printed_is_read_back(node: Node) -> None:
     assert str(again) == str(node)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(CALM, max_examples=200)
 @given(EXPRESSIONS)
 def test_spans_cut_the_sub_expressions_out(node: Node) -> None:
     whole, spans = parse_with_spans(str(node))
@@ -91,7 +91,7 @@ def test_spans_cut_the_sub_expressions_out(node: Node) -> None:
             assert parse(f"abs({str(node)[start:end]})") == nodes.Abs(under)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(CALM, max_examples=100)
 @given(EXPRESSIONS)
 def test_expressions_pickle_and_copy(node: Node) -> None:
     made = reward(node)
@@ -100,12 +100,14 @@ def test_expressions_pickle_and_copy(node: Node) -> None:
     assert copy.deepcopy(made) == made
 
 
+@CALM
 @given(st.text() | st.text(st.characters(exclude_categories=())))
 def test_any_text_is_an_option(text: str) -> None:
     node = Red() + (Field("task").equals(text) & Field(text))
     assert parse(str(node)) == node
 
 
+@CALM
 @given(st.floats(min_value=0, allow_infinity=False, allow_nan=False))
 def test_numbers_keep_every_digit(value: float) -> None:
     assert parse(str(Number(value))) == Number(value)
@@ -310,7 +312,7 @@ def test_attacks_are_clean_errors(source: str) -> None:
     assert len(str(caught.value)) < 1_000
 
 
-@settings(max_examples=500)
+@settings(CALM, max_examples=500)
 @given(st.text() | st.text(alphabet="red blue()+-*/<>=!,.'\"\\[]{}:#\n\t0123456789eJ_@&|^~%;日", max_size=40))
 def test_any_text_is_read_or_refused(source: str) -> None:
     read_or_refused(source)
@@ -325,13 +327,13 @@ SIGNS = (
 PIECES = [*(WORDS + SIGNS + "in is if else lambda for None True").split(), "\n"]
 
 
-@settings(max_examples=1_000)
+@settings(CALM, max_examples=1_000)
 @given(st.lists(st.sampled_from(PIECES), max_size=12).map(" ".join))
 def test_any_words_are_read_or_refused(source: str) -> None:
     read_or_refused(source)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(CALM, max_examples=300)
 @given(EXPRESSIONS, st.data())
 def test_a_damaged_expression_is_an_expression_or_an_expression_error(
     node: Node, data: st.DataObject

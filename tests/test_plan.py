@@ -18,7 +18,7 @@ from proctor.verifiers.core import Rollout, Status, Verdict
 from proctor.verifiers.expression import reward
 from proctor.verifiers.nodes import Node
 from proctor.verifiers.part import Bounds, Part
-from tests.expressions import BATCHES, EXPRESSIONS
+from tests.expressions import BATCHES, CALM, EXPRESSIONS
 from tests.scripted_parts import CALLS, Blue, Exam, Rank, Red, registered
 
 
@@ -173,7 +173,7 @@ def same(a: float | None, b: float | None) -> bool:
     return a is b if a is None or b is None else math.isclose(a, b, rel_tol=1e-12, abs_tol=1e-12)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(CALM, max_examples=400)
 @given(EXPRESSIONS, BATCHES, st.integers(0, 5))
 def test_the_plan_equals_row_by_row_evaluation(node: Node, batch: list[Rollout], step: int) -> None:
     for place, score in enumerate(reward(node).score(batch, step=step)):
@@ -194,14 +194,14 @@ def parts_of(node: Node) -> list[Part]:
     return [part for part in nodes.walk(node) if isinstance(part, Part)]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(CALM, max_examples=100)
 @given(EXPRESSIONS, BATCHES, st.integers(0, 5))
 def test_ascore_gives_the_scores_of_score(node: Node, batch: list[Rollout], step: int) -> None:
     made = reward(node)
     assert asyncio.run(made.ascore(batch, step=step)) == made.score(batch, step=step)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(CALM, max_examples=200)
 @given(EXPRESSIONS, BATCHES, st.integers(0, 5))
 def test_totals_lie_within_the_bounds(node: Node, batch: list[Rollout], step: int) -> None:
     made = reward(node)
@@ -209,7 +209,7 @@ def test_totals_lie_within_the_bounds(node: Node, batch: list[Rollout], step: in
     assert all(made.bounds.low <= total <= made.bounds.high for total in totals)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(CALM, max_examples=200)
 @given(EXPRESSIONS, BATCHES)
 def test_a_total_is_missing_only_with_a_reason(node: Node, batch: list[Rollout]) -> None:
     says_none = any(isinstance(under, nodes.Constant) and under.value is None for under in nodes.walk(node))
