@@ -73,3 +73,10 @@ def test_hostile_text_takes_linear_time(bit: str) -> None:
     find_claims("1=" + bit * (100_000 // len(bit)) + "=1")
     # 0.7 s for 25,000 claims, the rest far below; a quadratic step would take minutes.
     assert time.process_time() - start < 5
+
+
+def test_nested_brackets_take_linear_time() -> None:
+    start = time.process_time()
+    find_claims("(" * 50_000 + "1" + ")" * 50_000 + "*2=2")
+    find_claims("(1+" * 20_000 + "1" + ")" * 20_000 + "=2")
+    assert time.process_time() - start < 2

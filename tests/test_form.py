@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import socket
 import time
 from pathlib import Path
 from typing import Any
@@ -123,8 +124,12 @@ def test_a_schema_that_backtracks_is_no_zero_either() -> None:
 
 
 def test_a_schema_does_not_reach_the_network() -> None:
-    part = Format("json", schema={"$ref": "http://127.0.0.1:9/schema.json"})
-    verdict = judge(part, "1")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0.2)
+        schema = {"$ref": f"http://127.0.0.1:{server.getsockname()[1]}/schema.json"}
+        verdict = judge(Format("json", schema=schema), "1")
+        with pytest.raises(TimeoutError):
+            server.accept()
     assert (verdict.value, verdict.status) == (None, Status.GRADER_ERROR)
     assert "Unresolvable" in verdict.evidence["detail"]
 

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proctor.verifiers.core import Rollout, Status, Verdict
+from proctor.verifiers.expression import reward
 from proctor.verifiers.length import Cosine, Kimi, Overlong, Target, count_words
 from proctor.verifiers.part import Bounds, Part
 from proctor.verifiers.registry import find
@@ -80,6 +81,21 @@ def test_kimi_leaves_out_what_has_no_length() -> None:
     verdicts = Kimi().verify(rollouts)
     assert [verdict.value for verdict in verdicts] == [None, 0.5, -0.5]
     assert verdicts[0].status is Status.MISCONFIGURED
+
+
+def test_the_expressions_of_the_docstrings_compose() -> None:
+    rollouts = [of_length(tokens, answer="4", group="a", truncated=right) for tokens, right in _ROWS]
+    # Kimi: a right answer gets 0.5 - x, a wrong one at most 0; `truncated` stands in for the verdict here.
+    kimi = reward("kimi if truncated else min(0, kimi)").score(rollouts)
+    assert [score.total for score in kimi] == [0.5, 0, -0.5]
+    cosine = reward("cosine(300) if truncated else cosine(300, short=-10, long=0)").score(rollouts)
+    # t = 1/3, 2/3, 1: 1 + 0.75; -10 * 0.25; 0
+    assert [score.total for score in cosine] == pytest.approx([1.75, -2.5, 0])
+    overlong = reward("1 - overlong(max_tokens=300, buffer=200)").score(rollouts)
+    assert [score.total for score in overlong] == pytest.approx([1, 0.5, 0])
+
+
+_ROWS = [(100, True), (200, False), (300, False)]
 
 
 def test_target_by_hand() -> None:

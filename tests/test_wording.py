@@ -83,9 +83,9 @@ def test_saying_it_again_never_lowers_repetition(text: str, more: str) -> None:
     assert twice >= once - 1e-12
 
 
-@pytest.mark.parametrize("ngram", [0, 1001])
+@pytest.mark.parametrize("ngram", [0, 101])
 def test_an_ngram_that_makes_no_sense(ngram: int) -> None:
-    with pytest.raises(ValueError, match="ngram must be from 1 to 1000"):
+    with pytest.raises(ValueError, match="ngram must be from 1 to 100,"):
         Repetition(ngram)
 
 

@@ -143,12 +143,10 @@ def _compare(before: list[Reading], after: list[Reading], relation: str) -> Clai
     rights = [(reading.numeric(), reading) for reading in after]
     if not lefts or not rights or not (has_operation(lefts[0][0]) or has_operation(rights[0][0])):
         return None
-    for left, _ in lefts:
-        values = _values(left)
-        for right, _ in rights:
-            for value, other in product(values, _values(right)):
-                if _is_equal(value, other, left, right, relation):
-                    return Claim(_text(left, right), True)
+    for (left, _), (right, _) in product(lefts, rights):
+        for value, other in product(_values(left), _values(right)):
+            if _is_equal(value, other, left, right, relation):
+                return Claim(_text(left, right), True)
     (left, left_reading), (right, right_reading) = lefts[0], rights[0]
     values, others = _values(left), _values(right)
     if not values or not others or not left_reading.is_sure or not right_reading.is_sure:

@@ -105,9 +105,7 @@ def _token(piece: str, touches: bool) -> Token:
         text = piece.replace(",", "")
         if text[-1].isalpha():
             return Token(WORD, piece, touches)  # 30-minute, 3rd
-        is_padded = len(text) > 1 and text[0] == "0" and text.isdigit()
-        # 007 is no number, and 1 000 would be read as two.
-        return Token(UNKNOWN if is_padded or len(text) > MAX_DIGITS else NUMBER, text, touches)
+        return Token(NUMBER if len(text) <= MAX_DIGITS else UNKNOWN, text, touches)
     if first in _BREAKS:
         return Token(NOTE if piece.startswith("<<") else BREAK, piece, touches)
     is_word = first.isalpha() and not ("Ͱ" <= first <= "Ͽ" and len(piece) == 1)

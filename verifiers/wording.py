@@ -21,7 +21,7 @@ from proctor.verifiers.thinking import opens_thinking, split_thinking
 # A Chinese or Japanese character is a word of its own, and so is a sign: a row of dots is a repetition.
 _CJK = "぀-ヿ㐀-䶿一-鿿豈-﫿"
 _WORD = re.compile(rf"[{_CJK}]|[^\W{_CJK}]+|[^\w\s]")
-_MAX_NGRAM = 1000
+_MAX_NGRAM = 100  # 100,000 words in n-grams of 100 take 50 MB for a moment
 
 
 @register
