@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import pickle
 import socket
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -158,6 +160,13 @@ def test_is_plain_data() -> None:
     assert hash(part) == hash(pickle.loads(pickle.dumps(part)))
     assert str(Format("xml", tags=["a", "b"])) == 'format("xml", tags=("a", "b"))'
     assert part.bounds == Bounds(0.0, 1.0)
+
+
+def test_all_parts_on_form_are_known_by_name_in_a_fresh_process() -> None:
+    names = ["format", "answer_shown", "overlong", "cosine", "kimi", "target", "repetition", "steps"]
+    names += ["language", "complete"]
+    code = f"from proctor.verifiers.registry import parts; assert set({names}) <= set(parts()), parts()"
+    subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": ":".join(sys.path)}, check=True)
 
 
 REASONING = (
