@@ -47,17 +47,22 @@ def binary_stdout() -> IO[bytes]:
 
 def note(text: str) -> None:
     """Something worth knowing."""
-    _err().print(text, style="dim")
+    _err().print(_visible(text), style="dim")
 
 
 def warning(text: str) -> None:
     """Something that may be wrong."""
-    _err().print(Text.assemble(("warning: ", "bold yellow"), text))
+    _err().print(Text.assemble(("warning: ", "bold yellow"), _visible(text)))
 
 
 def error(text: str) -> None:
     """Why there is no result. Left as it is, for a caret in it points at the line above."""
-    _err().print(Text.assemble(("error: ", "bold red"), text))
+    _err().print(Text.assemble(("error: ", "bold red"), _visible(text)))
+
+
+def _visible(text: str) -> str:
+    """The text without control characters: file and column names must not steer the terminal."""
+    return "".join(char if char.isprintable() or char in "\n\t" else "�" for char in text)
 
 
 def crash() -> None:

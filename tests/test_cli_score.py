@@ -109,6 +109,13 @@ def test_only_the_first_bad_rows_are_reported() -> None:
     assert len(lines("bad.rejected.jsonl")) == 100
 
 
+def test_names_in_a_file_do_not_steer_the_terminal() -> None:
+    Path("bad.jsonl").write_text('{"response": "1", "gold": "1"}\n{"\\u001b[2J": 1, "response": "1"}\n')
+    result = score("bad.jsonl")
+    assert "\x1b" not in result.stderr
+    assert "field 'gold' is missing; the row has �[2J, response" in result.stderr
+
+
 def test_fault_of_ours_is_no_reward_and_exit_code_1() -> None:
     Path("r.jsonl").write_text('{"response": "crash", "gold": "1"}\n{"response": "1", "gold": "1"}\n')
     result = score("r.jsonl", "--out", "scored.jsonl")

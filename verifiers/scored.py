@@ -25,21 +25,20 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 ADDED = ("reward", "verdicts")  # what a line has more than its row
 
-_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, default=str)
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, default=str, check_circular=False)
 
 
 def dumps(value: object) -> str:
     """JSON text that any reader takes: NaN and infinities become null, lone surrogates stay escapes."""
-    return in_unicode(_dumps(value))
+    return to_bytes(_dumps(value)).decode()
 
 
-def in_unicode(text: str) -> str:
-    """JSON text with lone surrogates, which UTF-8 cannot hold, as escapes."""
+def to_bytes(text: str) -> bytes:
+    """JSON text as UTF-8, with lone surrogates, which that cannot hold, as escapes."""
     try:
-        text.encode()
+        return text.encode()
     except UnicodeEncodeError:
-        return _SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
-    return text
+        return _SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text).encode()
 
 
 def _dumps(value: object) -> str:
@@ -104,7 +103,7 @@ class ScoredFile:
                 self.rejected.write(item)
             else:
                 lines.append(line_of(item))
-        self._handle.write(in_unicode("".join(lines)).encode())
+        self._handle.write(to_bytes("".join(lines)))
         self._handle.flush()
 
     def _lock(self) -> IO[bytes]:
@@ -139,7 +138,7 @@ class ScoredFile:
                 raise InputError(f"{self.path} was made with another {name}: {then}, not {now}{_WAY_OUT}")
 
     def _restore(self, item: Ready, line: bytes, number: int) -> Scored:
-        opening = in_unicode(_opening(item.row)).encode()
+        opening = to_bytes(_opening(item.row))
         if not line.startswith(opening):
             place = f"{self.path}, line {number}, was not made from {self.source}, line {item.row.number}"
             raise InputError(f"{place}: it is another input, or it has changed{_WAY_OUT}")
@@ -175,7 +174,7 @@ class Unsaved:
             if isinstance(item, BadRow):
                 self.rejected.write(item)
             elif self._stream is not None:
-                self._stream.write(in_unicode(line_of(item)).encode())
+                self._stream.write(to_bytes(line_of(item)))
         if self._stream is not None:
             self._stream.flush()
 
@@ -239,10 +238,8 @@ def cut_torn_line(handle: IO[bytes]) -> None:
 
 def _opening(row: Row) -> str:
     """The row's JSON without its closing brace, ready for more fields."""
-    clash = any(name in row.data for name in ADDED)
-    if row.raw is not None and not clash:
-        text = row.raw
-    else:
+    text = row.raw
+    if text is None or "reward" in row.data or "verdicts" in row.data:
         text = _dumps({name: value for name, value in row.data.items() if name not in ADDED})
     inside = text[:-1].rstrip()
     return inside if inside == "{" else f"{inside}, "

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from proctor.verifiers.core import Reward, Rollout, Score
 from proctor.verifiers.rows import Columns, RowError
@@ -59,20 +60,24 @@ def score_stream(
         by_group: never split neighbouring rows of one prompt; a batch may then be longer.
         step: training step, for weights on a schedule.
     """
-    batch: list[Ready | BadRow] = []
     size = min(_FIRST_BATCH, batch_size)
-    last: Hashable = None
-    for item in items:
-        key = item.rollout.group_key if by_group and isinstance(item, Ready) else last
-        if len(batch) >= size and (not by_group or key != last):
-            start = time.monotonic()
-            yield score_batch(batch, reward, step=step)
-            size = _next_size(size, batch_size, time.monotonic() - start)
-            batch = []
-        last = key
-        batch.append(item)
-    if batch:
+    following = iter(items)
+    kept: list[Ready | BadRow] = []  # the first row of the next prompt, seen too early
+    while batch := kept + list(islice(following, size)):
+        kept = _complete_group(batch, following) if by_group else []
+        start = time.monotonic()
         yield score_batch(batch, reward, step=step)
+        size = _next_size(size, batch_size, time.monotonic() - start)
+
+
+def _complete_group(batch: list[Ready | BadRow], following: Iterator[Ready | BadRow]) -> list[Ready | BadRow]:
+    """Adds to the batch what belongs to its last prompt; returns the first row that does not."""
+    last = next((item.rollout.group_key for item in reversed(batch) if isinstance(item, Ready)), None)
+    for item in following:
+        if isinstance(item, Ready) and item.rollout.group_key != last:
+            return [item]
+        batch.append(item)
+    return []
 
 
 def score_batch(batch: Sequence[Ready | BadRow], reward: Reward, *, step: int = 0) -> list[Scored | BadRow]:
