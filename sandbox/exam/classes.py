@@ -24,7 +24,7 @@ class Record:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Record):
             return NotImplemented
-        return type(self) is type(other) and vars(self) == vars(other)
+        return type(self).__name__ == type(other).__name__ and vars(self) == vars(other)
 
     def __hash__(self) -> int:
         return hash((type(self).__name__, *vars(self).values()))

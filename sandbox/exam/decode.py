@@ -153,9 +153,9 @@ class _Graph:
         mark = len(self._to_fill)
         members = self._value(body)
         if tag in _HASHED:
-            fresh = self._to_fill[mark:]
-            records = [entry for entry in fresh if type(entry[1]) is dict and "o" in entry[1]]
-            self._to_fill[mark:] = [entry for entry in fresh if entry not in records] if records else fresh
+            records = [entry for entry in self._to_fill[mark:] if type(entry[1]) is dict and "o" in entry[1]]
+            handled = set(map(id, records))
+            self._to_fill[mark:] = [entry for entry in self._to_fill[mark:] if id(entry) not in handled]
             for target, node in records:
                 self._put(target, node)
         return members

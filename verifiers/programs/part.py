@@ -149,7 +149,7 @@ class Code(Part):
 
 def run_limits(timeout: float, memory_mb: int) -> Limits:
     """Processor seconds are the limit; the clock's is wider, so that a busy machine is not a verdict."""
-    return Limits(cpu_s=timeout, wall_s=3 * timeout + 5, memory_mb=memory_mb)
+    return Limits(cpu_s=timeout, wall_s=2 * timeout + 5, memory_mb=memory_mb)
 
 
 def _extract(rollout: Rollout, language: str, rule: Rule, prompt_code: str, entry: str) -> Extracted:
