@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from proctor.verifiers.sources import InputError
+
 Message = Mapping[str, Any]
 
 _ROLES = {
@@ -31,7 +33,10 @@ _ROLES = {
 }
 
 
-class DataError(ValueError):
+_QUESTIONS = ("question", "problem", "prompt", "instruction", "query", "text")
+
+
+class DataError(InputError):
     """A file or row that cannot be used; the message names file, row and field."""
 
 
@@ -90,6 +95,17 @@ def conversation_of(row: Mapping[str, Any], source: str) -> Conversation:
         f"{source}: columns {', '.join(map(repr, row)) or 'none'}; expected 'messages' or 'conversations', "
         "'prompt' and 'completion', or 'instruction' and 'output'"
     )
+
+
+def read_questions(path: str | Path) -> list[str]:
+    """What an evaluation set asks, under any of the usual names. Raises DataError."""
+    texts = []
+    for number, row in enumerate(_rows(Path(path)), start=1):
+        name = next((name for name in _QUESTIONS if isinstance(row.get(name), str)), None)
+        if name is None:
+            raise DataError(f"{path}, row {number}: no column of {', '.join(_QUESTIONS)} holds a question")
+        texts.append(row[name])
+    return texts
 
 
 def text_of(message: Message) -> str:

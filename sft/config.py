@@ -13,10 +13,12 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.fields import FieldInfo
+
+from proctor.verifiers.sources import InputError
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -24,7 +26,7 @@ else:
     import tomli as tomllib
 
 
-class ConfigError(ValueError):
+class ConfigError(InputError):
     """A config that cannot be used; the message says where, what is, and what would do."""
 
 
@@ -62,7 +64,8 @@ def load_config(kind: type[Config], path: str | Path | None, overrides: Sequence
     source = _Source(str(path), text)
     _check_names(kind, values, source, ())
     for name, value in _pairs(overrides):
-        _put(values, _find(kind, name), value)
+        names = _find(kind, name)
+        _put(values, names, _fitting(value, dict(_leaves(kind))[names]))
     try:
         return kind.model_validate(values)
     except ValidationError as error:
@@ -170,6 +173,11 @@ def _value(text: str) -> Any:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         return text
+
+
+def _fitting(value: Any, field: FieldInfo) -> Any:
+    """One value for a key that takes several is a list of it: `--train rows.jsonl`."""
+    return [value] if get_origin(field.annotation) is tuple and not isinstance(value, list) else value
 
 
 def _find(kind: type[Section], name: str) -> tuple[str, ...]:

@@ -17,11 +17,12 @@ from proctor.sft.labels import Labelled, Labeller, truncate
 from proctor.sft.proof import Failure, Fault, Proof, Prover
 from proctor.sft.settings import DataSettings
 from proctor.sft.template import LabelError
+from proctor.verifiers.sources import InputError
 
 Overlong = Literal["drop", "truncate", "error"]
 
 
-class MaskError(ValueError):
+class MaskError(InputError):
     """The mask proof failed; nothing was trained."""
 
 

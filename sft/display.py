@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Protocol
 
 from rich.console import Console
@@ -11,9 +12,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from proctor.sft.config import Key
 from proctor.sft.dataset import Data
 from proctor.sft.evaluate import Evaluation
 from proctor.sft.proof import Failure
+from proctor.sft.quality import Quality
 
 _FAILURES_SHOWN = 5
 _PIECE_SHOWN = 400  # characters of an untrained stretch
@@ -58,6 +61,23 @@ def show_data(data: Data) -> None:
     for failure in proof.failures[:_FAILURES_SHOWN]:
         show_failure(failure)
     console().print(Text("the mask is proved" if proof.holds else "the mask is not proved", style="bold"))
+
+
+def show_quality(quality: Quality, page: Path) -> None:
+    """The findings in a sentence each."""
+    table = Table(title=f"{quality.num_rows:,} rows", show_header=False, title_justify="left")
+    for finding in quality.findings:
+        table.add_row(finding.title, finding.summary)
+    console().print(table)
+    note(f"rows to look at are in {page}")
+
+
+def show_keys(keys: Sequence[Key]) -> None:
+    """The keys of a config, as data on stdout."""
+    table = Table("key", "type", "default", "meaning", box=None)
+    for key in keys:
+        table.add_row(Text(key.name), Text(key.kind), Text(key.default), Text(key.text))
+    Console(highlight=False).print(table)
 
 
 def show_failure(failure: Failure) -> None:

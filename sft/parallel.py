@@ -23,6 +23,7 @@ class Plain:
     """One process, or DDP under torchrun; gloo on CPU, nccl on GPUs. clip: largest gradient norm, 0: none."""
 
     def __init__(self, *, precision: Precision = "auto", clip: float = 0.0) -> None:
+        _settle_deepspeed()
         from accelerate import Accelerator
 
         self._accelerator = Accelerator(
@@ -83,8 +84,7 @@ class Zero:
     """
 
     def __init__(self, config: Mapping[str, Any]) -> None:
-        if not torch.cuda.is_available():
-            os.environ.setdefault("DS_ACCELERATOR", "cpu")
+        _settle_deepspeed()
         # A single process needs no torchrun: DeepSpeed only wants to be told so.
         for name, value in (("RANK", "0"), ("LOCAL_RANK", "0"), ("WORLD_SIZE", "1")):
             os.environ.setdefault(name, value)
@@ -186,6 +186,12 @@ def read_zero_config(path: str | Path) -> dict[str, Any]:
     ours = {"train_micro_batch_size_per_gpu": 1, "gradient_accumulation_steps": 1}
     config.pop("train_batch_size", None)
     return {"zero_allow_untested_optimizer": True, "zero_force_ds_cpu_optimizer": False, **config, **ours}
+
+
+def _settle_deepspeed() -> None:
+    """DeepSpeed, which transformers imports where it is installed, otherwise warns that it sees no GPU."""
+    if not torch.cuda.is_available():
+        os.environ.setdefault("DS_ACCELERATOR", "cpu")
 
 
 def _total(values: Sequence[float], num_processes: int, device: torch.device) -> list[float]:

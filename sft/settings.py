@@ -15,7 +15,7 @@ Positive = Annotated[int, Field(ge=1)]
 
 
 class ModelSettings(Section):
-    """[model]"""
+    """[model]: what is trained, and how it is held in memory."""
 
     path: str = Field("", description="Folder or hub name of the base model; required unless given in code.")
     precision: Literal["auto", "float32", "bfloat16"] = Field(
@@ -46,7 +46,7 @@ class ModelSettings(Section):
 
 
 class DataSettings(Section):
-    """[data]"""
+    """[data]: what it is trained on, and what of that is learned."""
 
     train: tuple[str, ...] = Field(
         (), description="Training files (.jsonl, .json, .parquet, or a folder saved by datasets); required."
@@ -67,11 +67,17 @@ class DataSettings(Section):
     weight_column: str = Field(
         "", description="Column with spans and weights for weighted_ce: [[start, end, weight], ...]."
     )
+    filters: tuple[
+        Literal["exact_duplicates", "near_duplicates", "wrong", "contaminated", "odd_style"], ...
+    ] = Field((), description="Findings of the quality report whose rows are left out of training.")
+    against: tuple[str, ...] = Field(
+        (), description="Evaluation sets whose questions must not be in the training rows."
+    )
     min_trained_tokens: Positive = Field(1, description="Rows with fewer trained tokens are failures.")
 
 
 class LossSettings(Section):
-    """[loss]"""
+    """[loss]: what is minimised."""
 
     kind: Literal["ce", "weighted_ce", "length_normalized", "sequence"] = Field(
         "ce", description="The loss; the equations are in sft/losses.py."
@@ -79,7 +85,7 @@ class LossSettings(Section):
 
 
 class BatchSettings(Section):
-    """[batch]"""
+    """[batch]: how much at a time."""
 
     batch_size: Positive = Field(64, description="Sequences per optimisation step, over all processes.")
     token_budget: Positive = Field(
@@ -89,7 +95,7 @@ class BatchSettings(Section):
 
 
 class OptimizerSettings(Section):
-    """[optimizer]"""
+    """[optimizer]: AdamW, warm-up and cosine."""
 
     learning_rate: float = Field(2e-5, gt=0, description="Peak learning rate of AdamW.")
     min_learning_rate_share: Share = Field(0.1, description="Where the cosine ends, as a share of the peak.")
@@ -105,7 +111,7 @@ class OptimizerSettings(Section):
 
 
 class EvaluationSettings(Section):
-    """[evaluation]"""
+    """[evaluation]: what is measured on the way."""
 
     every: Count = Field(0, description="Steps between evaluations; 0: only at the end.")
     reward: str = Field("", description="Reward expression for generations, 'math' for one; empty: none.")
@@ -118,7 +124,7 @@ class EvaluationSettings(Section):
 
 
 class RunSettings(Section):
-    """[run]"""
+    """[run]: how long, and what is kept."""
 
     output: Path = Field(Path("runs/sft"), description="Folder of checkpoints, metrics and the final model.")
     epochs: float = Field(1.0, gt=0, description="Passes over the data; max_steps overrides it.")
@@ -133,7 +139,7 @@ class RunSettings(Section):
 
 
 class ParallelSettings(Section):
-    """[parallel]"""
+    """[parallel]: how it is spread over processes."""
 
     zero: Literal[0, 1, 2, 3] = Field(0, description="DeepSpeed ZeRO stage; 0: none (DDP under torchrun).")
     offload: bool = Field(
@@ -143,7 +149,7 @@ class ParallelSettings(Section):
 
 
 class SFTConfig(Section):
-    """The whole of it."""
+    """An SFT run: `proctor sft CONFIG.toml`."""
 
     model: ModelSettings = Field(default_factory=ModelSettings)
     data: DataSettings = Field(default_factory=DataSettings)

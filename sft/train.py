@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
 from proctor.sft import dataset, display, evaluate, learner, loop, losses, metrics, saving, step
 from proctor.sft.chat import Conversation
 from proctor.sft.course import Course
+from proctor.sft.demonstrations import load
 from proctor.sft.settings import RunSettings, SFTConfig
-from proctor.sft.tokenizer import end_ids_of, load_tokenizer
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,42 +63,19 @@ def train(
     )
     torch.manual_seed(config.run.seed + workers.rank)
     start = saver.resume() if config.run.resume else 0
-    log = _open_log(config.run, start) if learning.is_main else None
     rhythm = loop.Rhythm(
         evaluate_every=config.evaluation.every, save_every=config.run.save_every, show=config.evaluation.show
     )
-    progress = loop.run(stages, course, saver, log, rhythm, start=start)
+    with _log(config.run, start) if learning.is_main else nullcontext() as log:
+        progress = loop.run(stages, course, saver, log, rhythm, start=start)
     return Result(_finish(config, learning, progress), progress, data)
 
 
-def load(
-    config: SFTConfig,
-    *,
-    model: PreTrainedModel | None = None,
-    tokenizer: PreTrainedTokenizerBase | None = None,
-    conversations: Iterable[Conversation] | None = None,
-) -> tuple[dataset.Data, PreTrainedTokenizerBase]:
-    """The data, labelled and judged, and its tokenizer; the model itself is not loaded for it."""
-    tokenizer = tokenizer or load_tokenizer(config.model.path, chat_template=config.data.chat_template)
-    if model is not None:
-        generation: GenerationConfig | None = model.generation_config
-    else:
-        generation = _generation_config(config.model.path)
-    ends = end_ids_of(tokenizer, generation)
-    return dataset.load_data(config.data, tokenizer, ends, config.run.seed, conversations), tokenizer
-
-
-def _generation_config(path: str) -> GenerationConfig | None:
-    try:
-        return GenerationConfig.from_pretrained(path)
-    except OSError:  # most base models have none
-        return None
-
-
-def _open_log(run: RunSettings, start: int) -> metrics.MetricsLog:
-    return metrics.MetricsLog(
+def _log(run: RunSettings, start: int) -> closing[metrics.MetricsLog]:
+    log = metrics.MetricsLog(
         run.output, resume_step=start, tensorboard=run.tensorboard, wandb_project=run.wandb
     )
+    return closing(log)
 
 
 def _finish(config: SFTConfig, learning: learner.Learner, progress: loop.Progress) -> Path:

@@ -30,6 +30,10 @@ def test_values_are_toml_or_else_text(words, value):
     assert load_config(SFTConfig, None, words).model.path == value
 
 
+def test_one_value_for_a_key_that_takes_several_is_a_list_of_it():
+    assert load_config(SFTConfig, None, ["--train", "a.jsonl"]).data.train == ("a.jsonl",)
+
+
 def test_lists_and_tables_can_be_given_on_the_command_line():
     words = ["--train", '["a.jsonl", "b.jsonl"]', "--template-options", "{enable_thinking = false}"]
     config = load_config(SFTConfig, None, words)

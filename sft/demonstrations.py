@@ -1,0 +1,53 @@
+"""From a config to its demonstrations: read, filtered by quality, labelled, proved. No model is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
+
+from proctor.sft.chat import Conversation, read_conversations, read_questions
+from proctor.sft.config import ConfigError
+from proctor.sft.dataset import Data, load_data
+from proctor.sft.quality import Quality, judge_quality
+from proctor.sft.settings import SFTConfig
+from proctor.sft.tokenizer import end_ids_of, load_tokenizer
+from proctor.verifiers.expression import reward
+
+
+def load(
+    config: SFTConfig,
+    *,
+    model: PreTrainedModel | None = None,
+    tokenizer: PreTrainedTokenizerBase | None = None,
+    conversations: Iterable[Conversation] | None = None,
+) -> tuple[Data, PreTrainedTokenizerBase]:
+    """The data, filtered, labelled and proved, and its tokenizer; the model itself is not loaded for it."""
+    for name, value in (("model.path", config.model.path or model), ("data.train", config.data.train)):
+        if not value and conversations is None:
+            raise ConfigError(f"'{name}' is required and has no value; set it or pass --{name}")
+    tokenizer = tokenizer or load_tokenizer(config.model.path, chat_template=config.data.chat_template)
+    if model is not None:
+        generation: GenerationConfig | None = model.generation_config
+    else:
+        generation = _generation_config(config.model.path)
+    ends = end_ids_of(tokenizer, generation)
+    if config.data.filters:
+        rows = list(conversations or read_conversations(config.data.train))
+        dropped = judge(config, rows).dropped(config.data.filters)
+        conversations = [row for place, row in enumerate(rows) if place not in dropped]
+    return load_data(config.data, tokenizer, ends, config.run.seed, conversations), tokenizer
+
+
+def judge(config: SFTConfig, conversations: Sequence[Conversation]) -> Quality:
+    """The quality report of a run's rows, with its own reward and evaluation sets."""
+    expression = reward(config.evaluation.reward) if config.evaluation.reward else None
+    sets = {path: read_questions(path) for path in config.data.against}
+    return judge_quality(conversations, reward=expression, evaluation_sets=sets)
+
+
+def _generation_config(path: str) -> GenerationConfig | None:
+    try:
+        return GenerationConfig.from_pretrained(path)
+    except OSError:  # most base models have none
+        return None

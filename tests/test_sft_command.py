@@ -1,0 +1,97 @@
+"""`proctor sft` from the shell's side: what it prints, writes and answers."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+import proctor.commands.sft  # noqa: F401 - adds the command
+from proctor.app import app
+from proctor.sft.demo_task import demonstrations, make_model, make_tokenizer, split_problems
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """A model, rows and a config on disk."""
+    folder = tmp_path_factory.mktemp("sft")
+    tokenizer = make_tokenizer()
+    tiny = {"hidden_size": 32, "intermediate_size": 48, "num_attention_heads": 2, "num_key_value_heads": 1}
+    make_model(tokenizer, layers=1, **tiny).save_pretrained(folder / "model")
+    tokenizer.save_pretrained(folder / "model")
+    rows = demonstrations(split_problems()[0], 40)
+    (folder / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (folder / "warm.toml").write_text(
+        f'[model]\npath = "{folder}/model"\n[data]\ntrain = ["{folder}/train.jsonl"]\n'
+        f'[batch]\nbatch_size = 8\n[run]\noutput = "{folder}/out"\nmax_steps = 2\n'
+    )
+    return folder
+
+
+def sft(*words: str):
+    return CliRunner().invoke(app, ["sft", *words], catch_exceptions=False)
+
+
+def test_check_data_proves_the_mask_and_trains_nothing(folder):
+    result = sft(str(folder / "warm.toml"), "--check-data")
+    assert result.exit_code == 0
+    assert "the mask is proved" in result.stderr
+    assert not (folder / "out").exists()
+
+
+def test_a_failing_proof_exits_1_and_shows_the_row(folder):
+    """Rows cut within the prompt have nothing left to learn."""
+    result = sft(str(folder / "warm.toml"), "--check-data", "--max-length", "6", "--overlong", "truncate")
+    assert result.exit_code == 1
+    assert "nothing_trained" in result.stderr
+    assert "train.jsonl, row 1" in result.stderr
+
+
+def test_training_refuses_what_is_not_proved(folder):
+    result = sft(str(folder / "warm.toml"), "--max-length", "6", "--overlong", "truncate")
+    assert result.exit_code == 2
+    assert "the mask is not proved: 40 rows with fault 'nothing_trained'" in result.stderr
+
+
+def test_a_run_writes_a_model_and_metrics(folder):
+    result = sft(str(folder / "warm.toml"), "--output", str(folder / "trained"), "--tensorboard", "false")
+    assert result.exit_code == 0
+    assert (folder / "trained" / "model" / "model.safetensors").is_file()
+    assert len((folder / "trained" / "metrics.jsonl").read_text().splitlines()) == 2
+
+
+def test_the_quality_report_is_written(folder):
+    page = folder / "quality.html"
+    result = sft(str(folder / "warm.toml"), "--quality", str(page))
+    assert result.exit_code == 0
+    assert "Exact duplicates" in page.read_text()
+
+
+def test_filters_leave_rows_out(folder, tmp_path):
+    rows = (folder / "train.jsonl").read_text().splitlines()
+    (tmp_path / "twice.jsonl").write_text("\n".join(rows[:5] * 2) + "\n")
+    words = ("--train", str(tmp_path / "twice.jsonl"), "--check-data")
+    assert "10" in sft(str(folder / "warm.toml"), *words).stderr.split("rows")[1].splitlines()[0]
+    filtered = sft(str(folder / "warm.toml"), *words, "--filters", "exact_duplicates")
+    assert " 5 " in filtered.stderr.split("rows")[1].splitlines()[0]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--lerning-rate", "1"], "did you mean '--optimizer.learning_rate'?"),
+        (["--path", "m"], "'data.train' is required and has no value; set it or pass --data.train"),
+        (["--check-data", "--train", "nowhere.jsonl", "--path", "M"], "nowhere.jsonl: no such file"),
+    ],
+)
+def test_what_cannot_be_used_exits_2_and_says_why(words, message, folder):
+    words = [str(folder / "model") if word == "M" else word for word in words]
+    result = sft(*words)
+    assert result.exit_code == 2
+    assert message in result.stderr
+
+
+def test_keys_are_listed_on_stdout():
+    result = sft("--keys")
+    assert result.exit_code == 0
+    assert "optimizer.clip" in result.stdout
