@@ -42,13 +42,16 @@ app = typer.Typer(
 Function = TypeVar("Function", bound=Callable[..., None])
 
 
-def command(*examples: str) -> Callable[[Function], Function]:
-    """Adds a function as a command; its help is the docstring and ends with the examples."""
+def command(*examples: str, name: str | None = None) -> Callable[[Function], Function]:
+    """Adds a function as a command; its help is the docstring and ends with the examples.
+
+    `name`: where the function's own would hide one of Python's.
+    """
 
     def add(function: Function) -> Function:
         paragraphs = inspect.cleandoc(function.__doc__ or "").split("\n\n")
         help_text = "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
-        return app.command(help=help_text, epilog=_shown(*examples))(function)
+        return app.command(name, help=help_text, epilog=_shown(*examples))(function)
 
     return add
 

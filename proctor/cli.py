@@ -4,9 +4,9 @@ import sys
 
 from proctor import console
 from proctor.app import Exit, app
-from proctor.commands import explain, rewards, score
+from proctor.commands import evaluate, explain, rewards, score, sft, train
 
-__all__ = ["app", "explain", "main", "rewards", "score"]
+__all__ = ["app", "evaluate", "explain", "main", "rewards", "score", "sft", "train"]
 
 
 def main() -> None:

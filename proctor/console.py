@@ -5,12 +5,20 @@ from __future__ import annotations
 import json
 import sys
 import traceback
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import IO, Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 from rich.text import Text
 
@@ -103,6 +111,29 @@ def summary_tables(summary: Summary, *, on_stderr: bool = False) -> None:
     console.print(_parts_table(summary))
     console.print(_verdicts_table(summary))
     console.print(_accounts(summary))
+
+
+@contextmanager
+def counting(what: str, *, total: int) -> Iterator[Callable[[int], None]]:
+    """Gives a function that moves a bar to a count, on a terminal; elsewhere it does nothing."""
+    console = _err()
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("", total=total)
+        yield lambda done: bar.update(task, completed=done)
+
+
+def evaluation(estimates: Iterable[object], statuses: Mapping[str, int]) -> None:
+    """pass@k with its interval, and how the samples ended."""
+    console = _out()
+    for each in estimates:
+        console.print(str(each))
+    table = Table()
+    table.add_column("how samples ended")
+    table.add_column("samples", justify="right")
+    for name, count in sorted(statuses.items(), key=lambda pair: -pair[1]):
+        table.add_row(name, f"{count:,}")
+    console.print(table)
 
 
 def plan(reward: Expression) -> None:

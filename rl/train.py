@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from statistics import fmean
 from typing import Any
 
@@ -35,8 +36,10 @@ class Report:
     experiences: Sequence[Experience]
 
 
-def train(run: Run, *, watch: Callable[[Report], None] = lambda report: None) -> Evaluation | None:
-    """Trains from the newest checkpoint, or from the start, to the last step; the last evaluation.
+def train(
+    run: Run, *, watch: Callable[[Report], None] = lambda report: None
+) -> tuple[Evaluation | None, Evaluation | None]:
+    """Trains from the newest checkpoint, or from the start, to the last step; evaluations before and after.
 
     Ctrl-C between two steps loses nothing that a checkpoint has; the step in flight is run again on resume.
     Raises GuardStopError.
@@ -56,17 +59,19 @@ def train(run: Run, *, watch: Callable[[Report], None] = lambda report: None) ->
         tensorboard=config.run.tensorboard,
         wandb=config.run.wandb,
     ) as recorder:
-        return _loop(run, folder, recorder, watch)
+        found = _loop(run, folder, recorder, watch)
+    save_model(run, config.run.output / "model")
+    return found
 
 
 def _loop(
     run: Run, folder: CheckpointFolder, recorder: Recorder, watch: Callable[[Report], None]
-) -> Evaluation | None:
+) -> tuple[Evaluation | None, Evaluation | None]:
     config, progress = run.config, run.progress
     guard = Guard(config.guard)
-    evaluation = None
+    before = evaluation = None
     if progress.step == 0:
-        evaluation = _evaluate(run, recorder)
+        before = evaluation = _evaluate(run, recorder)
         save(run, folder, evaluation)
     while progress.step < config.run.steps:
         progress.step += 1
@@ -92,7 +97,7 @@ def _loop(
             evaluation = _evaluate(run, recorder)
         if is_last or progress.step % config.run.save_every == 0:
             save(run, folder, evaluation)
-    return evaluation
+    return before, evaluation
 
 
 def collect(run: Run, clock: Clock) -> list[Experience]:
@@ -145,6 +150,17 @@ def save(run: Run, folder: CheckpointFolder, evaluation: Evaluation | None) -> C
         write_state(path, run.policy, run.workers, run.tokenizer, run.learner.critic)
 
     return folder.save(run.progress.step, write, metric=metric, state=run.progress.to_json())
+
+
+def save_model(run: Run, path: Path) -> None:
+    """The trained model and tokenizer, as `from_pretrained` loads them; an adapter by itself."""
+    weights = run.workers.weights()
+    if run.workers.rank == 0:
+        if hasattr(run.policy.model, "peft_config"):
+            run.policy.model.save_pretrained(str(path))
+        else:
+            run.policy.base.save_pretrained(str(path), state_dict=dict(weights))
+        run.tokenizer.save_pretrained(str(path))
 
 
 def restore(run: Run, checkpoint: Checkpoint | None) -> None:

@@ -1,0 +1,187 @@
+"""The evaluation suites: where their tasks lie, and what a sample of each is judged by."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from proctor.verifiers.core import Rollout
+from proctor.verifiers.sources import InputError
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One task of a suite."""
+
+    task_id: str
+    rollout: Rollout  # with an empty completion
+
+    @property
+    def prompt(self) -> str:
+        return str(self.rollout.prompt)
+
+
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """An evaluation set."""
+
+    name: str
+    files: tuple[str, ...]  # names it goes by, best first
+    hub: str  # where the `datasets` hub has it: "path" or "path:config:split"
+    reward: str  # what a sample is judged by
+    read: Callable[[Row, int], Task]
+
+    def tasks(self, data: Path | None) -> dict[str, Task]:
+        """All tasks by id, from a file, a folder with one, $PROCTOR_DATA, or the hub.
+
+        Raises InputError that says where to get them.
+        """
+        rows = _read(_find(self, data)) if (data or os.environ.get("PROCTOR_DATA")) else _from_hub(self)
+        tasks = [self.read(row, number) for number, row in enumerate(rows)]
+        return {task.task_id: task for task in tasks}
+
+
+def _humaneval(row: Row, number: int) -> Task:
+    fields = {"entry_point": row["entry_point"]}
+    return Task(row["task_id"], Rollout("", row["prompt"], tests=row["test"], task="code", fields=fields))
+
+
+def _mbpp(row: Row, number: int) -> Task:
+    tests = {
+        "test_list": row["test_list"],
+        "test_setup_code": row.get("test_setup_code") or "",
+        "test_imports": row.get("test_imports") or [],
+    }
+    text = row.get("text") or row.get("prompt") or ""
+    return Task(f"MBPP/{row['task_id']}", Rollout("", text, tests=tests, task="code"))
+
+
+def _plus(row: Row, number: int) -> Task:
+    """HumanEval+ and MBPP+: inputs, and the canonical solution that says what is expected."""
+    solution = row["canonical_solution"]
+    if row["task_id"].startswith("HumanEval"):
+        solution = row["prompt"] + solution
+    tests = {
+        "inputs": [*row["base_input"], *row["plus_input"]],
+        "reference": solution,
+        "entry_point": row["entry_point"],
+        "tolerance": row.get("atol") or 0,
+    }
+    fields = {"entry_point": row["entry_point"]}
+    return Task(row["task_id"], Rollout("", row["prompt"], tests=tests, task="code", fields=fields))
+
+
+def _gsm8k(row: Row, number: int) -> Task:
+    answer = row["answer"].rpartition("####")[2].strip()
+    return Task(f"GSM8K/{number}", Rollout("", row["question"], answer=answer, task="math"))
+
+
+def _math500(row: Row, number: int) -> Task:
+    name = str(row.get("unique_id") or f"MATH500/{number}")
+    return Task(name, Rollout("", row["problem"], answer=row["answer"], task="math"))
+
+
+_ALL = (
+    Suite(
+        name="humaneval",
+        files=("HumanEval.jsonl", "humaneval.jsonl"),
+        hub="openai/openai_humaneval::test",
+        reward="code",
+        read=_humaneval,
+    ),
+    Suite(
+        name="mbpp",
+        files=("mbpp.jsonl", "sanitized_mbpp.json"),
+        hub="google-research-datasets/mbpp:full:test",
+        reward="code",
+        read=_mbpp,
+    ),
+    Suite(
+        name="humaneval+",
+        files=("HumanEvalPlus.jsonl", "humanevalplus.jsonl"),
+        hub="evalplus/humanevalplus::test",
+        reward="code",
+        read=_plus,
+    ),
+    Suite(
+        name="mbpp+",
+        files=("MbppPlus.jsonl", "mbppplus.jsonl"),
+        hub="evalplus/mbppplus::test",
+        reward="code",
+        read=_plus,
+    ),
+    Suite(
+        name="gsm8k",
+        files=("gsm8k_test.jsonl", "test.jsonl"),
+        hub="openai/gsm8k:main:test",
+        reward="math",
+        read=_gsm8k,
+    ),
+    Suite(
+        name="math500",
+        files=("math500_test.jsonl", "test.jsonl"),
+        hub="HuggingFaceH4/MATH-500::test",
+        reward="math",
+        read=_math500,
+    ),
+)
+SUITES: dict[str, Suite] = {suite.name: suite for suite in _ALL}
+
+
+def find_suite(name: str) -> Suite:
+    """The suite of that name. Raises InputError with the known names."""
+    if name not in SUITES:
+        raise InputError(f"unknown suite '{name}'; known: {', '.join(SUITES)}")
+    return SUITES[name]
+
+
+def _find(suite: Suite, data: Path | None) -> Path:
+    place = data or Path(os.environ["PROCTOR_DATA"])
+    if place.is_file():
+        return place
+    for name in suite.files:
+        for path in (place / name, place / f"{name}.gz"):
+            if path.is_file():
+                return path
+    raise InputError(
+        f"no tasks of {suite.name} in {place}: looked for {', '.join(suite.files)} (or .gz). Download them "
+        f"from the hub ({suite.hub.partition(':')[0]}) and pass --data FILE"
+    )
+
+
+def _read(path: Path) -> list[Row]:
+    text = read_text(path)
+    if re.match(r"\s*\[", text):
+        return list(json.loads(text))
+    return [json.loads(line) for line in text.splitlines() if line.strip()]
+
+
+def read_text(path: Path) -> str:
+    """A file's text, unpacked where its name ends in .gz."""
+    content = path.read_bytes()
+    return (gzip.decompress(content) if path.suffix == ".gz" else content).decode("utf-8")
+
+
+def _from_hub(suite: Suite) -> list[Row]:
+    try:
+        from datasets import load_dataset
+    except ImportError as error:
+        raise InputError(
+            f"the tasks of {suite.name} need --data FILE, $PROCTOR_DATA, or: pip install 'proctor[data]'"
+        ) from error
+    path, config, split = [*suite.hub.split(":"), "", ""][:3]
+    try:
+        return list(load_dataset(path, config or None, split=split or "test"))
+    except Exception as error:  # the hub's client raises what its many parts raise; all mean: not to be had
+        raise InputError(
+            f"the tasks of {suite.name} could not be loaded from the hub ({path}): {error}; "
+            "download them elsewhere and pass --data FILE"
+        ) from error
