@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
-from itertools import product
+from itertools import chain, islice, product
 
 from proctor.verifiers.arithmetic import (
     NOTE,
@@ -38,7 +38,7 @@ class Claim:
 
 
 def find_claims(text: str) -> list[Claim]:
-    """Every decidable claim of a text, in order, in linear time.
+    """The decidable claims of a text, in order, up to MAX_CLAIMS; in linear time.
 
     A claim has an operator on at least one side: `12 = 12` and `1 hour = 60 minutes` say nothing that a sum
     could get wrong. A calculator note and the equality that it stands in are one claim: it holds where the
@@ -49,13 +49,12 @@ def find_claims(text: str) -> list[Claim]:
     text = _CODE.sub("\n", text) if "```" in text else text
     if _NEXT_LINE.search(text):
         text = _CONTINUED.sub(" =", text)
-    claims: list[Claim] = []
-    for line in text.split("\n"):
-        if "=" in line or "≈" in line or "\\approx" in line:
-            claims.extend(_claims_of_line(line))
-    return claims
+    lines = (line for line in text.split("\n") if "=" in line or "≈" in line or "\\approx" in line)
+    return list(islice(chain.from_iterable(map(_claims_of_line, lines)), MAX_CLAIMS))
 
 
+# No solution has so many; a text that does is not worth the seconds.
+MAX_CLAIMS = 2_000
 # A fence that never closes hides the rest: code is never read as prose.
 _CODE = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
 # A side that starts on the next line. The first pattern is ten times faster, and nearly always says no.
