@@ -1,7 +1,7 @@
 """The worker: a forked process that calls one function after another until its connection ends.
 
-It bounds its memory, its stack and what it writes to files; the caller kills it when its time is up. What it
-prints goes nowhere.
+It bounds its memory, its stack and its reach; the caller kills it when its time is up. What it prints goes
+nowhere.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
+from proctor.sandbox.worker_walls import Walls
 from proctor.sandbox.worker_wire import MAX_REQUEST_BYTES, FrameReader, ReplyKind, encode_reply
 
 _MAX_DETAIL = 2000
@@ -28,13 +29,14 @@ _DEFAULT_DIGITS = 4300  # what the caller's int() reads; some libraries lift the
 _OUT_OF_MEMORY = encode_reply(ReplyKind.MEMORY, "MemoryError", 0.0, worn=True)
 
 
-def serve(connection: socket.socket, memory_mb: int) -> NoReturn:
+def serve(connection: socket.socket, memory_mb: int, walls: Walls) -> NoReturn:
     """Answers requests `[function, args]` in order, with one reply each, until the connection ends.
 
     Raises OSError or ValueError where the limits cannot be set: no task is run without them.
     """
     _bound(memory_mb)
     worn_at_kb = _peak_kb() + memory_mb * 1024 // 4
+    walls.enter()
     os.dup2(0, 2)  # to /dev/null; up to here stderr is where the caller looks when workers do not start
     connection.sendall(encode_reply(ReplyKind.READY, None, 0.0, worn=False))
     reader = FrameReader(MAX_REQUEST_BYTES)
@@ -54,7 +56,7 @@ def _bound(memory_mb: int) -> None:
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
     _limit(resource.RLIMIT_AS, pages * resource.getpagesize() + (memory_mb << 20))
     _limit(resource.RLIMIT_FSIZE, 0)
-    _limit(resource.RLIMIT_CORE, 0)
+    _limit(resource.RLIMIT_CORE, 1)  # 0 would still let the kernel pipe a dump to a handler of the machine's
     _limit(resource.RLIMIT_STACK, _MAX_STACK)
     # When the machine runs out of memory, a worker goes before the trainer does.
     with contextlib.suppress(OSError):

@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from proctor.sandbox import worker_child
+from proctor.sandbox.worker_walls import Walls
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
@@ -58,6 +59,7 @@ class Server:
         self._memory_mb = memory_mb
         self._numbers: dict[int, int] = {}  # pid -> the caller's number for it
         self._pid = os.getpid()
+        self._walls = Walls()
         self._libc = ctypes.CDLL(None, use_errno=True)
         # What a worker leaves behind becomes our child, so it can be found and killed.
         self._prctl(_PR_SET_CHILD_SUBREAPER, 1)
@@ -155,7 +157,7 @@ class Server:
             self._control.close()
             ours.close()
             if os.getppid() == self._pid:  # else it died before prctl: no signal will come
-                worker_child.serve(theirs, self._memory_mb)
+                worker_child.serve(theirs, self._memory_mb, self._walls)
         except BaseException:  # the process's border: the caller reads stderr when workers do not start
             traceback.print_exc()
         finally:

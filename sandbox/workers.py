@@ -16,9 +16,9 @@ What it covers
 - What a worker writes is bounded and decoded as JSON; it is never unpickled.
 
 What it does not
-- It is no jail. A task has the caller's user, files and network; text that gets Python to run code can do
-  what the caller could do. Hostile *programs* belong into the sandbox. One worker runs many tasks one after
-  another, so such code could also forge the results of later tasks in its worker.
+- It is no jail. Text that gets Python to run code can read what the caller can read and, as one worker runs
+  many tasks, forge the results of later ones. What it is refused (network, writing, signals) depends on the
+  kernel: see worker_walls. Hostile *programs* belong into the sandbox.
 - A MemoryError that the function itself swallows is not seen, and CPython raises one too where source text
   nests too deeply for its parser.
 - A process that a task starts is killed when its worker ends, not before, and has memory limits of its own.

@@ -8,9 +8,11 @@ import signal
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future
+from pathlib import Path
 
 import pytest
 
+from proctor.sandbox.local import landlock
 from proctor.sandbox.workers import Failure, TaskResult, WorkerPool, shared_pool
 from tests.worker_tasks import is_running
 
@@ -238,8 +240,15 @@ def test_what_a_worker_prints_goes_nowhere(pool: WorkerPool, capfd: pytest.Captu
     assert capfd.readouterr() == ("", "")
 
 
-def test_files_cannot_grow(pool: WorkerPool, tmp_path: object) -> None:
-    assert "File too large" in run(pool, "write_file", f"{tmp_path}/file").detail
+@pytest.mark.skipif(not landlock.abi(), reason="this kernel has no Landlock")
+@pytest.mark.parametrize("what", ["write", "remove", "create", "run", "connect", "signal"])
+def test_a_task_does_not_reach_out(pool: WorkerPool, tmp_path: Path, what: str) -> None:
+    path = tmp_path / "file"
+    path.write_text("as it was", encoding="utf-8")
+    result = run(pool, "reach", what, str(path if what != "create" else tmp_path))
+    assert result.failure is Failure.EXCEPTION
+    assert "Permission" in result.detail or (what == "run" and "non-zero" in result.detail)
+    assert path.read_text(encoding="utf-8") == "as it was"
 
 
 # Many at once.

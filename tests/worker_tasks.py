@@ -6,7 +6,9 @@ import ctypes
 import os
 import resource
 import signal
+import socket
 import stat
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -73,11 +75,6 @@ def overflow_stack() -> None:
 
 def kill_self(number: int) -> None:
     os.kill(os.getpid(), number)
-
-
-def kill_parent() -> None:
-    os.kill(os.getppid(), signal.SIGKILL)
-    time.sleep(60)
 
 
 def allocate(megabytes: int) -> int:
@@ -180,8 +177,16 @@ def set_order() -> list[str]:
     return list({"alpha", "beta", "gamma", "delta", "epsilon"})
 
 
-def write_file(path: str) -> None:
-    Path(path).write_bytes(b"x" * 10)
+def reach(what: str, path: str) -> None:
+    """What code may try that got to run in a worker."""
+    {
+        "write": lambda: Path(path).write_bytes(b"x"),
+        "remove": lambda: Path(path).unlink(),
+        "create": lambda: Path(path, "new").mkdir(parents=True),
+        "connect": lambda: socket.create_connection(("127.0.0.1", 1)),
+        "signal": lambda: os.kill(os.getppid(), signal.SIGTERM),
+        "run": lambda: subprocess.run(["sh", "-c", f"echo x > {path}"], check=True),
+    }[what]()
 
 
 def leave_child_behind(seconds: float) -> None:
