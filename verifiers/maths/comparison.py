@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
 from proctor.verifiers.maths import realsets, values
 from proctor.verifiers.maths.polynomials import proportion
@@ -20,6 +21,7 @@ from proctor.verifiers.maths.trees import (
     Apply,
     Bracket,
     Matrix,
+    Number,
     Product,
     Relation,
     Sum,
@@ -32,6 +34,8 @@ from proctor.verifiers.maths.trees import (
 )
 from proctor.verifiers.maths.values import both, either
 
+TEN = Number(Fraction(10))
+MAX_ITEMS = 100  # of a list that is compared item by item; every item may be compared with every other
 _SET_OPERATIONS = frozenset({"union", "intersection", "setminus", "builder", "any_of", "all_of"})
 _ORDERINGS = frozenset({"<", ">", "<=", ">=", "!="})
 _FLIPPED = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}
@@ -179,7 +183,7 @@ class Comparison:
         return self.same_items(wanted, given, ordered=False)
 
     def same_items(self, gold: Sequence[Tree], answer: Sequence[Tree], *, ordered: bool) -> bool | None:
-        if len(gold) != len(answer):
+        if len(gold) != len(answer) or len(gold) > MAX_ITEMS:
             return False
         if ordered:
             return _all(self.same(one, other) for one, other in zip(gold, answer, strict=True))
@@ -204,7 +208,7 @@ class Comparison:
 
     def distinct(self, items: Sequence[Tree]) -> list[Tree]:
         found: list[Tree] = []
-        for item in items:
+        for item in dict.fromkeys(items[:MAX_ITEMS]):
             if not any(self.same(item, other) for other in found):
                 found.append(item)
         return found
@@ -240,11 +244,10 @@ def _spread(tree: Tree) -> Sequence[Tree]:
 
 
 def same_in_base(gold: Tree, answer: Tree) -> bool:
-    """The same digits in the same base; the base itself may go without saying."""
-    if isinstance(gold, Apply) and isinstance(answer, Apply):
-        return gold == answer
-    written, plain = (gold, answer) if isinstance(gold, Apply) else (answer, gold)
-    return isinstance(written, Apply) and written.arguments[2] == plain
+    """The same digits in the same base. Where the reference is in base 7, an answer need not say so."""
+    if isinstance(gold, Apply):
+        return gold == answer or gold.arguments[2] == answer
+    return isinstance(answer, Apply) and answer.arguments[0] == gold and answer.arguments[1] == TEN
 
 
 def _is_in_base(tree: Tree) -> bool:

@@ -23,6 +23,7 @@ from typing import Any, Literal
 
 from proctor.verifiers.maths import prose
 from proctor.verifiers.maths.boxes import Box, last_boxes, visible
+from proctor.verifiers.maths.plain import plain_number
 from proctor.verifiers.maths.statements import Statement, last_statement, sentence
 from proctor.verifiers.thinking import split_thinking
 
@@ -38,7 +39,7 @@ _RETRACTS = re.compile(
 )
 _INSTEAD = re.compile(
     r"\b(?:(?:it|answer|value|result|that|this) (?:should|must) (?:instead |actually |really )?(?:be|have been)"
-    r"|actually,? (?:it is|it's|it equals)|correction:|correct (?:value|result|number|one) is)\b:?\s*",
+    r"|(?:actually|no|wait|oops|sorry),? (?:it is|it's|it equals)|correction:|correct (?:value|result|number|one) is)\b:?\s*",
     re.IGNORECASE,
 )
 _BEGINS_WORKING = re.compile(r"(?:let|we|first|to|the (?:problem|question)|in order|i)\b", re.IGNORECASE)
@@ -86,7 +87,7 @@ def extract(
         return Extraction(None, "no box")
     statement = last_statement(text)
     if statement is not None and (found := _stated(text, statement, letters=letters)):
-        return found
+        return _corrected(text, statement.end, letters=letters) or found
     return _last_resort(text, letters=letters) if last_number else Extraction(None, "no statement of an answer")
 
 
@@ -98,14 +99,16 @@ def refine(found: Extraction, *, letters: bool = False) -> str | None:
     statement = last_statement(answer)
     if statement is not None:
         return prose.core(statement.content, letters=letters)
-    if not prose.is_prose(answer):
+    if not prose.is_prose(answer, words=1):
         return None
-    last = _last_resort(answer, letters=letters)
-    return None if last.rule == "whole" else last.answer
+    if letters and (choices := prose.choices(answer)):
+        return choices[-1]
+    return _last_value(answer).answer
 
 
 def _boxed(text: str, boxes: tuple[Box, ...]) -> Extraction:
-    answer = ", ".join(box.content for box in boxes)
+    said = dict.fromkeys(box.content for box in boxes)  # a box that is repeated says nothing new
+    answer = (" or " if any(box.joint == "or" for box in boxes) else ", ").join(said)
     context = _around(text, boxes[0].start, boxes[-1].end)
     other = prose.hedged(text, boxes[-1].end)
     if other is not None:
@@ -119,11 +122,23 @@ def _after_box(text: str, end: int, *, letters: bool) -> Extraction | None:
         return None
     statement = last_statement(text, end)
     if statement is None:
-        *_, instead = [None, *_INSTEAD.finditer(text, end)]
-        if instead is None:
-            taken_back = _RETRACTS.search(text, end)
-            return Extraction(None, "taken back", taken_back[0]) if taken_back else None
-        statement = Statement(sentence(text, instead.end()), instead.start(), instead.end(), instead[0])
+        return _corrected(text, end, letters=letters)
+    return _correction(text, statement, letters=letters)
+
+
+def _corrected(text: str, end: int, *, letters: bool) -> Extraction | None:
+    """What is said after an answer to correct it or to take it back."""
+    if end + 4 > len(text):
+        return None
+    *_, instead = [None, *_INSTEAD.finditer(text, end)]
+    if instead is None:
+        taken_back = _RETRACTS.search(text, end)
+        return Extraction(None, "taken back", taken_back[0]) if taken_back else None
+    statement = Statement(sentence(text, instead.end()), instead.start(), instead.end(), instead[0])
+    return _correction(text, statement, letters=letters)
+
+
+def _correction(text: str, statement: Statement, *, letters: bool) -> Extraction | None:
     found = _stated(text, statement, letters=letters)
     if found is None or not (prose.says_something(found.answer or "") or (letters and found.answer)):
         return None
@@ -132,6 +147,8 @@ def _after_box(text: str, end: int, *, letters: bool) -> Extraction | None:
 
 def _stated(text: str, statement: Statement, *, letters: bool) -> Extraction | None:
     """The answer of a statement; None where it only announces one ("Answer: Let's see ...")."""
+    if plain_number(statement.content) is not None and not prose.hedged(text, statement.end):
+        return Extraction(statement.content, "statement", _around(text, statement.start, statement.end))
     answer = prose.core(statement.content, letters=letters)
     if not prose.says_something(answer) and (
         _BEGINS_WORKING.match(answer) or len(answer.split()) > _MOST_WORDS
@@ -154,7 +171,13 @@ def _last_resort(text: str, *, letters: bool) -> Extraction:
         return Extraction(bare, "whole", bare)
     if stripped.rfind("\\begin{") > stripped.rfind("\\end{"):
         return Extraction(None, "cut off inside a formula")
-    window = stripped[-_WINDOW:]
+    found = _last_value(stripped)
+    return Extraction(stripped, "whole", stripped) if is_short and found.answer is None else found
+
+
+def _last_value(text: str) -> Extraction:
+    """The last formula or number of a text, whichever ends later."""
+    window = text[-_WINDOW:]
     formulas = [found for found in prose.FORMULA.finditer(window) if prose.says_something(found[0][2:-1])]
     numbers = [] if prose.is_code(window) else prose.numbers(window)
     if formulas and (not numbers or numbers[-1].start() < formulas[-1].end()):
@@ -163,7 +186,7 @@ def _last_resort(text: str, *, letters: bool) -> Extraction:
     if numbers:
         last = numbers[-1]
         return Extraction(last[0].strip(), "number", _around(window, last.start(), last.end()))
-    return Extraction(stripped, "whole", stripped) if is_short else Extraction(None, "no answer found")
+    return Extraction(None, "no answer found")
 
 
 def _around(text: str, start: int, end: int) -> str:

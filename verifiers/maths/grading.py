@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import lru_cache
 
 from proctor.verifiers.maths import wording
 from proctor.verifiers.maths.comparison import Comparison
 from proctor.verifiers.maths.extract import Extraction, extract, refine
 from proctor.verifiers.maths.finished import is_unfinished
+from proctor.verifiers.maths.plain import plain_number
 from proctor.verifiers.maths.reading import Reading, prose_values, read
 from proctor.verifiers.maths.rules import Rules
 from proctor.verifiers.maths.trees import Bracket, Tree
@@ -20,15 +22,19 @@ READINGS_KEPT = 4096  # more than the problems, and the different answers, of a 
 
 @dataclass(frozen=True, slots=True)
 class Gold:
-    """A reference as it was read."""
+    """A reference."""
 
     answer: str  # what of the reference is the answer: references may be whole solutions
-    reading: Reading
+    number: Fraction | int | None  # its value where it is a plain numeral
     asks_letter: bool  # it is the letter of a choice
 
     @property
+    def reading(self) -> Reading:
+        return _read_gold(self.answer)
+
+    @property
     def is_readable(self) -> bool:
-        return bool(self.reading.plain)
+        return self.number is not None or bool(self.reading.plain)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,16 +45,28 @@ class Ruling:
     why: str
 
 
+_SAME_NUMBER, _OTHER_NUMBER = Ruling(True, "same number"), Ruling(False, "different number")
+
+
 @lru_cache(READINGS_KEPT)
 def read_gold(text: str) -> Gold:
     """A reference, read once for all rollouts that are compared with it."""
+    number = plain_number(text)
+    if number is not None:
+        return Gold(text, number, asks_letter=False)
     answer = text
     if "boxed" in text or "####" in text:
         answer = extract(text).answer or text
+    reading = _read_gold(answer)
+    return Gold(answer, plain_number(answer), reading.choice is not None and len(reading.words) == 1)
+
+
+@lru_cache(READINGS_KEPT)
+def _read_gold(answer: str) -> Reading:
     reading = read(answer)
     if not reading.trees and not reading.choice:
         reading = replace(reading, sentence=prose_values(answer))
-    return Gold(answer, reading, reading.choice is not None and len(reading.words) == 1)
+    return reading
 
 
 _read_short = lru_cache(READINGS_KEPT)(read)
@@ -61,8 +79,17 @@ def _read(answer: str) -> Reading:
 
 def grade(gold: Gold, found: Extraction, rules: Rules, decide: Decide = undecided) -> Ruling:
     """Whether the answer that was taken from a response is the reference."""
-    ruling = rule(gold.reading, _read(found.answer or ""), rules, decide)
-    if ruling.equal is False and (refined := refine(found, letters=gold.asks_letter)):
+    answer = found.answer or ""
+    if gold.number is not None and (number := plain_number(answer)) is not None:
+        if number == gold.number:
+            return _SAME_NUMBER
+        if rules.tolerance is None:
+            return _OTHER_NUMBER
+    reading = _read(answer)
+    ruling = rule(gold.reading, reading, rules, decide)
+    if ruling.equal is not False or reading.trees or reading.is_qualified:
+        return ruling
+    if (refined := refine(found, letters=gold.asks_letter)):
         again = rule(gold.reading, _read(refined), rules, decide)
         if again.equal is not False:
             return Ruling(again.equal, f"{again.why} of '{refined}'")
@@ -100,3 +127,9 @@ def rule(gold: Reading, answer: Reading, rules: Rules, decide: Decide = undecide
 
 def _as_tuple(tree: Tree) -> Tree:
     return Bracket(tree.items, "(", ")") if isinstance(tree, Bracket) else tree
+
+
+def forget_readings() -> None:
+    """Empties the caches of references and answers: for measurements."""
+    for cache in (read_gold, _read_gold, _read_short):
+        cache.cache_clear()

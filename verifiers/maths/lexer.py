@@ -36,8 +36,8 @@ _TOKEN = re.compile(
     |\\(?P<command>[a-zA-Z]+)\*?
     |(?P<escaped>\\[^a-zA-Z])
     |(?P<letters>[A-Za-z]+)
-    |(?P<foreign>[^\W\d_]+)
-    |(?P<operator>\*\*|<=|>=|!=|==|:=|->|=>|[-+*/^_!=<>|,;:.&?'"()\[\]{}%$€£¥₹¢])
+    |(?P<foreign>[^\W\d_](?:[^\W\d_]|[\u0300-\u036f\u0610-\u06ff\u0900-\u0fff])*)
+    |(?P<operator>\*\*|\.{2,}|<=|>=|!=|==|:=|->|=>|[-+*/^_!=<>|,;:.&?'"()\[\]{}%$€£¥₹¢])
     |(?P<other>.)""",
     re.VERBOSE | re.DOTALL,
 )
@@ -53,6 +53,7 @@ _CHARACTERS = {
     **{sign: ("unit", name) for sign, name in units.SIGNS.items()},
 }  # fmt: skip
 CHARACTERS = {text: Token(*token) for text, token in _CHARACTERS.items()}
+_DOTS = Token("dots", "...")
 _COMMANDS = {name: Token(*token) for name, token in COMMANDS.items()}
 _NAMED = {name: Token(*token) for name, token in NAMED.items()}
 _GLUED = re.compile(r"(\d*)(arcsin|arccos|arctan|sin|cos|tan|cot|sec|csc|ln|log|sqrt)([a-zA-Z])")
@@ -101,11 +102,14 @@ def _scan(text: str, found: list[Token], *, in_text: bool) -> None:
             case "command":
                 found.extend(_command(lexeme))
             case "letters":
-                found.extend(_letters(lexeme, found, in_text=in_text))
+                cut = _letters(lexeme, found, in_text=in_text)
+                if cut[0].kind == "word" and text[position : position + 1] == "(":
+                    raise Unreadable(f"a call of {lexeme}")
+                found.extend(cut)
             case "foreign":
                 found.append(Token("word", lexeme.lower()))
             case _:
-                token = CHARACTERS.get(lexeme)
+                token = _DOTS if lexeme.startswith("..") else CHARACTERS.get(lexeme)
                 if token is None:
                     raise Unreadable(f"no meaning for {lexeme!r}")
                 depth += (token.kind == "open" and lexeme != "{") - (token.kind == "close" and lexeme != "}")

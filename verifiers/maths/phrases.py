@@ -32,6 +32,10 @@ CHANGING = frozenset(
 _GENERIC = frozenset({"unit", "units"})
 
 
+class Qualified(Unreadable):
+    """Words such as `not` or `at least` make the mathematics something else than it says."""
+
+
 @dataclass(frozen=True, slots=True)
 class Item:
     """One of the things that an answer lists."""
@@ -285,4 +289,4 @@ def numbers_in_prose(found: list[Token]) -> list[Token]:
 def _check_unchanged(words: list[Token]) -> None:
     changing = [word.text for word in words if word.kind == "word" and word.text in CHANGING]
     if changing:
-        raise Unreadable(f"'{changing[0]}' changes the value")
+        raise Qualified(f"'{changing[0]}' changes the value")

@@ -19,7 +19,9 @@ _NUMBER = re.compile(
 _OPERATOR_BEFORE, _OPERATOR_AFTER = frozenset("+*/^_{\\&<>"), frozenset("+*/^_{\\&<>=")
 _COMMAND_BEFORE = re.compile(r"\\(?!approx|Rightarrow|implies|to|quad|qquad|text)[a-zA-Z]+$")
 _LIST_MARK = re.compile(r"[.)]\s+\S")
-_BOLD = re.compile(r"(?<![\w)\]}*])\*\*(?=\S)([^*\n]{1,200}?)\*\*(?![\w(])")
+_BOLD = re.compile(r"(?<![\w)\]}*])(\*\*?)(?=\S)([^*\n]{1,200}?)\1(?![\w(*])")
+_DENIED_BEFORE = re.compile(r"\b(?:not|isn't|never)(?:\s+equal to)?$", re.IGNORECASE)
+_DENIED_AFTER = re.compile(r"\s+(?:is|was)(?:n't| not| wrong| incorrect| too)\b", re.IGNORECASE)
 # A capital that stands alone. A is no article and I no pronoun before a word; "not A" rules A out.
 _LETTER = re.compile(
     r"(?<![A-Za-z'\\+*/^=_-])(?<!not )(?<!t be )\(?([A-J])\)?(?![A-Za-z'+*/^=_])(?!(?<=A) [a-z]{2})(?!(?<=I) [a-z])"
@@ -27,10 +29,11 @@ _LETTER = re.compile(
 _FIRST_LETTER = re.compile(r"\W{0,3}([A-J])(?:[)\].:]+(?:\s|$)|\s+(?:because|since|as|is (?:the )?(?:correct|right))\b)")
 _RULED_OUT = re.compile(r"\)?\s+(?:is|was|are|would be)(?:n't| not| wrong| incorrect| false)\b|\s+(?:cannot|can't|is out)\b", re.IGNORECASE)
 _EXPLAINS = re.compile(
-    r"[,;:]?\s+(?:because|since|which|so that|while|although|though|given that|due to)\b"
+    r"(?P<why>[,;:]?\s+(?:because|since|which|so that|while|although|though|given that|due to)\b)"
     r"|[,;]\s+(?!and\b|or\b)[a-z]{2,}\b(?!\s*[=:,]|\s+(?:and|or)\b)"
     r"|,?\s+(?:and not|rather than|instead of|not|non|nicht|no)\s+(?=\(?[A-Z\d]\b)"
 )
+_NOT_BUT = re.compile(r"\bnot\s+[^,.;]{1,40}?,?\s+but\s+(?:rather\s+)?", re.IGNORECASE)
 _SAYS = re.compile(r"\b(?:is|are|equals|be|becomes)\b\s*:?\s*|(?<=\w):\s+", re.IGNORECASE)
 _HEDGES = re.compile(
     r"[\s.,;$)\\\]]*\(?(?:(?:actually|well|hmm|then again|however|although),?\s+)?(?:(?:or|alternatively),?\s+(?:maybe |possibly |perhaps |even |also |it (?:is|could be|might be) )?"
@@ -39,7 +42,7 @@ _HEDGES = re.compile(
     re.IGNORECASE,
 )
 _UNSURE = re.compile(r"\b(?:maybe|perhaps|possibly|might|could|either|(?:not|un)\s?sure)\b", re.IGNORECASE)
-_CODE = re.compile(r"__\w+__|\blambda\b|\bimport\b|\w\((?:['\"]|\))|\bexec\b|\beval\b|\w+\.\w+\(|=>|\bfor _ in\b")
+_CODE = re.compile(r"\bdef \w+\(|\bprint\(|__\w+__|\blambda\b|\bimport\b|\w\((?:['\"]|\))|\bexec\b|\beval\b|\w+\.\w+\(|=>|\bfor _ in\b")
 _SOMETHING = re.compile(r"[\d=<>$]|\\[a-zA-Z(\[]")
 _WORD = re.compile(r"[^\W\d_]{2,}")
 _DRESSING = re.compile(r"\\(?:text\w*|mathrm|mbox|operatorname)\s?\{[^{}]*\}|\\[a-zA-Z]+|\$[^$]*\$")
@@ -50,7 +53,7 @@ def core(sentence: str, *, letters: bool = False) -> str:
     """A stated answer without its explanation: of `42 since 8*5 is too small` the 42."""
     if _UNSURE.search(sentence) and len(numbers(sentence)) > 1:
         return sentence.strip()
-    sentence = _without_explanation(sentence)
+    sentence = _without_explanation(sentence, letters=letters)
     if letters and (found := choices(sentence)):
         return ", ".join(dict.fromkeys(found))
     if not is_prose(sentence, words=2):
@@ -65,10 +68,12 @@ def core(sentence: str, *, letters: bool = False) -> str:
     return sentence.strip()
 
 
-def _without_explanation(sentence: str) -> str:
+def _without_explanation(sentence: str, *, letters: bool = False) -> str:
+    sentence = _NOT_BUT.sub("", sentence)
     for explains in _EXPLAINS.finditer(sentence):
         head = sentence[: explains.start()]
-        if head.strip() and head.count("{") == head.count("}"):
+        is_whole = head.strip() and head.count("{") == head.count("}")
+        if is_whole and (explains["why"] or says_something(head) or (letters and choices(head))):
             return head
     return sentence
 
@@ -106,13 +111,15 @@ def _stands_alone(number: re.Match[str]) -> bool:
     after = text[number.end() : number.end() + 4].lstrip(" ")[:1]
     if text[number.end() : number.end() + 1] == "(":
         return False
+    if _DENIED_BEFORE.search(before) or _DENIED_AFTER.match(text, number.end()):
+        return False
     if after in (".", ")") and before[-1:] in ("", "\n", ".", "。", ":") and _LIST_MARK.match(text, number.end()):
         return False  # `2. Then ...` counts steps
     return not (before[-1:] in _OPERATOR_BEFORE or _COMMAND_BEFORE.search(before) or after in _OPERATOR_AFTER)
 
 
 def without_bold(text: str) -> str:
-    return _BOLD.sub(r"\1", text) if "**" in text else text
+    return _BOLD.sub(r"\2", text) if "*" in text else text
 
 
 def says_something(text: str) -> bool:

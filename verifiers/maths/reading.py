@@ -11,7 +11,7 @@ from proctor.verifiers.maths.comparison import Comparison
 from proctor.verifiers.maths.grammar import parse
 from proctor.verifiers.maths.latex import tidy
 from proctor.verifiers.maths.lexer import Unreadable, tokens
-from proctor.verifiers.maths.phrases import Item, items, numbers_in_prose
+from proctor.verifiers.maths.phrases import Item, Qualified, items, numbers_in_prose
 from proctor.verifiers.maths.rewriting import computed
 from proctor.verifiers.maths.rules import Rules
 from proctor.verifiers.maths.trees import Apply, Bracket, Number, Relation, Sum, Tree, Unit, symbols
@@ -27,6 +27,7 @@ _TEXT_COMMAND = re.compile(r"\\(?:text|mathrm|textrm|mbox)\s?\{([^{}]*)\}")
 _DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+")
 _DOTTED_THOUSANDS = re.compile(r"[-+]?\d{1,3}(?:\.\d{3})+,\d+")
 _OPERATION = re.compile(r"\\(?:sum|prod|i+nt|oint|lim|frac\s?\{d\}\s?\{d|det)(?![a-zA-Z])")
+_FULL_STOP = re.compile(r"(?<![.\s])\s*[.。]\s*\Z")
 _SPACE = re.compile(r"(?<![0-9A-Za-z.])\s+|\s+(?![0-9A-Za-z.])")
 _EXACTLY = Comparison(Rules())
 
@@ -39,6 +40,7 @@ class Reading:
     words: str  # the answer as plain language
     trees: tuple[Tree, ...] = ()  # as mathematics, the likeliest meaning first
     choice: str | None = None  # as the letter of a multiple-choice question
+    is_qualified: bool = False  # words such as `not` change what it says
     operation: bool = False  # a sum, integral or limit that is written out and not read any further
     sentence: tuple[Tree, ...] = ()  # the numbers that a sentence names, where the reference is a sentence
     problem: str = ""  # why there is no tree
@@ -46,7 +48,7 @@ class Reading:
 
 def read(answer: str) -> Reading:
     """All that an answer may mean. Never raises."""
-    tidied = tidy(answer).rstrip(".。").strip()
+    tidied = _FULL_STOP.sub("", tidy(answer))
     plain = _SPACE.sub("", tidied)
     words = wording.normalised(tidied)
     choice = wording.choice(tidied)
@@ -54,7 +56,10 @@ def read(answer: str) -> Reading:
         trees = _trees(tidied)
     except Unreadable as error:
         operation = _OPERATION.search(tidied) is not None
-        return Reading(plain, words, choice=choice, operation=operation, problem=str(error))
+        is_qualified = isinstance(error, Qualified)
+        return Reading(
+            plain, words, choice=choice, is_qualified=is_qualified, operation=operation, problem=str(error)
+        )
     if choice and (rest := wording.after_choice(tidied)):
         trees += read(rest).trees
     return Reading(plain, words, trees, choice)

@@ -15,6 +15,8 @@ _VERB = (
     r"|\s*\*\*\s*:?|(?=\s*(?:\\\(|\$|\\\[)))"
 )
 _STATED = re.compile(rf"{_OF}\s*{_VERB}", re.IGNORECASE)
+_HEADING = re.compile(r"[#*\s]*(?:the\s+)?(?:final\s+|correct\s+)?answer[\s*_:]*$", re.IGNORECASE | re.MULTILINE)
+_LINE_END = re.compile(r"[\s*_:]*\n\s*")
 _JSON_VALUE = re.compile(r"[\"']\s*:\s*(?:\"((?:[^\"\\]|\\.)*)\"|'([^']*)'|([^,}\n]+))")
 _CLOSING_TAG = re.compile(r"</(?:final_)?answer>|\[/answer\]", re.IGNORECASE)
 # Other languages: the noun for an answer, then what may stand between it and the answer.
@@ -38,7 +40,7 @@ _OTHERS = re.compile(
             r"答え?\s*(?:は|:|：)",
             r"정답은|답은|답\s*[:：]",
             r"(?:الإجابة|الجواب|الاجابة)(?: النهائية| الصحيحة)?\s*(?:هي|هو|:|=)",
-            r"उत्तर\s*(?:है|:|=|होगा)",
+            r"उत्तर\s*(?:है|:|=|होगा|(?=[\d-]))",
             r"คำตอบ\s*(?:คือ|:)",
         )
     ),
@@ -50,6 +52,9 @@ _CLOSING = {"$": "$", "$$": "$$", "\\(": "\\)", "\\[": "\\]"}
 _LEADING = re.compile(r"[\s*_:>–—\"“]*")
 _SENTENCE_END = re.compile(r"[.。।!?？！](?=\s|$|[*_\"”」<])|\n|<\||</")
 _EDGES = " \t\n*_\"”“"
+# The last line of GSM8K's own form, which needs no search.
+_LAST_LINE = re.compile(r"[ \t]*(####|A ?:)[ \t]*([-+]?\d[\d,.]*?)[ \t.]*\Z")
+_NEAR = 120  # characters at the end that are searched first: most statements stand there
 _BETWEEN = re.compile(r"\s*(?:,\s*and\b|,\s*or\b|,|;|and\b|or\b)\s*", re.IGNORECASE)
 _UNIT = re.compile(r"\s*(?:%|°|(?:square |cubic |sq\.? )?[a-zA-Z]+(?:\^?[23]|²|³)?)(?=\s*(?:[.,;!]|$))")
 
@@ -66,21 +71,33 @@ class Statement:
 
 def last_statement(text: str, start: int = 0) -> Statement | None:
     """The last statement of a final answer at or after `start` that states something."""
-    found = [statement for statement in (_english(text, start), _other(text, start)) if statement]
-    return max(found, key=lambda statement: statement.start, default=None)
+    last = _LAST_LINE.match(text, max(start, text.rfind("\n") + 1))
+    if last:
+        return Statement(last[2], last.start(), last.end(2), last[1])
+    near = max(start, len(text) - _NEAR)
+    english = _english_from(text, near, len(text))
+    if english is None and near > start:
+        english = _english_from(text, start, near)
+    other = _other_from(text, english.start if english else start)
+    return other or english
 
 
-def _english(text: str, start: int) -> Statement | None:
-    for key in reversed(list(_ENGLISH.finditer(text, start))):
+def _english_from(text: str, start: int, stop: int) -> Statement | None:
+    """The last statement that begins at or after `start` and before `stop`."""
+    keys = [key for key in _ENGLISH.finditer(text, start) if key.start() < stop]
+    for key in reversed(keys):
         span = _english_span(text, key)
         if span and (content := text[span[0] : span[1]].strip(_EDGES)):
             return Statement(content, key.start(), span[1], key[0].strip())
     return None
 
 
-def _other(text: str, start: int) -> Statement | None:
-    if text.isascii() and not any(noun in text.lower() for noun in _ASCII_OTHERS):
-        return None
+def _other_from(text: str, start: int) -> Statement | None:
+    tail = text[start:]
+    if tail.isascii():
+        lower = tail.lower()
+        if not any(noun in lower for noun in _ASCII_OTHERS):
+            return None
     for key in reversed(list(_OTHERS.finditer(text, start))):
         span = _sentence_span(text, key.end())
         if content := text[span[0] : span[1]].strip(_EDGES):
@@ -102,6 +119,8 @@ def _english_span(text: str, key: re.Match[str]) -> tuple[int, int] | None:
     if after in ("'", '"') and (value := _JSON_VALUE.match(text, key.end())):
         return value.span(value.lastindex or 0)
     stated = _STATED.match(text, key.end())
+    if stated is None and _HEADING.match(text, text.rfind("\n", 0, key.start()) + 1):
+        stated = _LINE_END.match(text, key.end())
     return _sentence_span(text, stated.end()) if stated else None
 
 
