@@ -66,7 +66,10 @@ class Exam(Scripted):
 
 @dataclass(frozen=True)
 class Rank(Part):
-    """Share of the rollouts of the group whose completion is not greater: 1 for the greatest."""
+    """Share of the rollouts of the group whose completion is not greater: 1 for the greatest.
+
+    "raise" in the column `rank` makes the whole call raise.
+    """
 
     name: ClassVar[str] = "rank"
     by_group: ClassVar[bool] = True
@@ -77,6 +80,8 @@ class Rank(Part):
 
     def verify(self, rollouts: Sequence[Rollout]) -> list[Verdict]:
         CALLS.append((str(self), [rollout.completion for rollout in rollouts]))
+        if any(rollout.fields.get("rank") == "raise" for rollout in rollouts):
+            raise ZeroDivisionError("scripted")
         return [self._verdict(rollout, rollouts) for rollout in rollouts]
 
     def _verdict(self, rollout: Rollout, rollouts: Sequence[Rollout]) -> Verdict:

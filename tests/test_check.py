@@ -68,6 +68,7 @@ WEAK = [
         "red",
         "by 0.2 at step 9, and",
     ),
+    ("exam + schedule(1, 3, steps=9) * red", "dominance", "red", "by 3 at step 9, and"),
     ("exam - (red - -blue)", "dominance", "red", "'red' and 1 more can move the total by 2"),
     ("exam + when(red > 0, blue)", "dominance", "when(red > 0, blue)", "by 1, and 'exam' by 1"),
     # gates

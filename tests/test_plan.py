@@ -320,6 +320,14 @@ def test_a_row_that_breaks_a_whole_call_costs_only_itself() -> None:
     assert scores[1].verdicts["red"].evidence == {"exception": "ZeroDivisionError: scripted"}
 
 
+def test_a_group_that_breaks_a_whole_call_costs_only_itself() -> None:
+    batch = [replace(row, group=group) for row, group in zip(rows(0, 0, 0, 0), "abab", strict=True)]
+    batch[1] = replace(batch[1], fields={"rank": "raise"})
+    scores = reward("rank").score(batch)
+    assert [score.total for score in scores] == [0.5, None, 1.0, None]
+    assert called("rank") == [["0", "1", "2", "3"], ["0", "2"], ["1", "3"]]
+
+
 def test_a_missing_column_is_named_and_never_reaches_the_part() -> None:
     batch = [Rollout("0", fields={"exam": 1}), Rollout("1", answer="1", fields={"exam": 1})]
     scores = reward("exam").score(batch)

@@ -132,7 +132,7 @@ class _Reader:
                 return Arithmetic(_ARITHMETIC[type(op)], self.read(left), self.read(right))
             case ast.BoolOp(op, values):
                 join = And if isinstance(op, ast.And) else Or
-                return self.folded(join, [self.read(value, columns=columns) for value in values])
+                return self.folded(join, [self.read(value, columns=columns) for value in values], tree)
             case ast.Compare():
                 return self.comparison(tree)
             case ast.IfExp(test, body, orelse):
@@ -149,14 +149,19 @@ class _Reader:
         words = re.sub(r"(?<!^)([A-Z])", r" \1", kind.__name__).lower()
         self.fail(_UNSUPPORTED.get(kind, f"{words} is not supported in a reward expression"), tree)
 
-    def folded(self, join: type[And] | type[Or], operands: list[Node]) -> Node:
+    def folded(self, join: type[And] | type[Or], operands: list[Node], tree: ast.expr) -> Node:
         """a and b and c -> (a and b) and c."""
         whole = operands[0]
+        start = self.outer_span(whole, tree).start
         for operand in operands[1:]:
-            start, end = self.spans[id(whole)].start, self.spans[id(operand)].end
+            end = self.outer_span(operand, tree).end
             whole = join(whole, operand)
             self.spans[id(whole)] = Span(start, end)
         return whole
+
+    def outer_span(self, node: Node, tree: ast.expr) -> Span:
+        """Where a node stands, with the parentheses around it, inside a larger piece of syntax."""
+        return self.source.with_parentheses(self.spans[id(node)], within=self.source.span(tree))
 
     def constant(self, tree: ast.expr, value: object) -> Node:
         if value is None:
@@ -204,8 +209,9 @@ class _Reader:
                 pairs.append(Compare(_COMPARISONS[type(op)], left, right))
             except ValueError as error:
                 self.fail(str(error), tree, error)
-            self.spans[id(pairs[-1])] = Span(self.spans[id(left)].start, self.spans[id(right)].end)
-        return self.folded(And, pairs)
+            start, end = self.outer_span(left, tree).start, self.outer_span(right, tree).end
+            self.spans[id(pairs[-1])] = Span(start, end)
+        return self.folded(And, pairs, tree)
 
     def operand(self, tree: ast.expr) -> Node:
         """One side of a comparison: text and lists may stand there too."""

@@ -65,6 +65,15 @@ class Source:
         start = self._offset(place.lineno, place.col_offset)
         return Span(start, self._offset(place.end_lineno, place.end_col_offset))
 
+    def with_parentheses(self, span: Span, *, within: Span) -> Span:
+        """The span widened over the pairs of parentheses directly around it, as far as `within` goes."""
+        before = self.text[within.start : span.start].rstrip()
+        after = self.text[span.end : within.end].lstrip()
+        while before.endswith("(") and after.startswith(")"):
+            span = Span(within.start + len(before) - 1, within.end - len(after) + 1)
+            before, after = before[:-1].rstrip(), after[1:].lstrip()
+        return span
+
     def _offset(self, line: int, column: int) -> int:
         """Character of the source for a line from 1 and a column in UTF-8 bytes, as `ast` counts."""
         return self._clamped(self._starts[line - 1] + len(self._lines[line - 1].encode()[:column].decode()))
