@@ -131,8 +131,12 @@ def _line(sample: Sample, score: Score) -> dict[str, Any]:
 
 
 def _why(verdict: Verdict) -> str:
+    """One line: how it ended, and the first thing that went wrong."""
     shown = {Status.TIME_LIMIT: "timed out"}.get(verdict.status, verdict.status.value)
-    detail = verdict.evidence.get("failing") or verdict.evidence.get("problem") or ""
+    failure = verdict.evidence.get("failure") or {}
+    detail = failure.get("error") or verdict.evidence.get("problem") or ""
+    if failure.get("kind") == "wrong" and "expected" in failure:
+        detail = f"{failure['input']} gave {failure['got']}, expected {failure['expected']}"
     return f"{shown}: {detail}"[:300] if detail else shown
 
 
