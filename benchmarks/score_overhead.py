@@ -3,9 +3,10 @@
     python -m proctor.benchmarks.score_overhead
 
 The parts look at one character and make a Verdict, so that everything else is overhead. "Bare loop" computes
-the same numbers with neither verdicts nor scores: the floor in Python. The share says how much of a real
-part's time the overhead would be, at the microseconds per rollout given by --part-us: 30 is the fast path of
-`math` on short answers. Times are of the processor, the least of several rounds.
+the same numbers with neither verdicts nor scores: the floor in Python. The share says how much of the whole
+time the overhead would be beside parts that take --part-us microseconds for a rollout; 30 is near the floor
+for grading a short answer in Python, and `math` and `steps` on a GSM8K solution take several times that.
+Times are of the processor, the least of several rounds.
 """
 
 from __future__ import annotations
