@@ -42,6 +42,7 @@ MAX_EXPONENT = 400  # of 1e400: beyond it a literal is a bomb (Fraction writes a
 _END = Token("end of answer", "")
 _STARTS_FACTOR = frozenset({"number", "repeating", "symbol", "function", "structure", "unit", "open", "begin", "accent"})
 _CLOSES = {"(": ")", "[": "]", "{": "}", "\\{": "\\}", "floor": "floor", "ceil": "ceil"}
+_VARIADIC = frozenset({"gcd", "lcm", "max", "min"})
 _INVERSE = {"sin": "arcsin", "cos": "arccos", "tan": "arctan", "cot": "arccot", "sec": "arcsec", "csc": "arccsc",
             "sinh": "arcsinh", "cosh": "arccosh", "tanh": "arctanh"}  # fmt: skip
 
@@ -448,6 +449,9 @@ def _in_base(number: Number, base: int) -> Tree:
 
 
 def _apply(name: str, arguments: tuple[Tree, ...]) -> Tree:
+    most = len(arguments) if name in _VARIADIC else 2 if name == "log" else 1
+    if not 1 <= len(arguments) <= most:
+        raise Unreadable(f"{name} of {len(arguments)} arguments")
     if name == "exp":
         return Power(E, arguments[0])
     if name == "lg":

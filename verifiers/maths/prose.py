@@ -26,7 +26,7 @@ _DENIED_AFTER = re.compile(r"\s+(?:is|was)(?:n't| not| wrong| incorrect| too)\b"
 _LETTER = re.compile(
     r"(?<![A-Za-z'\\+*/^=_-])(?<!not )(?<!t be )\(?([A-J])\)?(?![A-Za-z'+*/^=_])(?!(?<=A) [a-z]{2})(?!(?<=I) [a-z])"
 )
-_FIRST_LETTER = re.compile(r"\W{0,3}([A-J])(?:[)\].:]+(?:\s|$)|\s+(?:because|since|as|is (?:the )?(?:correct|right))\b)")
+_FIRST_LETTER = re.compile(r"\W{0,3}([A-J])(?:[)\].:,]+(?:\s|$)|\s+(?:because|since|as|is (?:the )?(?:correct|right))\b)")
 _RULED_OUT = re.compile(r"\)?\s+(?:is|was|are|would be)(?:n't| not| wrong| incorrect| false)\b|\s+(?:cannot|can't|is out)\b", re.IGNORECASE)
 _EXPLAINS = re.compile(
     r"(?P<why>[,;:]?\s+(?:because|since|which|so that|while|although|though|given that|due to)\b)"
@@ -51,7 +51,7 @@ _NO_PROSE = frozenset(units.NAMES) | frozenset(NAMED) | frozenset(("square", "cu
 
 def core(sentence: str, *, letters: bool = False) -> str:
     """A stated answer without its explanation: of `42 since 8*5 is too small` the 42."""
-    if _UNSURE.search(sentence) and len(numbers(sentence)) > 1:
+    if is_unsure(sentence):
         return sentence.strip()
     sentence = _without_explanation(sentence, letters=letters)
     if letters and (found := choices(sentence)):
@@ -80,10 +80,15 @@ def _without_explanation(sentence: str, *, letters: bool = False) -> str:
 
 def bare(text: str) -> str:
     """The whole text where it is an answer and nothing else, but perhaps for an explanation after it."""
-    if is_code(text) or not is_prose(text):
+    if is_code(text) or not is_prose(text) or is_unsure(text):
         return text
     head = _without_explanation(text).strip()
     return "" if is_prose(head) or ". " in head else head
+
+
+def is_unsure(text: str) -> bool:
+    """Whether a text offers several numbers and says so: it might be 42, it could be 43."""
+    return _UNSURE.search(text) is not None and len(numbers(text)) > 1
 
 
 def hedged(text: str, end: int) -> int | None:

@@ -14,7 +14,7 @@ _CHOICE = re.compile(
 _AFTER_CHOICE = re.compile(r"[(\[]?\s?[A-Za-z]\s?(?:[)\]]\.?|\.|:)\s*(.+)", re.DOTALL)
 _WRAPPED = re.compile(r"\\(?:text(?:bf|it|rm|sf|tt)?|math(?:rm|bf|it|sf|cal)|mbox|boxed|boldsymbol|bm)\s?\{([^{}]*)\}")
 _COMMAND = re.compile(r"\\[a-zA-Z]+|\\.")
-_NOT_WORD = re.compile(r"[^\w\s.+\-*/^=<>%?]|(?<!\d)\.|\.(?!\d)|_")
+_NOT_WORD = re.compile(r"[^\w\s.+\-*/^=<>%?]|(?<![\d.])\.(?!\.)|(?<!\.)\.(?![\d.])|_")
 _JOINING = re.compile(r"\s*[,;&]\s*")
 _LEADING = frozenset("on in at by it its is are to only and".split())
 _ARTICLES = frozenset("a an the".split())
@@ -30,7 +30,7 @@ _SYNONYMS = {
 _MEANINGS: dict[str, Tree] = {
     "all real numbers": Symbol("R"), "all reals": Symbol("R"), "real numbers": Symbol("R"), "every real number": Symbol("R"),
     "set of all real numbers": Symbol("R"), "empty set": Symbol("emptyset"), "null set": Symbol("emptyset"),
-    "infinity": INFINITY, "none": Symbol("emptyset"),
+    "infinity": INFINITY, "infinite": INFINITY, "none": Symbol("emptyset"),
 }  # fmt: skip
 _NEGATING = frozenset("not no never neither nor cannot isn't except without and or but".split())
 
