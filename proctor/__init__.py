@@ -19,6 +19,8 @@ _EXPORTS = {
     "Status": "proctor.verifiers.core",
     "Blame": "proctor.verifiers.core",
     "reward": "proctor.verifiers.expression",
+    "ExpressionError": "proctor.verifiers.expression",
+    "part": "proctor.verifiers.custom",
 }
 __all__ = ["__version__", *_EXPORTS]
 
