@@ -15,17 +15,16 @@ nothing it writes reaches the examiner's. Standard library only: runs inside the
 
 from __future__ import annotations
 
-import json
+import os
 import socket
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from proctor.sandbox.wire import LENGTHS
-
 RECORD = struct.Struct("<cI")  # kind, length: what a jailed process sends, one record after the other
 READY, REPORT, RAISED, COLLECTED, ENDED = b"Y", b"R", b"X", b"F", b"E"
 MAX_REPORT = 32 << 20  # what of a run's records the host's side keeps; more is cut
+SITTING = struct.Struct("<?I")  # comes beside each peer: is the payload new, and its size
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,53 +36,67 @@ class Sitting:
 
 
 class Channel:
-    """The socket of one jailed process to the host's side, and in an exam the peer's."""
+    """One jailed process's socket to the host's side, and in an exam the one to its peer, by descriptor."""
 
-    def __init__(self, link: socket.socket, peer: socket.socket | None = None, payload: bytes = b"") -> None:
+    def __init__(self, link: int, peer: int | None, payload: bytes) -> None:
         self._link = link
-        self._peer = peer
+        self._peer_number = peer
+        self._peer: socket.socket | None = None
         self._payload = payload
 
     @property
     def peer(self) -> socket.socket:
         """The candidate's socket to its examiner. Raises RuntimeError outside an exam."""
-        if self._peer is None:
+        if self._peer_number is None:
             raise RuntimeError("this program was run alone, not as the candidate of an exam: it has no peer")
+        if self._peer is None:
+            self._peer = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, self._peer_number)
         return self._peer
 
     def report(self, data: bytes) -> None:
         """Sends the verdict; in an exam the first report of a sitting counts and ends it. Up to 32 MiB."""
-        self._link.sendall(RECORD.pack(REPORT, len(data)) + data)
+        write_record(self._link, REPORT, data)
 
     def sittings(self) -> Iterator[Sitting]:
         """Candidates to examine, as they come. A sitting's peer is closed when the next one is asked for."""
-        while True:
-            sitting = self._next_sitting()
-            if sitting is None:
-                return
-            yield sitting
-            sitting.peer.close()
+        link = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, self._link)
+        try:
+            while (sitting := self._next_sitting(link)) is not None:
+                yield sitting
+                sitting.peer.close()
+        finally:
+            link.detach()
 
-    def _next_sitting(self) -> Sitting | None:
-        lengths, descriptors, _, _ = socket.recv_fds(self._link, LENGTHS.size, 1)
-        if len(lengths) < LENGTHS.size or not descriptors:
+    def _next_sitting(self, link: socket.socket) -> Sitting | None:
+        """None: there will be no more. Python's own recv_fds, but with less in between."""
+        head, ancillary, _, _ = link.recvmsg(SITTING.size, socket.CMSG_SPACE(struct.calcsize("i")))
+        if len(head) < SITTING.size or not ancillary:
             return None
-        peer = socket.socket(fileno=descriptors[0])
-        header_size, block_size = LENGTHS.unpack(lengths)
-        header = json.loads(receive_exactly(self._link, header_size))
-        block = receive_exactly(self._link, block_size)
-        if not header["same"]:
-            self._payload = block
-        return Sitting(self._payload, peer)
+        (number,) = struct.unpack("i", ancillary[0][2])
+        is_new, size = SITTING.unpack(head)
+        if is_new:
+            self._payload = read_exactly(self._link, size)
+        return Sitting(self._payload, socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, number))
 
 
-def receive_exactly(sock: socket.socket, size: int) -> bytes:
-    """`size` bytes, however they come. Raises EOFError where the stream ends before."""
-    data = bytearray(size)
-    view = memoryview(data)
+def write_record(descriptor: int, kind: bytes, data: bytes) -> None:
+    """Raises OSError where the other end is gone."""
+    view = memoryview(RECORD.pack(kind, len(data)) + data)
     while view:
-        count = sock.recv_into(view)
-        if count == 0:
-            raise EOFError(f"{len(view)} of {size} bytes were missing when the other end closed")
-        view = view[count:]
-    return bytes(data)
+        view = view[os.write(descriptor, view) :]
+
+
+def read_exactly(descriptor: int, size: int) -> bytes:
+    """`size` bytes, however they come. Raises EOFError where the stream ends before."""
+    data = os.read(descriptor, size)
+    if len(data) == size:
+        return data
+    pieces = [data]
+    missing = size - len(data)
+    while missing:
+        data = os.read(descriptor, missing)
+        if not data:
+            raise EOFError(f"{missing} of {size} bytes were missing when the other end closed")
+        pieces.append(data)
+        missing -= len(data)
+    return b"".join(pieces)

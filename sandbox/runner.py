@@ -24,6 +24,7 @@ if __name__ == "__main__":
 from proctor.sandbox import wire
 from proctor.sandbox.core import Limits, PoolError
 from proctor.sandbox.local.jobs import Job, result_frame
+from proctor.sandbox.local.orders import pack_program
 from proctor.sandbox.local.running import Ask
 from proctor.sandbox.local.setting import Setting
 from proctor.sandbox.local.supervisor import Supervisor
@@ -148,7 +149,7 @@ def _as_job(header: dict[str, Any], block: bytes) -> Job:
     for program in header["programs"]:
         piece = block[start : start + program["size"]]
         start += program["size"]
-        asks.append(Ask(program, wire.pack(program, piece), Limits(**program["limits"]), piece))
+        asks.append(Ask(program, pack_program(program, piece), Limits(**program["limits"]), piece))
     return Job(header["id"], asks[-1], asks[0] if len(asks) > 1 else None)
 
 

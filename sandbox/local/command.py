@@ -13,12 +13,11 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import stat
 import subprocess
 from typing import Any
 
-from proctor.sandbox.channel import COLLECTED, ENDED, RECORD
+from proctor.sandbox.channel import COLLECTED, ENDED, write_record
 
 _ENVIRONMENT = {
     "PATH": "/usr/local/bin:/usr/bin:/bin",
@@ -26,7 +25,7 @@ _ENVIRONMENT = {
 }
 
 
-def run(header: dict[str, Any], block: bytes, link: socket.socket, work: str) -> int:
+def run(header: dict[str, Any], block: bytes, link: int, work: str) -> int:
     """The command's exit status, 128 + signal where one ended it."""
     stdin = lay_out(header, block, work)
     environment = _ENVIRONMENT | {"HOME": work, "TMPDIR": work} | header["env"]
@@ -34,7 +33,7 @@ def run(header: dict[str, Any], block: bytes, link: socket.socket, work: str) ->
         process = subprocess.Popen(header["argv"], stdin=stdin, env=environment, cwd=work)
     except (OSError, ValueError) as error:
         note = {"exit_code": 127, "signal": None, "error": f"{header['argv'][0]}: {error}"}
-        _send(link, ENDED, json.dumps(note).encode())
+        write_record(link, ENDED, json.dumps(note).encode())
         return 127
     status = _wait_for(process.pid)
     code = os.waitstatus_to_exitcode(status)
@@ -43,7 +42,7 @@ def run(header: dict[str, Any], block: bytes, link: socket.socket, work: str) ->
             os.kill(-1, signal.SIGKILL)
         _reap_all()
     note = {"exit_code": code if code >= 0 else None, "signal": -code if code < 0 else None}
-    _send(link, ENDED, json.dumps(note).encode())
+    write_record(link, ENDED, json.dumps(note).encode())
     for index, name in enumerate(header["collect"]):
         _collect(index, name, link)
     process.returncode = code
@@ -81,7 +80,7 @@ def _reap_all() -> None:
             os.wait()
 
 
-def _collect(index: int, name: str, link: socket.socket) -> None:
+def _collect(index: int, name: str, link: int) -> None:
     """Sends a regular file; a link or a pipe in its place is not followed, nor waited for."""
     try:
         descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
@@ -89,8 +88,4 @@ def _collect(index: int, name: str, link: socket.socket) -> None:
         return
     with open(descriptor, "rb") as file:
         if stat.S_ISREG(os.fstat(descriptor).st_mode):
-            _send(link, COLLECTED, bytes([index]) + file.read())
-
-
-def _send(link: socket.socket, kind: bytes, data: bytes) -> None:
-    link.sendall(RECORD.pack(kind, len(data)) + data)
+            write_record(link, COLLECTED, bytes([index]) + file.read())

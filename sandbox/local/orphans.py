@@ -5,15 +5,14 @@ becomes the slot's child. Does not cover: a submission that forks faster than it
 time the slot gives up and leaves, and the runner ends the rest. With a process namespace the kernel does it.
 """
 
-# No pathlib: it would fatten the memory that submissions are forked from.
-# ruff: noqa: PTH123
-
 from __future__ import annotations
 
 import contextlib
 import os
 import signal
 import time
+
+from proctor.sandbox.local import watch
 
 _PATIENCE_S = 2.0
 
@@ -22,7 +21,7 @@ def end_all() -> None:
     """Kills and reaps until this process has no descendant. Raises TimeoutError."""
     deadline = time.monotonic() + _PATIENCE_S
     while _has_children():
-        for process in _children():
+        for process in watch.children(os.getpid()):
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(process, signal.SIGKILL)
         if time.monotonic() > deadline:
@@ -36,8 +35,3 @@ def _has_children() -> bool:
     except ChildProcessError:
         return False
     return True
-
-
-def _children() -> list[int]:
-    with open(f"/proc/self/task/{os.getpid()}/children") as ids:
-        return [int(number) for number in ids.read().split()]

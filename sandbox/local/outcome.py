@@ -15,7 +15,8 @@ import signal
 from typing import Any
 
 from proctor.sandbox.core import Outcome
-from proctor.sandbox.local.running import Answer, Run, as_signal
+from proctor.sandbox.local.orders import Answer
+from proctor.sandbox.local.running import Run, as_signal
 
 _TAIL = 4096
 _MEMORY_WORDS = re.compile(

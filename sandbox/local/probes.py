@@ -24,7 +24,7 @@ from functools import partial
 from typing import Any
 
 from proctor.sandbox.channel import Channel
-from proctor.sandbox.local import child, syscalls
+from proctor.sandbox.local import seal, syscalls
 
 # (layer, attempt, whether it held, what was seen)
 Finding = tuple[str, str, bool, str]
@@ -139,7 +139,7 @@ def limits(host: dict[str, Any]) -> Iterator[Finding]:
 def leftovers(host: dict[str, Any]) -> Iterator[Finding]:
     own = dict(os.environ)
     yield "leftovers", "find an environment", not own, f"{len(own)} variables"
-    found = [number for number in range(child.LINK + 1, 1024) if _is_open(number)]
+    found = [number for number in range(seal.LINK + 1, 1024) if _is_open(number)]
     yield "leftovers", "find descriptors", not found, f"open: {found}" if found else "none but the protocol's"
     left = [name for name in os.listdir(".") if not name.startswith("probe-")]
     yield "leftovers", "find files of another run", not left, f"{len(left)} files"

@@ -15,23 +15,12 @@ from typing import Any
 from proctor.sandbox.channel import COLLECTED, ENDED, MAX_REPORT, RAISED, READY, RECORD, REPORT
 from proctor.sandbox.core import Limits, Outcome
 from proctor.sandbox.local.cgroup import Usage
-from proctor.sandbox.local.slot import ANSWER
+from proctor.sandbox.local.orders import Answer, pack_order, unpack_answer
 
 _PIECE = 1 << 16
 _STDERR_DROPPED = (
     64  # times the output limit: what may be poured into stderr and dropped before that ends the run
 )
-
-
-@dataclass(slots=True)
-class Answer:
-    """What the slot says about a process that it has reaped."""
-
-    status: int
-    cpu_s: float
-    peak_kib: int
-    free_blocks: int
-    free_files: int
 
 
 @dataclass(slots=True)
@@ -177,7 +166,7 @@ class Run:
                         self.raised = note
 
     def take_answer(self, message: bytes) -> None:
-        self.answer = Answer(*ANSWER.unpack(message))
+        self.answer = unpack_answer(message)
         self.finished = time.monotonic()
         self.cpu_s = max(self.cpu_s, self.answer.cpu_s)
         self.memory_mb = max(self.memory_mb, self.answer.peak_kib / 1024)
@@ -199,20 +188,21 @@ class Run:
 
 def start(ask: Ask, control: socket.socket, peer: socket.socket | None, *, is_counted: bool) -> Run:
     """Hands a program to a slot. Raises OSError where the slot is gone."""
-    order = {"limits": ask.header["limits"], "is_counted": is_counted}
     ours, theirs = socket.socketpair()
-    stdout_read, stdout_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-    stderr_read, stderr_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-    os.set_blocking(stdout_write, True)
-    os.set_blocking(stderr_write, True)
+    stdout_read, stdout_write = os.pipe()
+    stderr_read, stderr_write = os.pipe()
+    for descriptor in (stdout_read, stderr_read):
+        os.set_blocking(descriptor, False)
     ours.setblocking(False)
     run = Run(ask, ours, stdout_read, stderr_read)
     run.send(ask.frame)
-    descriptors = [theirs.fileno(), stdout_write, stderr_write]
+    # In the order in which the slot receives them as 1, 2, 3 and 4.
+    descriptors = [stdout_write, stderr_write, theirs.fileno()]
     if peer is not None:
         descriptors.append(peer.fileno())
+    order = pack_order(ask.limits, is_command=bool(ask.header["argv"]), is_counted=is_counted)
     try:
-        socket.send_fds(control, [json.dumps(order).encode()], descriptors)
+        socket.send_fds(control, [order], descriptors)
     except OSError:
         run.close()
         raise

@@ -168,12 +168,16 @@ class Filter:
     def __init__(self, program: bytes) -> None:
         self._bytes = ctypes.create_string_buffer(program, len(program))
         self._struct = _Program(len(program) // 8, ctypes.addressof(self._bytes))
-        self._address = ctypes.addressof(self._struct)
+        self.address = ctypes.addressof(self._struct)  # what seccomp(2) wants
         own = struct.pack("<I", _OWN_PROCESS)
         self._own_at = [at for at in range(4, len(program), 8) if program[at : at + 4] == own]
 
-    def install(self) -> None:
-        """For this thread and all that it starts, for good. Needs no_new_privs."""
+    def adapt(self) -> None:
+        """Puts in the id of the process that is about to install it, where the program asks for that."""
         for at in self._own_at:
             struct.pack_into("<I", self._bytes, at, os.getpid())
-        syscalls.call("seccomp", 1, 0, self._address)  # SECCOMP_SET_MODE_FILTER
+
+    def install(self) -> None:
+        """For this thread and all that it starts, for good. Needs no_new_privs."""
+        self.adapt()
+        syscalls.call("seccomp", 1, 0, self.address)  # SECCOMP_SET_MODE_FILTER

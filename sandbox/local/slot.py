@@ -12,26 +12,23 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import json
 import os
-import select
 import signal
 import socket
 import struct
 from dataclasses import dataclass
-from typing import Any
 
-from proctor.sandbox.core import Limits
 from proctor.sandbox.local import child, landlock, orphans, privileges, root, seccomp, syscalls, workplace
+from proctor.sandbox.local.orders import FAULT, ORDER_SIZE, Order, pack_answer, unpack_order
+from proctor.sandbox.local.seal import Seal
 from proctor.sandbox.local.setting import Setting
 
-# What a slot answers: wait status, processor seconds, peak memory in KiB of the largest process, free blocks
-# and free files of the work folder (-1: says nothing).
-ANSWER = struct.Struct("<idqqq")
-STOP = b"stop"
-FAULT = b"fault"  # begins a slot's last words
 CONTROL, OOM_SCORE = 10, 11  # where the slot keeps its own descriptors
-_MAX_MESSAGE = 1 << 16
+# The kernel gives out the lowest free numbers. With 0 taken and 1 to 4 free, what the runner sends in this
+# order is received just where the submission expects it: standard output, error, its link, and its peer.
+_MOST_DESCRIPTORS = 4
+_DESCRIPTORS_SIZE = socket.CMSG_SPACE(4 * _MOST_DESCRIPTORS)
+_MOST_WORDS = 1 << 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,19 +48,19 @@ def main(control: socket.socket, gate: socket.socket, proc: int, setting: Settin
     try:
         Slot(control, setting, plan).serve()
     except Exception as error:  # the border of this process: the runner hears why there will be another
-        control.send(FAULT + f"{type(error).__name__}: {error}".encode()[:_MAX_MESSAGE])
+        with contextlib.suppress(OSError):
+            control.send(FAULT + f"{type(error).__name__}: {error}".encode()[:_MOST_WORDS])
 
 
 def settle(control: socket.socket, proc: int) -> socket.socket:
-    """Keeps the socket to the runner and our out-of-memory score; closes all else; 0 to 4 stay taken."""
-    null = os.open("/dev/null", os.O_RDWR)
+    """Keeps nothing (as 0), the socket to the runner and our out-of-memory score; closes all else."""
+    null = os.open("/dev/null", os.O_RDONLY)
     score = os.open("self/oom_score_adj", os.O_WRONLY, dir_fd=proc)
     kept = [fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 100) for descriptor in (control.detach(), score)]
-    for descriptor in range(5):
-        os.dup2(null, descriptor)
+    os.dup2(null, 0)
     for descriptor, target in zip(kept, (CONTROL, OOM_SCORE), strict=True):
         os.dup2(descriptor, target, inheritable=False)
-    os.closerange(5, CONTROL)
+    os.closerange(1, CONTROL)
     syscalls.call("close_range", OOM_SCORE + 1, 0xFFFF_FFFF, 0)
     return socket.socket(fileno=CONTROL)
 
@@ -84,64 +81,38 @@ class Slot:
         syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
         if not self._has_namespaces:
             syscalls.prctl(syscalls.PR_SET_CHILD_SUBREAPER, 1)
-        self._jail = child.Jail(
-            work=self._work.path,
-            box_id=plan.box_id,
-            has_namespaces=self._has_namespaces,
-            rulesets=_rulesets(setting, self._work.path),
-            filter=_filter(setting),
-            spare_processes=0 if plan.box_id is not None or self._has_namespaces else _own_processes(),
+        spare = 0 if plan.box_id is not None or self._has_namespaces else _own_processes()
+        self._seal = Seal(
+            plan.box_id, self._has_namespaces, _rulesets(setting, self._work.path), _filter(setting), spare
         )
+        self._clone = syscalls.prepare_clone(syscalls.CLONE_NEWPID if self._has_namespaces else 0)
 
     def serve(self) -> None:
         """Runs one submission for each message until the runner closes the socket."""
         while True:
-            message, descriptors, _, _ = socket.recv_fds(self._control, _MAX_MESSAGE, 8)
+            message, ancillary, _, _ = self._control.recvmsg(ORDER_SIZE, _DESCRIPTORS_SIZE)
             if not message:
                 return
-            if message == STOP:  # came after the submission had ended by itself
-                continue
-            self._control.send(self._run(json.loads(message), descriptors))
+            count = sum(len(data) for _, _, data in ancillary) // struct.calcsize("i")
+            self._control.send(self._run(unpack_order(message), has_peer=count == _MOST_DESCRIPTORS))
             self._work.clean()  # a failure here comes after the answer: it costs the slot, not the result
 
-    def _run(self, order: dict[str, Any], descriptors: list[int]) -> bytes:
-        limits = Limits(**order["limits"])
-        self._work.prepare(limits.file_mb)
-        process = self._fork(limits, descriptors, is_counted=order["is_counted"])
-        for descriptor in descriptors:
-            os.close(descriptor)
-        status, usage = self._wait(process)
+    def _run(self, order: Order, *, has_peer: bool) -> bytes:
+        """Forks, waits, and says how it ended. Whom the runner wants to end earlier it kills itself."""
+        self._work.prepare(order.file_mb)
+        self._seal.set_limits(order)
+        # With the highest out-of-memory score: the kernel shall take the submission, not the slot.
+        os.pwrite(OOM_SCORE, b"1000", 0)
+        process = self._clone()
+        if process == 0:
+            child.main(self._seal, self._work.path, is_command=order.is_command, has_peer=has_peer)
+        os.pwrite(OOM_SCORE, b"0", 0)
+        os.closerange(1, 1 + _MOST_DESCRIPTORS)
+        _, status, usage = os.wait4(process, 0)
         if not self._has_namespaces:
             orphans.end_all()
-        space = self._work.space()
-        free = (-1, -1) if space is None else (space.blocks, space.files)
-        return ANSWER.pack(status, usage.ru_utime + usage.ru_stime, usage.ru_maxrss, *free)
-
-    def _fork(self, limits: Limits, descriptors: list[int], *, is_counted: bool) -> int:
-        """Forks with the highest out-of-memory score: the kernel shall take the submission, not the slot."""
-        os.pwrite(OOM_SCORE, b"1000", 0)
-        process = syscalls.clone(syscalls.CLONE_NEWPID if self._has_namespaces else 0)
-        if process == 0:
-            child.main(self._jail, limits, descriptors, is_counted=is_counted)
-        os.pwrite(OOM_SCORE, b"0", 0)
-        return process
-
-    def _wait(self, process: int) -> tuple[int, Any]:
-        """Until the submission's first process has ended, by itself or on the runner's word."""
-        handle = os.pidfd_open(process)
-        try:
-            poll = select.poll()
-            poll.register(handle, select.POLLIN)
-            poll.register(CONTROL, select.POLLIN)
-            while handle not in (ready := [descriptor for descriptor, _ in poll.poll()]):
-                if CONTROL in ready and self._control.recv(16) != STOP:
-                    os._exit(0)  # the runner is gone, or speaks out of turn
-                with contextlib.suppress(ProcessLookupError):
-                    signal.pidfd_send_signal(handle, signal.SIGKILL)
-        finally:
-            os.close(handle)
-        _, status, usage = os.wait4(process, 0)
-        return status, usage
+        blocks, files = self._work.free_space()
+        return pack_answer(status, usage.ru_utime + usage.ru_stime, usage.ru_maxrss, blocks, files)
 
 
 def _workplace(setting: Setting, plan: Plan) -> workplace.Workplace:
@@ -185,9 +156,19 @@ def _rulesets(setting: Setting, work: str) -> tuple[int | None, int | None]:
     devices = [f"/dev/{name}" for name in root.DEVICES]
     if not setting.uses_namespaces:
         shown = [path for path in (*setting.readable, *setting.unmasked) if os.path.exists(path)]
-        ruleset = landlock.make_ruleset(shown, [work, *devices])
+        ruleset = _out_of_the_way(landlock.make_ruleset(shown, [work, *devices]))
         return ruleset, ruleset
     hidden = ("box", "dev", "tmp", root.CLOSED[1:], root.CANARY[1:])
     shown = [f"/{name}" for name in os.listdir("/") if name not in hidden]
     writable = [os.path.dirname(work), *devices]  # the work folder itself is mounted anew; its parent stays
-    return landlock.make_ruleset(shown, writable, listable=["/"]), landlock.make_ruleset(["/"], writable)
+    return (
+        _out_of_the_way(landlock.make_ruleset(shown, writable, listable=["/"])),
+        _out_of_the_way(landlock.make_ruleset(["/"], writable)),
+    )
+
+
+def _out_of_the_way(descriptor: int) -> int:
+    """The same under a number that no submission's descriptor is received as."""
+    high = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, OOM_SCORE + 1)
+    os.close(descriptor)
+    return high

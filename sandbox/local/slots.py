@@ -14,10 +14,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from proctor.sandbox.core import PoolError
-from proctor.sandbox.local import cgroup
+from proctor.sandbox.local import cgroup, watch
 from proctor.sandbox.local.setting import MAX_MESSAGE, Setting
 
 _ZYGOTE = str(Path(__file__).with_name("zygote.py"))
+# Equal hashes everywhere, so that the order of a set is the same in every run. That
+# rules -I out, which ignores the environment; there is nothing else in it.
+_ENVIRONMENT = {"PYTHONHASHSEED": "0"}
+_FLAGS = ["-s", "-S", "-X", "utf8"] + (["-P"] if sys.version_info >= (3, 11) else [])
 _START_S = 60.0  # imports and mounts on a busy machine
 
 
@@ -54,10 +58,12 @@ class Zygote:
 
 
 def start_zygote(setting: Setting, package_root: str) -> Zygote:
-    """Executes a zygote in a fresh interpreter, without environment. Raises PoolError with its complaint."""
+    """Executes a zygote in a fresh interpreter, without our environment. Raises PoolError."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    command = [sys.executable, "-I", "-S", "-X", "utf8", _ZYGOTE, str(theirs.fileno()), package_root]
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, env={}, pass_fds=[theirs.fileno()], cwd="/")
+    command = [sys.executable, *_FLAGS, _ZYGOTE, str(theirs.fileno()), package_root]
+    process = subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, env=_ENVIRONMENT, pass_fds=[theirs.fileno()], cwd="/"
+    )
     theirs.close()
     ours.settimeout(_START_S)
     try:
@@ -83,6 +89,19 @@ class Slot:
     control: socket.socket
     zygote: Zygote
     group: cgroup.Group | None
+
+    def end_submission(self) -> None:
+        """Kills the process that the slot waits for: number 1 of its namespace, whose end is all others'.
+
+        It cannot be another one, though its number be given out again: it still is the slot's child once we
+        hold a pidfd of it.
+        """
+        for process in watch.children(self.pid):
+            with contextlib.suppress(OSError):
+                handle = os.pidfd_open(process)
+                if process in watch.children(self.pid):
+                    signal.pidfd_send_signal(handle, signal.SIGKILL)
+                os.close(handle)
 
 
 @dataclass(slots=True, eq=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import socket
 import time
@@ -10,18 +9,19 @@ from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
-from proctor.sandbox import wire
+from proctor.sandbox.channel import SITTING
 from proctor.sandbox.core import Outcome, PoolError
 from proctor.sandbox.local import running, watch
 from proctor.sandbox.local.jobs import CANDIDATE, EXAMINER, MAX_ATTEMPTS, Job, fact_of, internal_error
+from proctor.sandbox.local.orders import FAULT
 from proctor.sandbox.local.running import Run
 from proctor.sandbox.local.setting import Setting
-from proctor.sandbox.local.slot import FAULT, STOP
 from proctor.sandbox.local.slots import Slot, Stable
 
 _FIRST_CHECK_S = 0.01  # most programs have ended by then, and cost no more than two wake-ups
 _CHECK_S = 0.03
 _KILL_S = 3.0  # a slot that has not reaped by then is itself in trouble
+_MOST_WORDS = 1 << 13  # of a slot's last
 _SITTINGS = 1000  # per examiner process
 
 
@@ -182,14 +182,15 @@ class Supervisor:
                 seat.slot.group.begin(ask.limits.memory_mb, ask.limits.processes)
         seat.keep = ask.header["keep"]
         run.sittings += 1
-        run.send(wire.pack({"same": is_same}, b"" if is_same else ask.block), peer)
+        payload = b"" if is_same else ask.block
+        run.send(SITTING.pack(not is_same, len(payload)) + payload, peer)
 
     # -- what comes back ------------------------------------------------------------------------------------
 
     def _on_control(self, seat: Seat) -> None:
         """The slot's answer, or its end."""
         try:
-            message = seat.slot.control.recv(1 << 12)
+            message = seat.slot.control.recv(_MOST_WORDS)
         except OSError:
             message = b""
         run = seat.run
@@ -303,6 +304,7 @@ class Supervisor:
     def _check(self, seat: Seat, run: Run, now: float) -> None:
         run.send_more()
         if run.stopped_at:
+            seat.slot.end_submission()  # once more: it may not even have been forked before
             if now > run.stopped_at + _KILL_S:
                 self._lose(seat, f"it did not end the program within {_KILL_S} s")
                 self._fill()
@@ -346,12 +348,11 @@ class Supervisor:
         return Outcome.CPU_LIMIT if run.cpu_s >= limits.cpu_s else None
 
     def _stop(self, seat: Seat, reason: Outcome | None) -> None:
-        """Has the slot kill the program and all that belongs to it; the slot then answers as ever."""
+        """Kills the program, and with it all that belongs to it; the slot then answers as ever."""
         run = seat.run
         if run is None or run.stopped_at:
             return
         run.stopped_for = reason
         run.stopped_at = time.monotonic()
         seat.next_check = run.stopped_at + _CHECK_S
-        with contextlib.suppress(OSError):
-            seat.slot.control.send(STOP)
+        seat.slot.end_submission()

@@ -10,6 +10,8 @@ import ctypes
 import errno
 import os
 import platform
+from collections.abc import Callable
+from functools import partial
 
 MACHINE = platform.machine()
 
@@ -44,7 +46,8 @@ _TABLE: dict[str, tuple[int | None, int | None]] = {
     "sched_setscheduler": (144, 119), "seccomp": (317, 277), "semctl": (66, 191), "semget": (64, 190),
     "semop": (65, 193), "semtimedop": (220, 192), "set_mempolicy": (238, 237),
     "set_mempolicy_home_node": (450, 450), "setdomainname": (171, 162), "sethostname": (170, 161),
-    "setns": (308, 268),
+    "setgroups": (116, 159), "setns": (308, 268), "setresgid": (119, 149),
+    "setresuid": (117, 147), "setsid": (112, 157),
     "setrlimit": (160, 164), "setpriority": (141, 140), "settimeofday": (164, 170), "shmat": (30, 196),
     "shmctl": (31, 195), "shmdt": (67, 197), "shmget": (29, 194), "socket": (41, 198),
     "socketpair": (53, 199), "swapoff": (168, 225), "swapon": (167, 224), "sysfs": (139, None),
@@ -109,12 +112,27 @@ def mount(source: str, target: str, kind: str, flags: int, options: str = "") ->
     call("mount", source.encode(), target.encode(), kind.encode(), flags, options.encode())
 
 
+def prepare(name: str, *args: int) -> Callable[[], int]:
+    """The call with its arguments made ready. Gives -1 on an error, with ctypes.get_errno()."""
+    number = NUMBERS.get(name)
+    if number is None:
+        raise OSError(errno.ENOSYS, f"{name}: not known on {MACHINE}")
+    return partial(LIBC.syscall, *(ctypes.c_long(word) for word in (number, *args)))
+
+
+def prepare_clone(flags: int) -> Callable[[], int]:
+    """A fork with namespaces: 0 in the child. Single-threaded callers only: no at-fork handler runs."""
+    raw = prepare("clone", flags | 17, 0, 0, 0, 0)  # SIGCHLD
+
+    def clone() -> int:
+        result = raw()
+        if result == -1:
+            code = ctypes.get_errno()
+            raise OSError(code, f"clone: {os.strerror(code)}")
+        return result
+
+    return clone
+
+
 def clone(flags: int) -> int:
-    """A fork with namespaces. 0 in the child. Single-threaded callers only: no at-fork handler runs."""
-    flags_and_signal = ctypes.c_long(flags | 17)  # SIGCHLD
-    zero = ctypes.c_long(0)
-    result: int = LIBC.syscall(ctypes.c_long(NUMBERS["clone"]), flags_and_signal, zero, zero, zero, zero)
-    if result == -1:
-        code = ctypes.get_errno()
-        raise OSError(code, f"clone: {os.strerror(code)}")
-    return result
+    return prepare_clone(flags)()

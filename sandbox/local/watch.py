@@ -6,7 +6,7 @@ limit per process bounds), and the processor time of children that nobody waited
 control group counts.
 """
 
-# ruff: noqa: PTH123, PTH208
+# ruff: noqa: PTH110, PTH123, PTH208
 
 from __future__ import annotations
 
@@ -53,22 +53,42 @@ def descendants(process: int) -> list[int]:
     found: list[int] = []
     pending = [process]
     while pending:
-        children = _children(pending.pop())
-        found += children
-        pending += children
+        of_one = children(pending.pop())
+        found += of_one
+        pending += of_one
     return found
 
 
-def _children(process: int) -> list[int]:
+def children(process: int) -> list[int]:
     """Of all its threads: a process started by a thread is that thread's child."""
-    children: list[int] = []
+    found: list[int] = []
     try:
         for thread in os.listdir(f"/proc/{process}/task"):
-            with open(f"/proc/{process}/task/{thread}/children") as ids:
-                children += [int(number) for number in ids.read().split()]
-    except OSError:
-        pass
-    return children
+            with open(f"/proc/{process}/task/{thread}/children", "rb") as ids:
+                found += [int(number) for number in ids.read().split()]
+    except FileNotFoundError:
+        return [] if _LISTS_CHILDREN else _search_children(process)
+    except OSError:  # ESRCH: it has ended
+        return []
+    return found
+
+
+_LISTS_CHILDREN = os.path.exists(f"/proc/self/task/{os.getpid()}/children")
+
+
+def _search_children(process: int) -> list[int]:
+    """For kernels without CONFIG_PROC_CHILDREN: by the parents that all processes name."""
+    found: list[int] = []
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            try:
+                with open(f"/proc/{name}/stat", "rb") as stat:
+                    parent = int(stat.read().rpartition(b")")[2].split()[1])
+            except OSError:
+                continue
+            if parent == process:
+                found.append(int(name))
+    return found
 
 
 def _cpu_s(process: int) -> float:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass
 from typing import Protocol
 
 from proctor.sandbox.local import syscalls
@@ -21,12 +20,7 @@ from proctor.sandbox.local.syscalls import MNT_DETACH, MS_NODEV, MS_NOSUID, MS_R
 INNER_PATH = "/box/tmp"
 
 
-@dataclass(frozen=True, slots=True)
-class Space:
-    """What was left free in a work folder when its run had ended."""
-
-    blocks: int
-    files: int
+UNKNOWN = (-1, -1)
 
 
 class Workplace(Protocol):
@@ -35,8 +29,8 @@ class Workplace(Protocol):
     def prepare(self, file_mb: int) -> None:
         """Makes room for the next run."""
 
-    def space(self) -> Space | None:
-        """What is left in it. None: it has not been touched, or its free space says nothing."""
+    def free_space(self) -> tuple[int, int]:
+        """Blocks and files that are left; UNKNOWN if it has not been touched, or that says nothing."""
 
     def clean(self) -> None:
         """Empties it."""
@@ -49,6 +43,7 @@ class PrivateMount:
 
     def __init__(self) -> None:
         self._file_mb = 64
+        self._is_clean = True
         self._mount()
 
     def prepare(self, file_mb: int) -> None:
@@ -56,20 +51,19 @@ class PrivateMount:
             self._file_mb = file_mb
             syscalls.mount("work", self.path, "", MS_REMOUNT | MS_NOSUID | MS_NODEV, self._options())
 
-    def space(self) -> Space | None:
-        if self._is_clean():
-            return None
+    def free_space(self) -> tuple[int, int]:
+        self._is_clean = self._state() == self._untouched and not os.listdir(self.path)
+        if self._is_clean and not os.listxattr(self.path):
+            return UNKNOWN
+        self._is_clean = False
         space = os.statvfs(self.path)
-        return Space(space.f_bfree, space.f_ffree)
+        return space.f_bfree, space.f_ffree
 
     def clean(self) -> None:
-        if not self._is_clean():
+        if not self._is_clean:
             os.chdir("/")
             syscalls.call("umount2", self.path.encode(), MNT_DETACH)
             self._mount()
-
-    def _is_clean(self) -> bool:
-        return self._state() == self._untouched and not os.listdir(self.path) and not os.listxattr(self.path)
 
     def _mount(self) -> None:
         syscalls.mount("work", self.path, "tmpfs", MS_NOSUID | MS_NODEV, self._options())
@@ -97,8 +91,8 @@ class PlainFolder:
     def prepare(self, file_mb: int) -> None:
         """There is no size to set: RLIMIT_FSIZE bounds each file, and the container its file system."""
 
-    def space(self) -> Space | None:
-        return None
+    def free_space(self) -> tuple[int, int]:
+        return UNKNOWN
 
     def clean(self) -> None:
         if os.stat(self.path).st_ctime_ns == self._untouched and not os.listdir(self.path):

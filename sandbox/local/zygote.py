@@ -3,7 +3,7 @@
 It imports what submissions commonly need, builds the minimal root and moves into it, and then forks slots
 when the runner asks. It never sees a payload: what it holds, any submission may read.
 
-    python -I -S zygote.py DESCRIPTOR ROOT    DESCRIPTOR: the runner's socket; ROOT: where `proctor` lies
+    python -s -S zygote.py DESCRIPTOR ROOT    DESCRIPTOR: the runner's socket; ROOT: where `proctor` lies
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import gc
 import importlib
 import json
 import os
+import random
 import socket
 import sys
 import traceback
@@ -49,6 +50,7 @@ class Zygote:
         os.umask(0o022)
         os.environ.clear()
         import_modules(setting)
+        random.seed(0)  # the same numbers for every run: a verdict shall not depend on luck
         if setting.uses_namespaces:
             namespaces.enter_own_mounts(privileged=self._privileged)
             root.build(list(setting.readable), list(setting.masked), list(setting.unmasked))
