@@ -4,9 +4,9 @@
 
 The task is `operator.neg`, so what is measured is the way there and back. Pools take turns, so that a busy
 machine slows all of them. "After a kill" is the time from the end of a hung task to the next answer, in a
-pool of one worker with sympy imported. concurrent.futures cannot kill: there the worker exits, which breaks the
-pool, and a new one is made. Pools that fork the caller are the fastest that those libraries have; in a caller
-with threads or CUDA they are not safe.
+pool of one worker with sympy imported. concurrent.futures cannot kill: there the worker exits, which breaks
+the pool, and a new one is made; nor has a task of its chunks a deadline. Pools that fork the caller are the
+fastest that those libraries have; in a caller with threads or CUDA they are not safe.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import contextlib
 import multiprocessing
 import operator
 import os
+import platform
 import statistics
 import time
 from collections.abc import Callable, Iterator
@@ -162,8 +163,8 @@ def contenders() -> list[Contender]:
     """Ours first: the others are shown as multiples of it."""
     found = [
         Contender("proctor WorkerPool", open_ours, replace_ours),
-        Contender("concurrent.futures, fork", lambda: open_executor(1), replace_executor),
-        Contender("concurrent.futures, fork, chunks of 64", lambda: open_executor(64), replace_executor),
+        Contender("futures, fork", lambda: open_executor(1), replace_executor),
+        Contender("futures, fork, chunks of 64", lambda: open_executor(64), replace_executor),
     ]
     if find_spec("pebble"):
         for method in ("fork", "spawn"):
@@ -184,22 +185,28 @@ def measure(contender: Contender, times: Times, *, num_single: int, num_mapped: 
 
 def show(results: dict[str, Times]) -> Table:
     """Medians, and how many times ours they are."""
-    table = Table(title="Overhead of one task (operator.neg), 2 workers")
-    for column in ("pool", "single p50", "single p99", "mapped", "next answer after a kill"):
-        table.add_column(column, justify="left" if column == "pool" else "right")
     ours = next(iter(results.values()))
+    table = Table(
+        title="Overhead of one task (operator.neg), 2 workers; (xN): times ours",
+        caption=f"n = {len(ours.single)} calls, {len(ours.mapped)} maps, {len(ours.replaced)} kills; "
+        f"Python {platform.python_version()}, {os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}",
+    )
+    table.add_column("pool", no_wrap=True)
+    for column in ("single p50, us", "single p99, us", "mapped p50, us", "after a kill, ms"):
+        table.add_column(column, justify="right")
     for name, times in results.items():
-        cells = [name]
-        for values, reference, unit, scale in (
-            (times.single, ours.single, "us", 1e6),
-            (times.single, ours.single, "us p99", 1e6),
-            (times.mapped, ours.mapped, "us", 1e6),
-            (times.replaced, ours.replaced, "ms", 1e3),
-        ):
-            of = percentile_99 if unit.endswith("p99") else statistics.median
-            ratio = of(values) / of(reference)
-            cells.append(f"{of(values) * scale:,.1f} {unit.split()[0]} (x{ratio:.1f})")
-        table.add_row(*cells)
+        table.add_row(
+            name,
+            *(
+                f"{of(values) * scale:,.0f} (x{of(values) / of(reference):,.1f})"
+                for of, values, reference, scale in (
+                    (statistics.median, times.single, ours.single, 1e6),
+                    (percentile_99, times.single, ours.single, 1e6),
+                    (statistics.median, times.mapped, ours.mapped, 1e6),
+                    (statistics.median, times.replaced, ours.replaced, 1e3),
+                )
+            ),
+        )
     return table
 
 

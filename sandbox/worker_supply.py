@@ -101,7 +101,7 @@ class WorkerSupply:
             if message is None:
                 raise ServerLostError("")
             if message.kind == "failed":
-                raise ServerLostError(message.details[0])
+                raise ServerLostError(f"the fork server failed: {message.details[0]}")
             if message.kind == "ready":
                 self.is_ready = True
             if message.kind in ("worker", "unforked"):
