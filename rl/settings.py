@@ -82,6 +82,10 @@ class RolloutSettings(Section):
     max_refills: Count = Field(2, description="Rounds of refilling zero-variance groups, at most.")
     gpu_memory: Share = Field(0.45, description="Share of the GPU that vLLM may take.")
     server_url: str = Field("", description="OpenAI-compatible endpoint of engine = 'server'.")
+    server_model: str = Field("", description="Name it serves; empty: the first that it lists.")
+    server_sync: str = Field(
+        "", description="Dotted name of your function (policy, url) that brings it new weights."
+    )
 
 
 class UpdateSettings(Section):

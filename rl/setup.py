@@ -71,6 +71,10 @@ def check_config(config: RLConfig) -> tuple[Expression, Algorithm]:
     algorithm = choose_algorithm(config.algorithm)
     if config.parallel.zero == 3 and config.rollouts.engine == "transformers":
         raise ConfigError("zero = 3 shards the weights, so the policy cannot sample; set engine = 'vllm'")
+    if config.rollouts.engine == "server":
+        for name in ("server_url", "server_sync"):
+            if not getattr(config.rollouts, name):
+                raise ConfigError(f"training with rollouts.engine = 'server' needs rollouts.{name}")
     return expression, algorithm
 
 
@@ -175,9 +179,10 @@ def _engine(config: RLConfig, policy: Policy) -> Any:
             seed=config.run.seed,
         )
     if rollouts.engine == "server":
-        from proctor.rl.rollouts.server_engine import ServerEngine
+        from proctor.rl.rollouts.server_engine import ServerEngine, find_hook
 
-        return ServerEngine(rollouts.server_url)
+        hook = find_hook(rollouts.server_sync)
+        return ServerEngine(rollouts.server_url, model=rollouts.server_model, hook=hook)
     return LocalEngine(policy.model, max_rows=rollouts.max_rows)
 
 
