@@ -12,7 +12,7 @@ from typing import Any
 from proctor.benchmarks.pass_at_k import PassAtK, estimate
 from proctor.benchmarks.suites import Task, read_text
 from proctor.verifiers.core import Reward, Score, Status, Verdict
-from proctor.verifiers.sources import InputError
+from proctor.verifiers.files.sources import InputError
 
 _BATCH = 64  # samples scored at a time: enough for every slot, little to lose
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from proctor.verifiers.core import Rollout
-from proctor.verifiers.sources import InputError
+from proctor.verifiers.files.sources import InputError
 
 Row = Mapping[str, Any]
 

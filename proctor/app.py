@@ -17,7 +17,7 @@ import typer
 from proctor import __version__, console
 from proctor.settings import defaults_from
 from proctor.verifiers.expression import ExpressionError
-from proctor.verifiers.sources import InputError
+from proctor.verifiers.files.sources import InputError
 
 
 class Exit(IntEnum):

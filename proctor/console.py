@@ -24,8 +24,8 @@ from rich.text import Text
 
 from proctor.verifiers.core import Blame
 from proctor.verifiers.expression import Expression
+from proctor.verifiers.files.summary import Summary, Tally, name_of
 from proctor.verifiers.part import Bounds
-from proctor.verifiers.summary import Summary, Tally, name_of
 
 _MEANS_SHOWN = 4  # parts beside the progress bar
 

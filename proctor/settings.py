@@ -17,7 +17,7 @@ from typing import Any
 
 import typer
 
-from proctor.verifiers.sources import InputError
+from proctor.verifiers.files.sources import InputError
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -10,8 +10,8 @@ from typing import Any
 from transformers import PreTrainedTokenizerBase
 
 from proctor.verifiers.core import Rollout
-from proctor.verifiers.rows import Columns, RowError, find_columns
-from proctor.verifiers.sources import BadRow, InputError, Source
+from proctor.verifiers.files.rows import Columns, RowError, find_columns
+from proctor.verifiers.files.sources import BadRow, InputError, Source
 
 _FIRST_ROWS = 100  # looked at to find the columns
 

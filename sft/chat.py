@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from proctor.verifiers.sources import InputError
+from proctor.verifiers.files.sources import InputError
 
 Message = Mapping[str, Any]
 

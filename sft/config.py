@@ -18,7 +18,7 @@ from typing import Any, TypeVar, get_origin
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.fields import FieldInfo
 
-from proctor.verifiers.sources import InputError
+from proctor.verifiers.files.sources import InputError
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -17,7 +17,7 @@ from proctor.sft.labels import Labelled, Labeller, truncate
 from proctor.sft.proof import Failure, Fault, Proof, Prover
 from proctor.sft.settings import DataSettings
 from proctor.sft.template import LabelError
-from proctor.verifiers.sources import InputError
+from proctor.verifiers.files.sources import InputError
 
 Overlong = Literal["drop", "truncate", "error"]
 

@@ -15,7 +15,7 @@ from proctor.sft.chat import Conversation, text_of
 from proctor.sft.contamination import overlaps
 from proctor.sft.duplicates import exact_groups, near_groups, ngrams, words
 from proctor.verifiers.core import Reward, Score
-from proctor.verifiers.rows import find_columns
+from proctor.verifiers.files.rows import find_columns
 
 FILTERS = ("exact_duplicates", "near_duplicates", "wrong", "contaminated", "odd_style")
 

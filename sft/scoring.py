@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from proctor.sft.generate import Generation
 from proctor.verifiers.core import Reward, Score
-from proctor.verifiers.rows import find_columns
+from proctor.verifiers.files.rows import find_columns
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ import pytest
 from proctor.verifiers.adapters import trl as adapter
 from proctor.verifiers.core import Rollout, Status, Verdict
 from proctor.verifiers.custom import part
-from proctor.verifiers.sources import InputError
+from proctor.verifiers.files.sources import InputError
 
 SEEN: list[Rollout] = []
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proctor.verifiers.arithmetic import MAX_DEPTH, Number, evaluate
-from proctor.verifiers.notation import scan
+from proctor.verifiers.steps.arithmetic import MAX_DEPTH, Number, evaluate
+from proctor.verifiers.steps.notation import scan
 
 
 def value_of(text: str) -> Number | None:

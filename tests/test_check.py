@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 
 from proctor.verifiers import nodes
-from proctor.verifiers.check import Weakness, check
 from proctor.verifiers.core import Rollout, Verdict
 from proctor.verifiers.expression import reward
+from proctor.verifiers.expressions.check import Weakness, check
 from proctor.verifiers.nodes import Node
 from proctor.verifiers.part import Bounds, Part
 from tests.expressions import CALM, EXPRESSIONS

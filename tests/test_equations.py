@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proctor.verifiers.equations import MAX_CLAIMS, find_claims
+from proctor.verifiers.steps.equations import MAX_CLAIMS, find_claims
 
 CASES = [
     json.loads(line)

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 import proctor
 from proctor.verifiers import nodes
 from proctor.verifiers.expression import ExpressionError, parse, reward
+from proctor.verifiers.expressions.parse import MAX_DEPTH, parse_table, parse_with_spans
 from proctor.verifiers.nodes import Field, Node, Number, Schedule, clip, maximum, minimum, when
-from proctor.verifiers.parse import MAX_DEPTH, parse_table, parse_with_spans
 from tests.expressions import CALM, EXPRESSIONS
 from tests.scripted_parts import Blue, Exam, Red, Shape, registered
 

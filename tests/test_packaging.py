@@ -48,8 +48,8 @@ def packages_on_disk() -> set[str]:
     for folder in FOLDERS:
         for marker in (ROOT / folder).rglob("__init__.py"):
             relative = marker.parent.relative_to(ROOT)
-            linked = relative.parts[0] == "proctor" and len(relative.parts) > 1
-            if not linked:
+            linked = len(relative.parts) > 1 and (ROOT / "proctor" / relative.parts[1]).is_symlink()
+            if folder != "proctor" or not linked:
                 found.add(".".join(relative.parts if folder == "proctor" else ("proctor", *relative.parts)))
     return found
 

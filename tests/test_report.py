@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from proctor.verifiers.core import Rollout, Score, Status, Verdict
-from proctor.verifiers.report import MAX_ROLLOUTS, About, Report, clip
-from proctor.verifiers.scoring import Scored
-from proctor.verifiers.sources import BadRow, Row
-from proctor.verifiers.summary import Summary
+from proctor.verifiers.files.report import MAX_ROLLOUTS, About, Report, clip
+from proctor.verifiers.files.scoring import Scored
+from proctor.verifiers.files.sources import BadRow, Row
+from proctor.verifiers.files.summary import Summary
 
 HOSTILE = (
     "</script><script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">"

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proctor.verifiers.rows import RowError, find_columns, text_of
-from proctor.verifiers.sources import InputError
+from proctor.verifiers.files.rows import RowError, find_columns, text_of
+from proctor.verifiers.files.sources import InputError
 
 GSM8K = {"id": "1", "question": "2 + 2?", "response": "A: 4", "gold": "4", "model": "6b"}
 

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from proctor.verifiers.core import Rollout, Score, Status, Verdict
 from proctor.verifiers.custom import part
 from proctor.verifiers.expression import reward
-from proctor.verifiers.job import Job, unsaved
-from proctor.verifiers.rows import Columns
-from proctor.verifiers.scored import cut_torn_line, dumps, line_of
-from proctor.verifiers.scoring import Ready, Scored, readable, score_stream
-from proctor.verifiers.sources import BadRow, InputError, Row, Source
-from proctor.verifiers.summary import Summary, culprit
+from proctor.verifiers.files.job import Job, unsaved
+from proctor.verifiers.files.rows import Columns
+from proctor.verifiers.files.scored import cut_torn_line, dumps, line_of
+from proctor.verifiers.files.scoring import Ready, Scored, readable, score_stream
+from proctor.verifiers.files.sources import BadRow, InputError, Row, Source
+from proctor.verifiers.files.summary import Summary, culprit
 
 SEEN: list[str] = []  # completions that the part below was asked about, in order
 

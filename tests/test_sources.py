@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from proctor.verifiers.sources import BadRow, InputError, Row, Source
+from proctor.verifiers.files.sources import BadRow, InputError, Row, Source
 
 ROWS = [
     {"response": 'He said "four",\nthen 4', "gold": "4"},

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from proctor.verifiers.core import Rollout, Status, Verdict
 from proctor.verifiers.part import Bounds
 from proctor.verifiers.registry import find
-from proctor.verifiers.steps import Steps
+from proctor.verifiers.steps.part import Steps
 from tests.shared_data import FOLDER, needs_shared_data
 
 # Four of the model solutions that OpenAI published with GSM8K (openai/grade-school-math, MIT).

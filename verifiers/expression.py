@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, cast
 
-from proctor.verifiers.check import Concern, check
 from proctor.verifiers.core import Rollout, Score
+from proctor.verifiers.expressions.check import Concern, check
+from proctor.verifiers.expressions.outline import Outline, outline
+from proctor.verifiers.expressions.parse import ExpressionError, parse, parse_table
+from proctor.verifiers.expressions.plan import Plan
 from proctor.verifiers.nodes import Node, as_node
-from proctor.verifiers.outline import Outline, outline
-from proctor.verifiers.parse import ExpressionError, parse, parse_table
 from proctor.verifiers.part import Bounds, Part
-from proctor.verifiers.plan import Plan
 
 __all__ = ["Expression", "ExpressionError", "parse", "reward"]
 

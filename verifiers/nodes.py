@@ -28,7 +28,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn, TypeAlias
 
 from proctor.verifiers.core import COLUMNS
-from proctor.verifiers.literals import write_literal
+from proctor.verifiers.expressions.literals import write_literal
 
 Operand: TypeAlias = "Node | float"
 

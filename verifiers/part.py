@@ -11,7 +11,7 @@ from enum import IntEnum
 from typing import Any, ClassVar, cast
 
 from proctor.verifiers.core import Rollout, Status, Verdict
-from proctor.verifiers.literals import write_literal
+from proctor.verifiers.expressions.literals import write_literal
 from proctor.verifiers.nodes import Node
 
 

@@ -14,7 +14,7 @@ from proctor.verifiers.part import Part
 PartType = TypeVar("PartType", bound=type[Part])
 
 # Where the parts that ship are defined; a new one is one file, one test file and one line here.
-_MODULES = ("answers", "programs.part", "size", "form", "length", "wording", "language", "steps")
+_MODULES = ("answers", "programs.part", "size", "form", "length", "wording", "language", "steps.part")
 _PARTS: dict[str, type[Part]] = {}
 _loaded = False
 

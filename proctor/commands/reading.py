@@ -12,7 +12,7 @@ import typer
 
 from proctor.settings import read_toml
 from proctor.verifiers.expression import Expression, reward
-from proctor.verifiers.sources import InputError
+from proctor.verifiers.files.sources import InputError
 
 Load = Annotated[
     list[Path] | None,

@@ -12,8 +12,8 @@ from proctor import console
 from proctor.app import command, usable
 from proctor.commands.reading import Load, load_parts
 from proctor.verifiers import registry
+from proctor.verifiers.files.sources import InputError
 from proctor.verifiers.part import Part
-from proctor.verifiers.sources import InputError
 
 
 @command("proctor rewards", "proctor rewards math")

@@ -11,11 +11,11 @@ import typer
 from proctor import __version__, console
 from proctor.app import Exit, command, usable
 from proctor.commands.reading import Load, load_parts, read_pairs, read_reward
-from proctor.verifiers.job import Batch, Job, unsaved
-from proctor.verifiers.report import About, Report
-from proctor.verifiers.scored import ScoredFile, Unsaved
-from proctor.verifiers.sources import BadRow, InputError, Source
-from proctor.verifiers.summary import Summary
+from proctor.verifiers.files.job import Batch, Job, unsaved
+from proctor.verifiers.files.report import About, Report
+from proctor.verifiers.files.scored import ScoredFile, Unsaved
+from proctor.verifiers.files.sources import BadRow, InputError, Source
+from proctor.verifiers.files.summary import Summary
 
 _BAD_ROWS_SHOWN = 5
 

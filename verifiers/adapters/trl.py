@@ -20,9 +20,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from proctor.verifiers.expression import Expression, reward
-from proctor.verifiers.rows import find_columns
-from proctor.verifiers.scoring import Ready, Scored, readable, rejoin, rollouts_of
-from proctor.verifiers.sources import BadRow, Row
+from proctor.verifiers.files.rows import find_columns
+from proctor.verifiers.files.scoring import Ready, Scored, readable, rejoin, rollouts_of
+from proctor.verifiers.files.sources import BadRow, Row
 
 _NOT_COLUMNS = ("trainer_state", "log_metric", "log_extra", "environments")
 

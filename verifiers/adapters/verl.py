@@ -31,10 +31,10 @@ from typing import Any
 from proctor.verifiers.core import Blame, Score
 from proctor.verifiers.expression import Expression
 from proctor.verifiers.expression import reward as parse_reward
-from proctor.verifiers.rows import RowError, find_columns
-from proctor.verifiers.scoring import Ready, Scored, rejoin, rollouts_of
-from proctor.verifiers.sources import BadRow, InputError, Row
-from proctor.verifiers.summary import culprit
+from proctor.verifiers.files.rows import RowError, find_columns
+from proctor.verifiers.files.scoring import Ready, Scored, rejoin, rollouts_of
+from proctor.verifiers.files.sources import BadRow, InputError, Row
+from proctor.verifiers.files.summary import culprit
 
 Result = dict[str, "float | str"]
 

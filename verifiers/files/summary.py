@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from proctor.verifiers.core import Blame, Score, Status
-from proctor.verifiers.scoring import Scored
-from proctor.verifiers.sources import BadRow
+from proctor.verifiers.files.scoring import Scored
+from proctor.verifiers.files.sources import BadRow
 
 _OURS = (Blame.GRADER, Blame.INFRASTRUCTURE, Blame.CONFIGURATION)
 

@@ -6,7 +6,7 @@ import re
 from itertools import pairwise
 from typing import NamedTuple
 
-from proctor.verifiers.arithmetic import (
+from proctor.verifiers.steps.arithmetic import (
     BREAK,
     MAX_TOKENS,
     NOTE,
@@ -17,7 +17,7 @@ from proctor.verifiers.arithmetic import (
     WORD,
     Token,
 )
-from proctor.verifiers.notation import scan
+from proctor.verifiers.steps.notation import scan
 
 # An expression among words, over the kinds of tokens. A bracket is folded into g and fillers, or j where it
 # is joined to what stands before it (an implicit product). Words between a number and its operator: its unit.

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from proctor.verifiers.core import Rollout, Status, Verdict
-from proctor.verifiers.equations import Claim, find_claims
 from proctor.verifiers.part import Bounds, Cost, Part, each
 from proctor.verifiers.registry import register
+from proctor.verifiers.steps.equations import Claim, find_claims
 from proctor.verifiers.thinking import split_thinking
 
 # A verdict names so many failed steps; the count says how many there were.

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from itertools import islice, product
 
 from proctor.verifiers import nodes
+from proctor.verifiers.expressions.operators import weight_at
+from proctor.verifiers.expressions.ranges import range_of, span_of
 from proctor.verifiers.nodes import Node, walk
-from proctor.verifiers.operators import weight_at
 from proctor.verifiers.part import Part
-from proctor.verifiers.ranges import range_of, span_of
 
 _ROUTES = 64  # of an expression with branches inside branches; the rest would say the same again
 

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from proctor.verifiers.core import Score, Verdict
-from proctor.verifiers.scoring import Ready, Scored
-from proctor.verifiers.sources import BadRow, InputError, Row
+from proctor.verifiers.files.scoring import Ready, Scored
+from proctor.verifiers.files.sources import BadRow, InputError, Row
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 

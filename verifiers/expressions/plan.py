@@ -17,10 +17,10 @@ from typing import Any, TypeAlias
 
 from proctor.verifiers import nodes
 from proctor.verifiers.core import Rollout, Score, Status, Verdict
+from proctor.verifiers.expressions.occurrences import rounds
+from proctor.verifiers.expressions.operators import ARITHMETIC, COMPARISONS, function_of, weight_at
 from proctor.verifiers.leaf import arun_part, run_part
 from proctor.verifiers.nodes import Node, walk
-from proctor.verifiers.occurrences import rounds
-from proctor.verifiers.operators import ARITHMETIC, COMPARISONS, function_of, weight_at
 from proctor.verifiers.part import Part
 
 Rows: TypeAlias = Sequence[int]  # positions in the batch

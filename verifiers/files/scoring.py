@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from itertools import islice
 
 from proctor.verifiers.core import Reward, Rollout, Score
-from proctor.verifiers.rows import Columns, RowError
-from proctor.verifiers.sources import BadRow, Row
+from proctor.verifiers.files.rows import Columns, RowError
+from proctor.verifiers.files.sources import BadRow, Row
 
 # A batch is written when it is done, so that an interruption costs at most about this much work.
 _BATCH_SECONDS = 1.0

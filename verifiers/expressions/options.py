@@ -9,7 +9,7 @@ from dataclasses import MISSING, fields
 from enum import Enum
 from typing import Any, cast
 
-from proctor.verifiers.literals import write_literal
+from proctor.verifiers.expressions.literals import write_literal
 from proctor.verifiers.part import Part
 from proctor.verifiers.registry import did_you_mean
 

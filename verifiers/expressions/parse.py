@@ -13,7 +13,9 @@ from collections.abc import Mapping
 from typing import Any, NoReturn
 
 from proctor.verifiers.core import COLUMNS
-from proctor.verifiers.literals import NotLiteralError, read_literal
+from proctor.verifiers.expressions.literals import NotLiteralError, read_literal
+from proctor.verifiers.expressions.options import check_option, missing_options, option_names, takes_several
+from proctor.verifiers.expressions.syntax import ExpressionError, Source, Span
 from proctor.verifiers.nodes import (
     FUNCTIONS,
     Abs,
@@ -34,10 +36,8 @@ from proctor.verifiers.nodes import (
     When,
     as_node,
 )
-from proctor.verifiers.options import check_option, missing_options, option_names, takes_several
 from proctor.verifiers.part import Part
 from proctor.verifiers.registry import did_you_mean, parts
-from proctor.verifiers.syntax import ExpressionError, Source, Span
 
 __all__ = ["MAX_DEPTH", "ExpressionError", "parse", "parse_table", "parse_with_spans"]
 

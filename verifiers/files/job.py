@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from proctor.verifiers.expression import Expression
-from proctor.verifiers.occurrences import occurrences
-from proctor.verifiers.rows import find_columns
-from proctor.verifiers.scored import Rejected, ScoredFile, Unsaved
-from proctor.verifiers.scoring import GroupWatch, Scored, readable, score_stream
-from proctor.verifiers.sources import BadRow, InputError, Row, Source
+from proctor.verifiers.expressions.occurrences import occurrences
+from proctor.verifiers.files.rows import find_columns
+from proctor.verifiers.files.scored import Rejected, ScoredFile, Unsaved
+from proctor.verifiers.files.scoring import GroupWatch, Scored, readable, score_stream
+from proctor.verifiers.files.sources import BadRow, InputError, Row, Source
 
 Batch: TypeAlias = "list[Scored | BadRow]"
 

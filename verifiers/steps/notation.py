@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from proctor.verifiers.arithmetic import (
+from proctor.verifiers.steps.arithmetic import (
     BREAK,
     CLOSE,
     MAX_DIGITS,

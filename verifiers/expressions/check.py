@@ -12,7 +12,11 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from proctor.verifiers.dominance import find_dominance
+from proctor.verifiers.expressions.dominance import find_dominance
+from proctor.verifiers.expressions.occurrences import needed_columns
+from proctor.verifiers.expressions.parse import parse_with_spans
+from proctor.verifiers.expressions.ranges import EMPTY, can_fail, can_pass, range_of
+from proctor.verifiers.expressions.syntax import ExpressionError, Span, point_at
 from proctor.verifiers.nodes import (
     And,
     Arithmetic,
@@ -28,11 +32,7 @@ from proctor.verifiers.nodes import (
     children,
     walk,
 )
-from proctor.verifiers.occurrences import needed_columns
-from proctor.verifiers.parse import parse_with_spans
 from proctor.verifiers.part import Part
-from proctor.verifiers.ranges import EMPTY, can_fail, can_pass, range_of
-from proctor.verifiers.syntax import ExpressionError, Span, point_at
 
 
 class Weakness(str, Enum):

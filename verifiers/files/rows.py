@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from proctor.verifiers.core import Rollout
-from proctor.verifiers.sources import InputError
+from proctor.verifiers.files.sources import InputError
 
 # What people call these columns, best first. `prompt_id` and the like are trusted to mean the prompt;
 # plain `id` is not: in most files it is another one for every row.

@@ -6,10 +6,10 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from proctor.verifiers.expressions.occurrences import needed_columns, occurrences, rounds
+from proctor.verifiers.expressions.ranges import range_of
 from proctor.verifiers.nodes import Node
-from proctor.verifiers.occurrences import needed_columns, occurrences, rounds
 from proctor.verifiers.part import Bounds, Part
-from proctor.verifiers.ranges import range_of
 
 
 @dataclass(frozen=True, slots=True)

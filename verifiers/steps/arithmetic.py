@@ -54,7 +54,7 @@ def number(text: str) -> Number:
     if not point:
         return int(whole)
     digits = digits.rstrip("0")
-    return Fraction(int(whole + digits), 10 ** len(digits)) if digits else int(whole)
+    return Fraction(int(whole + digits), 10 ** len(digits)) if digits else int(whole or "0")
 
 
 def decimals(token: Token) -> int:

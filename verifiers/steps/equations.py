@@ -14,7 +14,7 @@ from fractions import Fraction
 from functools import lru_cache
 from itertools import chain, islice, product
 
-from proctor.verifiers.arithmetic import (
+from proctor.verifiers.steps.arithmetic import (
     NOTE,
     NUMBER,
     RELATION,
@@ -25,7 +25,13 @@ from proctor.verifiers.arithmetic import (
     decimals,
     evaluate,
 )
-from proctor.verifiers.readings import Reading, first_expressions, has_operation, last_expressions, read_line
+from proctor.verifiers.steps.readings import (
+    Reading,
+    first_expressions,
+    has_operation,
+    last_expressions,
+    read_line,
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,10 +18,10 @@ from jinja2 import Environment
 from jinja2.utils import htmlsafe_json_dumps
 
 from proctor.verifiers.core import Message, Status
-from proctor.verifiers.scored import dumps
-from proctor.verifiers.scoring import Scored
-from proctor.verifiers.sources import BadRow
-from proctor.verifiers.summary import Summary
+from proctor.verifiers.files.scored import dumps
+from proctor.verifiers.files.scoring import Scored
+from proctor.verifiers.files.sources import BadRow
+from proctor.verifiers.files.summary import Summary
 
 MAX_ROLLOUTS = 20_000  # the page stays quick to filter
 _MAX_CHARACTERS = 60_000_000  # of text in the page; browsers open 100 MB slowly, and editors not at all
@@ -67,7 +67,7 @@ class Report:
             "blame": {status.value: status.blame.value for status in Status if status.blame},
         }
         template = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(
-            files("proctor.verifiers").joinpath("report.html").read_text(encoding="utf-8")
+            files("proctor.verifiers.files").joinpath("report.html").read_text(encoding="utf-8")
         )
         page = template.render(
             about=about,
