@@ -9,8 +9,16 @@ class WireError(ValueError):
     """The other end sent what is not a message, or more than a message may hold."""
 
 
+class FloodError(WireError):
+    """The other end sent more than a message may hold."""
+
+
 class UnsendableError(TypeError):
     """This value has no plain form."""
+
+
+class TooLargeError(UnsendableError):
+    """This value is more than a message may hold."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from typing import Any
 
 from proctor.sandbox.exam.encode import Encoder
 from proctor.sandbox.exam.equality import Equality
-from proctor.sandbox.exam.examinee import Examinee
+from proctor.sandbox.exam.examinee import Examined
 from proctor.sandbox.exam.names import Wanted
 from proctor.sandbox.exam.paper import BadTestsError
 from proctor.sandbox.exam.sheet import Sheet
@@ -48,15 +48,15 @@ class CallPaper:
     def namespace(self) -> dict[str, Any]:
         return {}
 
-    def run(self, examinee: Examinee, sheet: Sheet) -> None:
+    def run(self, examinee: Examined, sheet: Sheet) -> None:
         """Asks every call in order; stops where the sheet does."""
         for start, stop in self._portions():
-            examinee.conversation.send_ahead(self.lines[start:stop])
+            examinee.send_ahead(self.lines[start:stop])
             for number in range(start, stop):
                 with sheet.unit(number):
                     self._ask(examinee, sheet, number)
 
-    def _ask(self, examinee: Examinee, sheet: Sheet, number: int) -> None:
+    def _ask(self, examinee: Examined, sheet: Sheet, number: int) -> None:
         got = examinee.answer_to(self.lines[number])
         sheet.checked()
         if not any(self.equality.holds(got, expected) for expected in self.expected[number]):

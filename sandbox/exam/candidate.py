@@ -23,16 +23,21 @@ from proctor.sandbox.exam.encode import Encoder
 from proctor.sandbox.exam.link import Conversation, ExamOverError
 from proctor.sandbox.exam.operations import OPERATIONS
 from proctor.sandbox.exam.plain import SCALARS
-from proctor.sandbox.exam.program import load, where
+from proctor.sandbox.exam.program import compile_first, load, where
 from proctor.sandbox.exam.stand_in import StandIn
 
 
 def sit(payload: bytes, channel: Channel) -> None:
-    """Entry of the candidate's jail. The payload is JSON: see `program.load`."""
+    """Entry of the candidate's jail. The payload is JSON: `sources` (the first that compiles is taken; its
+    place is reported, for the evidence) and `prelude`."""
+    spec = json.loads(payload)
     module = ModuleType("solution")
     failure: BaseException | None = None
     try:
-        load(json.loads(payload), module)
+        code, place = compile_first(spec["sources"])
+        if place:
+            channel.report(str(place).encode())
+        load(code, module, prelude=spec.get("prelude", False))
     except BaseException as error:  # whatever a program raises while it loads is told when asked for names
         failure = error
     Desk(channel, module, failure).answer_all()

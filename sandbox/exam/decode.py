@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
-from proctor.sandbox.exam.bounds import BOUNDS, Bounds, WireError
+from proctor.sandbox.exam.bounds import BOUNDS, Bounds, FloodError, WireError
 from proctor.sandbox.exam.changes import FILL, replace
 from proctor.sandbox.exam.classes import Classes
 from proctor.sandbox.exam.plain import KINDS
@@ -54,7 +54,7 @@ class Decoder:
         Raises WireError for whatever is wrong with the message.
         """
         if len(data) > self._bounds.bytes or data.count(b",") > self._bounds.items:
-            raise WireError(f"a message of {len(data)} bytes and {data.count(b',')} members")
+            raise FloodError(f"a message of {len(data)} bytes and {data.count(b',')} members")
         try:
             text = data.decode("utf-8", "surrogatepass")
             if data.startswith(_GRAPH):

@@ -40,6 +40,7 @@ class Numbered:
         self._objects: list[Any] = []
         self._numbers: dict[int, int] = {}
         self._told_classes: dict[type, int] = {}
+        self.under_test: set[type] = set()  # classes that the tests name: their instances stay here
 
     def __getitem__(self, number: int) -> Any:
         return self._objects[number]
@@ -52,6 +53,8 @@ class Numbered:
             return {"y": value.number}
         if type(value) is Kept:
             return self.export(value.value)
+        if not self.under_test.isdisjoint(type(value).__mro__):
+            return self.export(value)
         number = self._numbers.get(id(value))
         return None if number is None else {"h": [number]}
 
@@ -66,13 +69,7 @@ class Numbered:
     @staticmethod
     def keep(value: Any) -> Any:
         """A new instance: by number, unless it cannot change and is data through and through."""
-        kind = type(value)
-        plain = isinstance(value, enum.Enum | BaseException | int | float | str | frozenset | bytes)
-        return (
-            value
-            if plain or is_named_tuple(kind) or BUILTIN_TYPES.get(kind.__name__) is kind
-            else Kept(value)
-        )
+        return Kept(value) if _has_identity(type(value)) else value
 
     def _class_of(self, value: object) -> list[Any]:
         kind = value if isinstance(value, type) else type(value)
@@ -89,6 +86,11 @@ class Numbered:
         return [number, [base.__name__ for base in kind.__mro__], sorted(set(methods))[:_MAX_NAMES]]
 
 
+def _has_identity(kind: type) -> bool:
+    is_plain = issubclass(kind, enum.Enum | BaseException | int | float | str | frozenset | bytes)
+    return not (is_plain or is_named_tuple(kind) or BUILTIN_TYPES.get(kind.__name__) is kind)
+
+
 def describe(names: Mapping[str, Any], path: str, numbered: Numbered) -> list[Any]:
     """What stands under a name: ["missing"], ["function"], ["error", bases], ["enum", ...] or ["value", it]."""
     try:
@@ -102,7 +104,11 @@ def describe(names: Mapping[str, Any], path: str, numbered: Numbered) -> list[An
             members = [[name, member._value_] for name, member in value.__members__.items()]
             mixin = value._member_type_.__name__ if value._member_type_ is not object else None
             return ["enum", members, mixin]
-        return ["value", Kept(value)] if BUILTIN_TYPES.get(value.__name__) is not value else ["value", value]
+        if BUILTIN_TYPES.get(value.__name__) is value:
+            return ["value", value]
+        if _has_identity(value):
+            numbered.under_test.add(value)
+        return ["value", Kept(value)]
     return ["function"] if callable(value) and not isinstance(value, types.ModuleType) else ["value", value]
 
 

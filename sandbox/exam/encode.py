@@ -20,7 +20,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from proctor.sandbox.exam.bounds import BOUNDS, UnsendableError
+from proctor.sandbox.exam.bounds import BOUNDS, TooLargeError, UnsendableError
 from proctor.sandbox.exam.plain import BASES, KINDS, SCALARS
 from proctor.sandbox.exam.rich import is_named_tuple, pack_rich
 
@@ -159,6 +159,6 @@ class _Graph:
 
 def _text(node: Any) -> bytes:
     data = _dump(node).encode("utf-8", "surrogatepass")
-    if len(data) > BOUNDS.bytes:
-        raise UnsendableError(f"a value of {len(data)} bytes; allowed are {BOUNDS.bytes}")
+    if len(data) > BOUNDS.bytes or data.count(b",") > BOUNDS.items:
+        raise TooLargeError(f"a value of {len(data)} bytes and {data.count(b',')} members is too large to send")
     return data

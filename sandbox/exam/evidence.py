@@ -13,9 +13,10 @@ from typing import Any
 from proctor.sandbox.exam.bounds import WireError
 from proctor.sandbox.exam.calls import CallPaper
 from proctor.sandbox.exam.decode import Decoder
-from proctor.sandbox.exam.examinee import NO_ANSWER, Examinee
+from proctor.sandbox.exam.examinee import NO_ANSWER, Examined
 from proctor.sandbox.exam.link import ExamOverError
 from proctor.sandbox.exam.paper import Paper
+from proctor.sandbox.exam.program import where
 from proctor.sandbox.exam.remote import RemoteObject
 
 _MAX_TEXT = 500
@@ -60,7 +61,7 @@ def show(value: object) -> str:
 class Evidence:
     """Collects the evidence of a failure."""
 
-    def __init__(self, examinee: Examinee, paper: Paper | CallPaper) -> None:
+    def __init__(self, examinee: Examined, paper: Paper | CallPaper) -> None:
         self.test_name = ""
         self._examinee = examinee
         self._paper = paper
@@ -87,9 +88,11 @@ class Evidence:
         last = self._examinee.last_error
         if last is not None and _comes_from(error, last[0]):
             return "raised" if self._examinee.uses else "loading"
+        is_assertion = isinstance(error, AssertionError) or type(error).__name__ == "Failed"
+        if where(error) and not is_assertion:
+            return "raised"  # in the tests' own interpreter
         if isinstance(error, NameError) and not self._examinee.uses:
             return "missing"
-        is_assertion = isinstance(error, AssertionError) or type(error).__name__ == "Failed"
         return "wrong" if is_assertion else "tests"
 
     def _input(self) -> str:

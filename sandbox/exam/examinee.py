@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from proctor.sandbox.exam.bounds import WireError
 from proctor.sandbox.exam.changes import containers
@@ -32,29 +32,26 @@ class CandidateError(RuntimeError):
     """Raised in place of an exception that would end the tests' own loops without a failure."""
 
 
-class Examinee:
-    """One candidate in one exam.
+class Examined(Protocol):
+    """A candidate, wherever its program runs.
 
     Attributes:
+        names: the tests' namespace.
         uses: how often the tests have called, constructed or read something of the candidate's.
         last_call: the line of the last call, for the evidence: the arguments themselves may have changed.
         last_answer: what came back, a value or an exception.
         last_error: the exception that the candidate answered with last, and where in its program it arose.
     """
 
-    def __init__(self, sock: socket.socket, trusted: Mapping[str, Any]) -> None:
-        self.uses = 0
-        self.last_call = b""
-        self.last_answer: object = None
-        self.last_error: tuple[BaseException, Any] | None = None
-        self._objects: list[RemoteObject] = []
-        self._infos: list[RemoteClassInfo] = []
-        self._named: frozenset[str] = frozenset()
-        self._classes = Classes(trusted)
-        self._lent = Lent(_number_of)
-        self._encoder = Encoder(self._lent)
-        decoder = Decoder(self._classes, self._adopt)
-        self.conversation = Conversation(sock, self._encoder, decoder, self._serve)
+    names: dict[str, Any]
+    uses: int
+    last_call: bytes
+    last_answer: object
+    last_error: tuple[BaseException, Any] | None
+
+    @property
+    def over(self) -> str:
+        """Why the conversation ended early; "" where it did not."""
 
     def introduce(self, names: Sequence[str], classes: Sequence[str]) -> dict[str, Any]:
         """Waits until the program is loaded, and gives what it defines under `names`; others are left out.
@@ -67,12 +64,49 @@ class Examinee:
         Raises:
             BaseException: whatever the program raised while it was loaded.
         """
+
+    def send_ahead(self, lines: Sequence[bytes]) -> None:
+        """Sends calls that are about to be asked in this order."""
+
+    def answer_to(self, line: bytes) -> Any:
+        """The answer to a call that was written beforehand; what it changes of its arguments is dropped."""
+
+
+class Examinee:
+    """A candidate in a jail of its own."""
+
+    def __init__(self, sock: socket.socket, names: dict[str, Any]) -> None:
+        self.names = names
+        self.uses = 0
+        self.last_call = b""
+        self.last_answer: object = None
+        self.last_error: tuple[BaseException, Any] | None = None
+        self._objects: list[RemoteObject] = []
+        self._infos: list[RemoteClassInfo] = []
+        self._named: frozenset[str] = frozenset()
+        self._classes = Classes(names)
+        self._lent = Lent(_number_of)
+        self._encoder = Encoder(self._lent)
+        decoder = Decoder(self._classes, self._adopt)
+        self.conversation = Conversation(sock, self._encoder, decoder, self._serve)
+
+    def introduce(self, names: Sequence[str], classes: Sequence[str]) -> dict[str, Any]:
         self._named = frozenset(names)
         told = self._unpack(self._ask(["names", list(names), list(classes)]))
-        self._encoder.by_value = frozenset(told.pop("", ()))
-        found = {name: self._bind(name, *description) for name, description in told.items()}
-        self.uses += sum(kind == "value" for kind, *_ in told.values())  # a constant is used by being read
+        try:
+            self._encoder.by_value = frozenset(told.pop(""))
+            found = {name: self._bind(name, *told[name]) for name in names}
+        except (AttributeError, TypeError, LookupError, ValueError) as error:
+            raise ExamOverError("garbled: a description of names that is none") from error
+        self.uses += sum(told[name][0] == "value" for name in names)  # a constant is used by being read
         return {name: value for name, value in found.items() if value is not _MISSING}
+
+    @property
+    def over(self) -> str:
+        return self.conversation.over
+
+    def send_ahead(self, lines: Sequence[bytes]) -> None:
+        self.conversation.send_ahead(lines)
 
     def call(self, target: object, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         return self._call(["call", target, list(args), _flat(kwargs)])
@@ -90,7 +124,6 @@ class Examinee:
         return self._unpack(self._ask([verb, *operands]), may_end_loops=is_next)
 
     def answer_to(self, line: bytes) -> Any:
-        """The answer to a call that was written beforehand; what it changes of its arguments is dropped."""
         return self._call_line(line, lambda: self._containers(self.conversation.decoder.decode(line)))
 
     def _call(self, message: list[Any]) -> Any:
@@ -119,6 +152,7 @@ class Examinee:
         error = answer[1]
         if not isinstance(error, BaseException):
             raise ExamOverError("garbled: an exception that is none")
+        vars(error)[_OF_CANDIDATE] = True
         self.last_error = (error, answer[2] if len(answer) > 2 else None)
         if isinstance(error, _ENDS_LOOPS) and not may_end_loops:
             raise CandidateError(f"the candidate raised {type(error).__name__}") from None
@@ -166,6 +200,13 @@ class Examinee:
 
 
 _MISSING = object()
+_OF_CANDIDATE = "__proctor_of_candidate__"  # marks exceptions that came with an answer
+
+
+def is_of_candidate(error: BaseException) -> bool:
+    return _OF_CANDIDATE in vars(error)
+
+
 NO_ANSWER = object()  # the last call has not come back
 
 

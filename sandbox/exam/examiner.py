@@ -1,7 +1,7 @@
 """The examiner's end of an exam: holds the tests, examines candidates one after the other, reports on each.
 
 The report is JSON. `result` is "passed", "failed", "void" (nothing was checked), "bad_tests" (they fail whoever
-the candidate is) or "error" (a fault of ours); `tests` has one entry a test: true, false, or null where it was
+the candidate is), "needs" (a library is missing) or "error" (a fault of ours); `tests` has one entry a test: true, false, or null where it was
 not reached; `failure` says what went wrong first (`evidence.py`).
 """
 
@@ -15,7 +15,8 @@ from typing import Any
 from proctor.sandbox.channel import Channel
 from proctor.sandbox.exam.calls import CallPaper, read_calls
 from proctor.sandbox.exam.decode import Decoder
-from proctor.sandbox.exam.paper import BadTestsError, Paper, read_paper
+from proctor.sandbox.exam.examinee import Examinee
+from proctor.sandbox.exam.paper import BadTestsError, NeedsError, Paper, read_paper
 from proctor.sandbox.exam.sitting import Sitting
 
 _MAX_DETAIL = 1000
@@ -32,17 +33,24 @@ def report_on(payload: bytes, peer: socket.socket) -> dict[str, Any]:
     """One candidate's exam. The last paper is kept for the next candidate."""
     try:
         spec, paper = _read(payload)
-        return Sitting(paper, peer, bool(spec.get("keep_going"))).hold()
+        return Sitting(paper, Examinee(peer, paper.namespace()), bool(spec.get("keep_going"))).hold()
+    except NeedsError as error:
+        return {"result": "needs", "detail": str(error)}
     except BadTestsError as error:
         return {"result": "bad_tests", "detail": str(error)[:_MAX_DETAIL]}
     except Exception as error:  # the border: a fault of ours is told as one, and blamed on nobody else
         return {"result": "error", "detail": f"{type(error).__name__}: {error}"[:_MAX_DETAIL]}
 
 
+def read(spec: Mapping[str, Any]) -> Paper | CallPaper:
+    """The paper of a spec, of either kind. Raises BadTestsError."""
+    return read_paper(spec) if "source" in spec or "asserts" in spec else read_calls(spec)
+
+
 def _read(payload: bytes) -> tuple[Mapping[str, Any], Paper | CallPaper]:
     if payload not in _papers:
         spec = Decoder().decode(payload)
-        is_source = "source" in spec or "asserts" in spec
+        paper = read(spec)
         _papers.clear()
-        _papers[payload] = spec, read_paper(spec) if is_source else read_calls(spec)
+        _papers[payload] = spec, paper
     return _papers[payload]

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
-from proctor.sandbox.exam.bounds import BOUNDS, WireError
+from proctor.sandbox.exam.bounds import BOUNDS, FloodError, WireError
 from proctor.sandbox.exam.decode import Decoder
 from proctor.sandbox.exam.encode import Encoder
 
@@ -123,6 +123,8 @@ class Conversation:
         """The next message. Raises ExamOverError where it is none."""
         try:
             message = self.decoder.decode(self.lines.receive(), known)
+        except FloodError as error:
+            raise ExamOverError(f"flood: {error}") from error
         except WireError as error:
             raise ExamOverError(f"garbled: {error}") from error
         if type(message) is not list or len(message) < 2 or type(message[0]) is not str:

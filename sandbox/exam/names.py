@@ -17,6 +17,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 _ALIASES = {"np": "numpy", "pd": "pandas"}
+# A module that is not to be found is the candidate's program, but for these: they are missing.
+_LIBRARIES = frozenset(
+    {"hypothesis", "matplotlib", "networkx", "numpy", "pandas", "requests", "scipy", "sklearn", "sympy", "torch"}
+)
 _USUAL_MODULES = ("math", "collections", "itertools", "functools", "heapq", "bisect", "typing", "datetime")
 _BUILTINS = frozenset(dir(builtins))
 
@@ -32,6 +36,8 @@ class Used:
     classes: set[str] = field(default_factory=set)  # defined at the top
     imports: dict[str, str] = field(default_factory=dict)  # local name to `name` of a module not to be found
     modules: set[str] = field(default_factory=set)  # imported modules that are not to be found
+    module_names: set[str] = field(default_factory=set)  # what they are called here
+    libraries: set[str] = field(default_factory=set)  # of these, the ones that are nobody's program
     stubs: set[str] = field(default_factory=set)  # functions without a body, classes with such methods
 
 
@@ -90,6 +96,7 @@ def _usual(name: str, used: Used) -> Any | None:
         try:
             return importlib.import_module(_ALIASES.get(name, name))
         except ImportError:
+            used.libraries.add(_ALIASES.get(name, name))
             return None
     for module in _USUAL_MODULES:
         found = getattr(importlib.import_module(module), name, None)
@@ -108,7 +115,7 @@ def _read(node: ast.AST, used: Used) -> None:
         used.called.append(node.func.id)
     elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
         used.as_module.add(node.value.id)
-        if node.value.id in used.modules:
+        if node.value.id in used.module_names:
             used.imports[f"{node.value.id}.{node.attr}"] = node.attr
     elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         used.bound.add(node.name)
@@ -140,15 +147,23 @@ def _read_import(node: ast.Import | ast.ImportFrom, used: Used) -> None:
         for alias in node.names:
             used.bound.add(alias.asname or alias.name.partition(".")[0])
             if not _is_found(alias.name):
-                used.modules.add(alias.asname or alias.name)
+                _note_missing(alias.name, used)
+                used.module_names.add(alias.asname or alias.name)
         return
     module = node.module or ""
     if node.level or not _is_found(module):
-        used.modules.add(module)
+        _note_missing(module, used)
         used.imports.update(
             (alias.asname or alias.name, alias.name) for alias in node.names if alias.name != "*"
         )
     used.bound.update(alias.asname or alias.name for alias in node.names)
+
+
+def _note_missing(module: str, used: Used) -> None:
+    first = module.partition(".")[0]
+    if first in _LIBRARIES:
+        used.libraries.add(first)
+    used.modules.add(module)
 
 
 def _is_found(module: str) -> bool:

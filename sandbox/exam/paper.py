@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import CodeType
@@ -23,6 +24,10 @@ _MAX_SHOWN = 600
 
 class BadTestsError(ValueError):
     """The tests cannot be used, whoever the candidate is."""
+
+
+class NeedsError(BadTestsError):
+    """The tests import a library that the sandbox does not show."""
 
 
 @dataclass
@@ -59,7 +64,9 @@ class Paper:
         """A new one, with what the trusted prompt defines and the usual names that the tests use."""
         names: dict[str, Any] = {"__name__": "tests", "__builtins__": builtins, "__file__": TESTS}
         if self.prompt is not None:
-            exec(self.prompt, names)
+            # prose may happen to compile, and code may want what only the candidate has: then it is no help
+            with contextlib.suppress(Exception):
+                exec(self.prompt, names)
         names.update(self.wanted.usual)
         return names
 
@@ -86,6 +93,7 @@ def read_paper(spec: Mapping[str, Any]) -> Paper:
         return _read_asserts(spec, entry, trusted, prompt)
     tree = _parse(spec["source"], TESTS)
     used = read_names([tree])
+    _require_libraries(used)
     check_name = spec.get("check") or "check"
     check = next((n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name == check_name), None)
     paper = Paper("script", want(used, trusted, entry), trusted, used, prompt, [], check_name=check_name)
@@ -108,6 +116,7 @@ def _read_asserts(spec: Mapping[str, Any], entry: str, trusted: Used, prompt: Co
     setup = _parse(spec.get("setup") or "", "setup.py")
     trees = [_parse(text, f"test {number}") for number, text in enumerate(spec["asserts"])]
     used = read_names([setup, *trees])
+    _require_libraries(used)
     paper = Paper("script", want(used, trusted, entry), trusted, used, prompt, [])
     paper.parts.append((_compile(setup, "setup.py"), None))
     for number, tree in enumerate(trees):
@@ -126,6 +135,11 @@ def _read_prompt(text: str) -> tuple[ast.Module, CodeType | None]:
             continue
         return tree, _compile(tree, _PROMPT) if tree.body else None
     return ast.Module([], []), None
+
+
+def _require_libraries(used: Used) -> None:
+    for name in sorted(used.libraries):
+        raise NeedsError(f"the tests import '{name}', which the sandbox does not show: packages=('{name}',)")
 
 
 def _parse(text: str, name: str) -> ast.Module:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import builtins
 import linecache
 import sys
-from collections.abc import Mapping
-from types import ModuleType
+from collections.abc import Sequence
+from types import CodeType, ModuleType
 from typing import Any
 
 FILENAME = "solution.py"
@@ -23,36 +24,42 @@ from typing import *
 from builtins import *
 sys.setrecursionlimit(50000)
 """
+_PRELUDE_CODE = compile(PRELUDE, "prelude", "exec")
 _MAX_FRAMES = 5
 
 
-def load(spec: Mapping[str, Any], module: ModuleType) -> None:
-    """Runs a program's text in `module`.
+def load(code: CodeType, module: ModuleType, *, prelude: bool = False) -> None:
+    """Runs a program's code in `module`, behind the usual star imports if asked for.
 
-    `spec` holds `sources` (the first that compiles is taken: readings of an answer whose indentation is
-    unclear), `prelude` (whether the usual star imports stand in front) and `module` (the name it goes by).
-    Raises whatever the program raises, SyntaxError of the first reading where none compiles.
+    Raises whatever the program raises.
     """
-    code = compile_first(spec["sources"])
-    module.__name__ = spec.get("module", "solution")
+    add_site_names()
     module.__file__ = FILENAME
     sys.modules[module.__name__] = module
-    if spec.get("prelude"):
-        exec(compile(PRELUDE, "prelude", "exec"), module.__dict__)
+    if prelude:
+        exec(_PRELUDE_CODE, module.__dict__)
     exec(code, module.__dict__)
 
 
-def compile_first(sources: list[str]) -> Any:
-    """The code of the first source that compiles. `dont_inherit`: our own future imports are not the program's."""
+def add_site_names() -> None:
+    """`exit` and `quit`, which come from `site`; jailed interpreters run without it."""
+    builtins.exit = builtins.quit = sys.exit  # type: ignore[assignment]
+
+
+def compile_first(sources: Sequence[str]) -> tuple[CodeType, int]:
+    """The first source that compiles, and its place: readings of an answer whose indentation is unclear.
+
+    Raises SyntaxError, for the first of them, where none compiles.
+    """
     first_error: BaseException | None = None
-    for source in sources:
+    for place, source in enumerate(sources):
         try:
             code = compile(source, FILENAME, "exec", dont_inherit=True)
         except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError) as error:
             first_error = first_error or error
             continue
         linecache.cache[FILENAME] = (len(source), None, source.splitlines(True), FILENAME)
-        return code
+        return code, place
     if isinstance(first_error, SyntaxError) or first_error is None:
         raise first_error or SyntaxError("no program")
     raise SyntaxError(f"{type(first_error).__name__}: {first_error}") from first_error

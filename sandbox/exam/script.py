@@ -15,23 +15,20 @@ import json
 import os
 import sys
 import threading
-from types import ModuleType
+from types import CodeType, ModuleType
 
 from proctor.sandbox.channel import Channel
-from proctor.sandbox.exam.program import FILENAME, compile_first
+from proctor.sandbox.exam.program import FILENAME, add_site_names, compile_first
 
 NOT_COMPILED = b"not compiled"  # the report where no reading of the program compiles
 
 
 def run(payload: bytes, channel: Channel) -> None:
-    """Entry. The line of JSON holds `sources`, of which the first that compiles is run."""
+    """Entry. The line of JSON holds `sources`, of which the first that compiles is run; its place is reported."""
     line, _, stdin = payload.partition(b"\n")
-    try:
-        code = compile_first(json.loads(line)["sources"])
-    except SyntaxError:
-        channel.report(NOT_COMPILED)
-        raise
+    code = _compile(line, channel)
     _give_stdin(stdin)
+    add_site_names()
     module = ModuleType("__main__")
     module.__file__ = FILENAME
     module.__builtins__ = __builtins__  # type: ignore[attr-defined]
@@ -44,12 +41,19 @@ def run(payload: bytes, channel: Channel) -> None:
 
 
 def check(payload: bytes, channel: Channel) -> None:
-    """Entry that only compiles; reports NOT_COMPILED, with the reason on standard error, or nothing."""
+    """Entry that only compiles; reports NOT_COMPILED, with the reason on standard error, where none does."""
+    _compile(payload, channel)
+
+
+def _compile(spec: bytes, channel: Channel) -> CodeType:
     try:
-        compile_first(json.loads(payload)["sources"])
+        code, place = compile_first(json.loads(spec)["sources"])
     except SyntaxError:
         channel.report(NOT_COMPILED)
         raise
+    if place:
+        channel.report(str(place).encode())
+    return code
 
 
 def _give_stdin(data: bytes) -> None:

@@ -2,33 +2,39 @@
 
 from __future__ import annotations
 
-import socket
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
+from proctor.sandbox.exam.bounds import UnsendableError
 from proctor.sandbox.exam.calls import CallPaper
 from proctor.sandbox.exam.evidence import Evidence
-from proctor.sandbox.exam.examinee import Examinee
+from proctor.sandbox.exam.examinee import CandidateError, Examined, is_of_candidate
 from proctor.sandbox.exam.link import ExamOverError
 from proctor.sandbox.exam.names import Used
 from proctor.sandbox.exam.paper import BadTestsError, Paper
+from proctor.sandbox.exam.pytest_words import stand_in
 from proctor.sandbox.exam.sheet import CHECKED, UNIT, Sheet
+from proctor.sandbox.exam.suite import collect
+
+
+_PACKAGE = __name__.rpartition(".")[0]
 
 
 class Sitting:
     """One candidate before one paper. `keep_going`: later tests are run after a failure."""
 
-    def __init__(self, paper: Paper | CallPaper, peer: socket.socket, keep_going: bool) -> None:
+    def __init__(self, paper: Paper | CallPaper, examinee: Examined, keep_going: bool) -> None:
         self._paper = paper
-        self._names = paper.namespace()
-        self._examinee = Examinee(peer, self._names)
-        self._evidence = Evidence(self._examinee, paper)
+        self._names = examinee.names
+        self._examinee = examinee
+        self._evidence = Evidence(examinee, paper)
         self._keep_going = keep_going
         self._sheet = Sheet(paper.count, keep_going, self._evidence.of)
         self._missing: set[str] = set()
+        self._is_introduced = False
 
     def hold(self) -> dict[str, Any]:
         """The report. Raises BadTestsError where the tests fail whoever the candidate is."""
@@ -42,6 +48,8 @@ class Sitting:
         except BadTestsError:
             raise
         except BaseException as error:  # whatever a test, or an answer to one, raised
+            if is_ours(error):
+                raise
             if self._is_fault_of_tests(error):
                 raise BadTestsError(f"{type(error).__name__}: {error}") from error
             self._sheet.fail(error)
@@ -53,6 +61,7 @@ class Sitting:
         self._missing = set(wanted.names) - found.keys()
         if wanted.entry in self._missing:
             raise NameError(f"the program does not define '{wanted.entry}'", name=wanted.entry)
+        self._is_introduced = True
         self._names.update(found)
         if wanted.entry:
             self._names.setdefault("candidate", found[wanted.entry])
@@ -73,8 +82,6 @@ class Sitting:
             self._run_suite(paper)
 
     def _run_suite(self, paper: Paper) -> None:
-        from proctor.sandbox.exam.suite import collect  # loads unittest, which few papers need
-
         candidate = self._names.get("candidate")
         try:
             tests = collect(self._names, {"candidate": candidate, paper.wanted.entry: candidate})
@@ -92,12 +99,12 @@ class Sitting:
         """Whether the tests failed without the candidate having had a part in it."""
         if isinstance(error, ExamOverError) or self._examinee.uses or self._examinee.last_error:
             return False
-        return not (isinstance(error, NameError) and error.name in self._missing)
+        return self._is_introduced and not (isinstance(error, NameError) and error.name in self._missing)
 
     def _report(self) -> dict[str, Any]:
         sheet, examinee = self._sheet, self._examinee
-        if sheet.failure is None and examinee.conversation.over:
-            sheet.fail(ExamOverError(examinee.conversation.over))
+        if sheet.failure is None and examinee.over:
+            sheet.fail(ExamOverError(examinee.over))
         if sheet.failure is not None:
             result = "failed"
         else:
@@ -111,10 +118,27 @@ class Sitting:
         }
 
 
+# Where an exception of ours could arise; in the other modules it is told on purpose, or made of an answer.
+_OURS = frozenset({"sitting", "suite", "sheet", "evidence", "calls", "examinee", "link", "encode", "decode", "changes"})
+_TOLD = (ExamOverError, CandidateError, UnsendableError, AssertionError, NameError, RecursionError, MemoryError)
+
+
+def is_ours(error: BaseException) -> bool:
+    """Whether an exception was raised by a fault of our own code, not by tests or by what a candidate sent."""
+    trace = error.__traceback__
+    if trace is None or isinstance(error, _TOLD) or is_of_candidate(error):
+        return False
+    while trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace.tb_frame.f_globals.get("__name__", "").rpartition(".")[::2] in {(_PACKAGE, name) for name in _OURS}
+
+
 @contextmanager
 def modules_of_candidate(used: Used, names: Mapping[str, Any]) -> Iterator[None]:
     """Makes `from solution import f` work: modules that are not to be found are the candidate's program."""
     modules = {name: ModuleType(name) for name in used.modules}
+    if "pytest" in modules:
+        modules["pytest"] = stand_in()
     for module in modules.values():
         vars(module).update((name, names[name]) for name in used.imports.values() if name in names)
     sys.modules.update(modules)

@@ -33,7 +33,7 @@ class StandIn:
 
     def _ask(self, *message: object) -> Any:
         conversation = self._conversation
-        verb, value, *_ = conversation.ask(conversation.encoder.encode(message))
+        verb, value, *_ = conversation.ask(conversation.encoder.encode(list(message)))
         if verb == "!":
             raise value
         return value

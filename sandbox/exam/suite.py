@@ -6,13 +6,15 @@ teardown_method. Not known: fixtures. A test that wants one is a fault of the te
 
 from __future__ import annotations
 
-import asyncio
 import inspect
-import unittest
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import unittest
 
 
 @dataclass(frozen=True)
@@ -33,17 +35,14 @@ def collect(names: Mapping[str, Any], given: Mapping[str, Any]) -> list[Test]:
     Raises:
         LookupError: a test asks for something else, such as a fixture.
     """
+    loaded = sys.modules.get("unittest")
+    case = loaded.TestCase if loaded is not None else None
     tests: list[Test] = []
     for name, value in list(names.items()):
-        if (
-            isinstance(value, type)
-            and issubclass(value, unittest.TestCase)
-            and value is not unittest.TestCase
-        ):
-            tests += _cases(value)
-        elif (
-            isinstance(value, type) and name.startswith("Test") and value.__module__ == names.get("__name__")
-        ):
+        is_own = getattr(value, "__module__", None) == names.get("__name__")
+        if isinstance(value, type) and case is not None and issubclass(value, case):
+            tests += _cases(value) if value is not case else ()
+        elif isinstance(value, type) and name.startswith("Test") and is_own:
             tests += _methods(value, given)
         elif inspect.isfunction(value) and name.startswith("test"):
             tests += _calls(name, value, given)
@@ -51,40 +50,31 @@ def collect(names: Mapping[str, Any], given: Mapping[str, Any]) -> list[Test]:
 
 
 def _cases(kind: type[unittest.TestCase]) -> Iterator[Test]:
+    import unittest  # heavy; the test source has it loaded
+
     for name in unittest.TestLoader().getTestCaseNames(kind):
         yield Test(f"{kind.__name__}.{name}", lambda name=name: _run_case(kind(name)))  # type: ignore[misc]
 
 
-class _Raising(unittest.TestResult):
-    """Keeps the exceptions themselves, which the usual result turns into text."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.raised: list[BaseException] = []
-
-    def addError(self, test: Any, err: Any) -> None:  # noqa: N802, the names that unittest asks for
-        self.raised.append(err[1])
-
-    def addFailure(self, test: Any, err: Any) -> None:  # noqa: N802
-        self.raised.append(err[1])
-
-    def addSubTest(self, test: Any, subtest: Any, err: Any) -> None:  # noqa: N802
-        if err is not None:
-            self.raised.append(err[1])
-
-    def addUnexpectedSuccess(self, test: Any) -> None:  # noqa: N802
-        self.raised.append(AssertionError("expected to fail, and did not"))
-
-
 def _run_case(case: unittest.TestCase) -> None:
-    result = _Raising()
+    """Runs one case with its set-up; raises what it raised, which a TestResult would turn into text."""
+    import unittest  # heavy; the test source has it loaded
+
+    raised: list[BaseException] = []
+    result: Any = unittest.TestResult()
+    result.addError = result.addFailure = lambda test, error: raised.append(error[1])
+    result.addSubTest = lambda test, subtest, error: raised.append(error[1]) if error else None
+    result.addUnexpectedSuccess = lambda test: raised.append(AssertionError("expected to fail, and did not"))
     unittest.TestSuite([case]).run(result)
-    if result.raised:
-        raise result.raised[0]
-    if result.skipped and not hasattr(case, "__unittest_skip__"):
-        method = getattr(case, case._testMethodName, None)
-        if not getattr(method, "__unittest_skip__", False):
-            raise AssertionError(f"skipped while it ran: {result.skipped[0][1]}")
+    if raised:
+        raise raised[0]
+    if result.skipped and not _is_marked_to_skip(case):
+        raise AssertionError(f"skipped while it ran: {result.skipped[0][1]}")
+
+
+def _is_marked_to_skip(case: unittest.TestCase) -> bool:
+    method = getattr(case, case._testMethodName)
+    return bool(getattr(case, "__unittest_skip__", False) or getattr(method, "__unittest_skip__", False))
 
 
 def _methods(kind: type, given: Mapping[str, Any]) -> Iterator[Test]:
@@ -155,4 +145,6 @@ def _parameter_sets(marks: Sequence[Any]) -> Iterator[dict[str, Any]]:
 def _run(function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
     result = function(*args, **kwargs)
     if inspect.iscoroutine(result):
+        import asyncio  # heavy, and rarely needed
+
         asyncio.run(result)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+import secrets
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from proctor.sandbox.core import Exam, Limits, Program, Sandbox
+from proctor.sandbox.core import Execution, Limits, Program, Sandbox
+from proctor.sandbox.exam.encode import Encoder
 from proctor.verifiers.core import Status, Verdict
 from proctor.verifiers.programs.extraction import Extracted, describe
-from proctor.verifiers.programs.sandboxes import hold_exams
-from proctor.verifiers.programs.statuses import of_report, read_report, tail
+from proctor.verifiers.programs.sandboxes import hold_exams, run_programs
+from proctor.verifiers.programs.statuses import of_report, read_own_report, read_report, tail
 from proctor.verifiers.programs.testset import ExamTests
 
 _EXAMINER = "proctor.sandbox.exam.examiner:examine"
@@ -31,6 +33,26 @@ class ExamRow:
     prelude: bool
 
 
+def run_together(
+    rows: Sequence[ExamRow], sandbox: Sandbox, limits: Limits, *, partial: bool
+) -> list[Verdict]:
+    """As `examine_rows`, with the tests in the program's own process: weaker, and said in every verdict."""
+    nonces = [secrets.token_hex(16) for _ in rows]
+    programs = [
+        Program(
+            entry=_TOGETHER,
+            payload=Encoder().encode({"program": _program(row), "paper": row.tests.spec, "nonce": nonce}),
+            limits=limits,
+        )
+        for row, nonce in zip(rows, nonces, strict=True)
+    ]
+    runs = run_programs(sandbox, programs, _THREADS)
+    return [
+        _verdict(row, run, read_own_report(run, nonce), partial, IN_PROCESS)
+        for row, run, nonce in zip(rows, runs, nonces, strict=True)
+    ]
+
+
 def examine_rows(
     rows: Sequence[ExamRow], sandbox: Sandbox, limits: Limits, *, partial: bool
 ) -> list[Verdict]:
@@ -38,7 +60,10 @@ def examine_rows(
     papers = Counter(row.tests.spec for row in rows)
     pairs = [_programs(row, limits, shared=papers[row.tests.spec] > 1) for row in rows]
     exams = hold_exams(sandbox, pairs, _THREADS)
-    return [_verdict(row, exam, partial) for row, exam in zip(rows, exams, strict=True)]
+    return [
+        _verdict(row, exam.candidate, read_report(exam), partial, HIDDEN)
+        for row, exam in zip(rows, exams, strict=True)
+    ]
 
 
 def _programs(row: ExamRow, limits: Limits, *, shared: bool) -> tuple[Program, Program]:
@@ -47,15 +72,17 @@ def _programs(row: ExamRow, limits: Limits, *, shared: bool) -> tuple[Program, P
     own = Limits(
         cpu_s=max(30.0, 2 * limits.cpu_s), wall_s=limits.wall_s + max(30.0, 2 * limits.cpu_s), memory_mb=2048
     )
-    spec = {"sources": list(row.extracted.readings), "prelude": row.prelude}
     examiner = Program(entry=_EXAMINER, payload=row.tests.spec, keep=keep, limits=own)
-    return examiner, Program(entry=_CANDIDATE, payload=json.dumps(spec).encode(), limits=limits)
+    return examiner, Program(entry=_CANDIDATE, payload=json.dumps(_program(row)).encode(), limits=limits)
 
 
-def _verdict(row: ExamRow, exam: Exam, partial: bool) -> Verdict:
-    report = read_report(exam)
-    status = of_report(report, exam.candidate)
-    evidence = _evidence(row, exam, report)
+def _program(row: ExamRow) -> dict[str, Any]:
+    return {"sources": list(row.extracted.readings), "prelude": row.prelude}
+
+
+def _verdict(row: ExamRow, run: Execution, report: dict[str, Any], partial: bool, protocol: str) -> Verdict:
+    status = of_report(report, run)
+    evidence = _evidence(row, run, report) | {"isolation": run.isolation, "protocol": protocol}
     if not status.has_value:
         return Verdict(None, status, evidence | {"problem": report.get("detail") or NOTHING_CHECKED})
     if status is Status.CORRECT:
@@ -63,6 +90,8 @@ def _verdict(row: ExamRow, exam: Exam, partial: bool) -> Verdict:
     return failed(status, share(report.get("tests") or [], row.tests.weights) if partial else 0.0, evidence)
 
 
+HIDDEN = "hidden tests"
+IN_PROCESS = "tests_in_process: the tests ran beside the program, which could have changed this verdict"
 NOTHING_CHECKED = "the tests ran to their end without checking anything of the program's"
 
 
@@ -82,19 +111,18 @@ def share(passed: Sequence[bool | None], weights: Sequence[float]) -> float:
     return min(won / total, 1 - 1e-9) if total else 0.0
 
 
-def _evidence(row: ExamRow, exam: Exam, report: dict[str, Any]) -> dict[str, Any]:
-    candidate = exam.candidate
+def _evidence(row: ExamRow, run: Execution, report: dict[str, Any]) -> dict[str, Any]:
     tests = report.get("tests") or []
-    found: dict[str, Any] = {"extraction": row.extracted.rule, "code": _code(row.extracted, candidate.report)}
+    found: dict[str, Any] = {"extraction": row.extracted.rule, "code": _code(row.extracted, run.report)}
     if tests:
         found["passed"], found["tests"] = sum(map(bool, tests)), len(tests)
     if report.get("failure"):
         found["failure"] = {name: value for name, value in report["failure"].items() if value is not None}
-    if candidate.stderr and report["result"] != "passed":
-        found["stderr"] = tail(candidate)
-    found["cpu_s"], found["wall_s"] = round(candidate.cpu_s, 4), round(candidate.wall_s, 4)
-    found["memory_mb"] = round(candidate.peak_memory_mb, 1)
-    return found | {"isolation": candidate.isolation, "protocol": "hidden tests"}
+    if run.stderr and report["result"] != "passed":
+        found["stderr"] = tail(run)
+    found["cpu_s"], found["wall_s"] = round(run.cpu_s, 4), round(run.wall_s, 4)
+    found["memory_mb"] = round(run.peak_memory_mb, 1)
+    return found
 
 
 def _code(extracted: Extracted, report: bytes) -> str:

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Literal, TypeAlias
+from dataclasses import dataclass
+from typing import ClassVar, Literal
 
-from proctor.sandbox.core import IsolationError, Limits, SandboxError
+from proctor.sandbox.core import SandboxError
 from proctor.sandbox.languages import MissingToolError, find_language
 from proctor.verifiers.core import Rollout, Status, Verdict
 from proctor.verifiers.part import Bounds, Cost, Part
-from proctor.verifiers.programs.exams import ExamRow, examine_rows
-from proctor.verifiers.programs.extraction import Extracted, Rule, extract
+from proctor.verifiers.programs.companions import CodeQuality, Compiles, Executes
+from proctor.verifiers.programs.exams import ExamRow, examine_rows, run_together
+from proctor.verifiers.programs.extraction import Rule
 from proctor.verifiers.programs.output import Comparison
 from proctor.verifiers.programs.prompts import code_of_prompt
+from proctor.verifiers.programs.rows import Isolation, Where, check_language, extract_row, fault, run_limits
 from proctor.verifiers.programs.sandboxes import SandboxKey, sandbox_for
 from proctor.verifiers.programs.stdio import StdioRow, StdioRules, run_rows
 from proctor.verifiers.programs.testset import ExamTests, StdioTests, TestShapeError, read_tests
 from proctor.verifiers.registry import register
-from proctor.verifiers.thinking import opens_thinking
 
-Where: TypeAlias = Literal["local", "docker"]
-Isolation: TypeAlias = Literal["full", "no-landlock", "no-namespaces", "process"]
+__all__ = ["Code", "CodeQuality", "Compiles", "Executes"]
 
 
 @register
@@ -76,7 +76,9 @@ class Code(Part):
     tests_in_process: bool = False
 
     def __post_init__(self) -> None:
-        _check_options(self.language, self.timeout)
+        check_language(self.language)
+        if self.timeout <= 0:
+            raise ValueError(f"option 'timeout' must be above 0, got {self.timeout:g}")
         if self.tolerance < 0:
             raise ValueError(f"option 'tolerance' must be 0 or more, got {self.tolerance:g}")
 
@@ -117,12 +119,12 @@ class Code(Part):
         except TestShapeError as error:
             return Verdict(None, Status.MISCONFIGURED, {"problem": str(error), "column": self.tests})
         entry = tests.entry if isinstance(tests, ExamTests) else ""
-        extracted = _extract(rollout, self.language, self.extraction, prompt_code, entry)
+        extracted = extract_row(rollout, self.language, self.extraction, prompt_code, entry)
         if not extracted.readings:
             return Verdict(0.0, Status.NO_ANSWER, {"extraction": extracted.rule})
         if isinstance(tests, StdioTests):
             return StdioRow(extracted, tests)
-        if self.language != "python":
+        if find_language(self.language).name != "python":
             problem = f"tests that call functions are for Python programs, not for {self.language}"
             return Verdict(None, Status.MISCONFIGURED, {"problem": problem, "column": self.tests})
         prelude = "." in entry if self.prelude is None else self.prelude
@@ -130,43 +132,18 @@ class Code(Part):
 
     def _run(self, exams: dict[int, ExamRow], scripts: dict[int, StdioRow]) -> dict[int, Verdict]:
         limits = run_limits(self.timeout, self.memory_mb)
+        partial = self.credit == "partial"
+        rules = StdioRules(self.language, limits, self.comparison, self.tolerance, partial)
+        examine = run_together if self.tests_in_process else examine_rows
         places = [*exams, *scripts]
+        found: list[Verdict] = []
         try:
-            sandbox = sandbox_for(SandboxKey(self.sandbox, self.isolation, self.packages, self.language))
-            rules = StdioRules(
-                self.language, limits, self.comparison, self.tolerance, self.credit == "partial"
-            )
-            found = (
-                examine_rows(list(exams.values()), sandbox, limits, partial=rules.partial) if exams else []
-            )
-            found += run_rows(list(scripts.values()), sandbox, rules) if scripts else []
-        except (MissingToolError, IsolationError, ImportError) as error:
-            found = [Verdict(None, Status.MISCONFIGURED, {"problem": str(error)})] * len(places)
-        except SandboxError as error:
-            found = [Verdict(None, Status.UNAVAILABLE, {"problem": str(error)})] * len(places)
+            if places:
+                sandbox = sandbox_for(SandboxKey(self.sandbox, self.isolation, self.packages, self.language))
+            if exams:
+                found += examine(list(exams.values()), sandbox, limits, partial=partial)
+            if scripts:
+                found += run_rows(list(scripts.values()), sandbox, rules)
+        except (MissingToolError, SandboxError, ImportError) as error:
+            found = [fault(error)] * len(places)
         return dict(zip(places, found, strict=True))
-
-
-def run_limits(timeout: float, memory_mb: int) -> Limits:
-    """Processor seconds are the limit; the clock's is wider, so that a busy machine is not a verdict."""
-    return Limits(cpu_s=timeout, wall_s=2 * timeout + 5, memory_mb=memory_mb)
-
-
-def _extract(rollout: Rollout, language: str, rule: Rule, prompt_code: str, entry: str) -> Extracted:
-    return extract(
-        rollout.completion,
-        language=language,
-        rule=rule,
-        prompt_code=prompt_code,
-        entry=entry,
-        is_thinking=opens_thinking(rollout.prompt),
-    )
-
-
-def _check_options(language: str, timeout: float) -> None:
-    try:
-        find_language(language)
-    except KeyError as error:
-        raise ValueError(str(error.args[0])) from error
-    if timeout <= 0:
-        raise ValueError(f"option 'timeout' must be above 0, got {timeout:g}")

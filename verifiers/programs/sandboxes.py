@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from proctor.sandbox.core import Exam, Program, Sandbox
+from proctor.sandbox.core import Exam, Execution, Program, Sandbox
 from proctor.sandbox.languages import MissingToolError, tools_of
 
 _lock = threading.Lock()
@@ -23,6 +23,7 @@ class SandboxKey:
     isolation: str
     packages: tuple[str, ...] = ()
     language: str = "python"  # its tools must be readable inside
+    readable: tuple[str, ...] = ()  # more paths that must be
 
 
 def sandbox_for(key: SandboxKey) -> Sandbox:
@@ -38,7 +39,9 @@ def _make(key: SandboxKey) -> Sandbox:
     if key.kind == "local":
         from proctor.sandbox.local.host import LocalSandbox
 
-        return LocalSandbox(isolation=key.isolation, packages=key.packages, readable=_readable(key.language))
+        return LocalSandbox(
+            isolation=key.isolation, packages=key.packages, readable=(*key.readable, *_readable(key.language))
+        )
     from proctor.sandbox.docker import DockerSandbox  # its SDK is an optional dependency
 
     return DockerSandbox()
@@ -59,3 +62,13 @@ def hold_exams(sandbox: Sandbox, pairs: Sequence[tuple[Program, Program]], threa
         return exams
     with ThreadPoolExecutor(threads) as pool:
         return list(pool.map(lambda pair: sandbox.exam(*pair), pairs))
+
+
+def run_programs(sandbox: Sandbox, programs: Sequence[Program], threads: int) -> list[Execution]:
+    """Executions in order, as many at once as the sandbox has room for."""
+    many = getattr(sandbox, "run_many", None)
+    if many is not None:
+        executions: list[Execution] = many(programs)
+        return executions
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(sandbox.run, programs))

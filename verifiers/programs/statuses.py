@@ -35,6 +35,7 @@ _OF_FAILURE = {
 }
 _NOT_COMPILED = ("SyntaxError", "IndentationError", "TabError")
 _OUT_OF_MEMORY = "MemoryError"
+_TOO_LARGE = "TooLargeError"  # said by the candidate's end of what it was to send
 _TAIL = 500
 
 
@@ -53,6 +54,16 @@ def read_report(exam: Exam) -> dict[str, Any]:
     return report
 
 
+def read_own_report(run: Execution, nonce: str) -> dict[str, Any]:
+    """The report of tests that ran beside their program; one that does not begin with the nonce is none."""
+    if run.outcome is Outcome.INTERNAL_ERROR:
+        return {"result": "unavailable", "detail": run.detail}
+    if not run.report.startswith(nonce.encode()):
+        return {"result": "failed", "failure": {"kind": "gone", "error": "ended before the tests did"}}
+    report: dict[str, Any] = json.loads(run.report[len(nonce) :])
+    return report
+
+
 def of_report(report: dict[str, Any], candidate: Execution) -> Status:
     """The status of an exam; CORRECT is for reports that say "passed" and for nothing else."""
     result = report["result"]
@@ -62,6 +73,7 @@ def of_report(report: dict[str, Any], candidate: Execution) -> Status:
         return _of_failure(report.get("failure") or {}, candidate)
     return {
         "void": Status.MISCONFIGURED,
+        "needs": Status.MISCONFIGURED,
         "bad_tests": Status.BAD_REFERENCE,
         "unavailable": Status.UNAVAILABLE,
     }.get(result, Status.GRADER_ERROR)
@@ -71,6 +83,8 @@ def _of_failure(failure: dict[str, Any], candidate: Execution) -> Status:
     kind, error = failure.get("kind"), str(failure.get("error"))
     if candidate.outcome not in (Outcome.OK, Outcome.RUNTIME_ERROR) and kind not in ("wrong", "tests"):
         return OF_OUTCOME[candidate.outcome]
+    if error.startswith(_TOO_LARGE):
+        return Status.OUTPUT_LIMIT
     if error.startswith(_OUT_OF_MEMORY) and kind in ("raised", "loading"):
         return Status.MEMORY_LIMIT
     if kind == "loading":

@@ -11,12 +11,13 @@ from typing import Any
 from proctor.sandbox.core import Execution, Limits, Outcome, Program, Sandbox
 from proctor.sandbox.exam.encode import Encoder
 from proctor.sandbox.exam.script import NOT_COMPILED
+from proctor.sandbox.languages import find_language
 from proctor.verifiers.core import Status, Verdict
-from proctor.verifiers.part import grader_error
 from proctor.verifiers.programs.building import Builder, Built
 from proctor.verifiers.programs.exams import failed, share
 from proctor.verifiers.programs.extraction import Extracted
 from proctor.verifiers.programs.output import Comparison, Match, compare, first_difference
+from proctor.verifiers.programs.rows import fault
 from proctor.verifiers.programs.statuses import OF_OUTCOME, tail
 from proctor.verifiers.programs.testset import Case, StdioTests
 
@@ -66,13 +67,13 @@ def _judge(row: StdioRow, sandbox: Sandbox, rules: StdioRules) -> Verdict:
     try:
         return _judge_row(row, sandbox, rules)
     except Exception as error:  # the border of a row: the others go on
-        return grader_error(error)
+        return fault(error)
 
 
 def _judge_row(row: StdioRow, sandbox: Sandbox, rules: StdioRules) -> Verdict:
     evidence: dict[str, Any] = {"extraction": row.extracted.rule, "code": row.extracted.code}
     built = None
-    if rules.language != "python":
+    if find_language(rules.language).name != "python":
         built = builder.build(row.extracted.code, rules.language, sandbox)
         if built.failed:
             return _not_compiled(built, evidence)

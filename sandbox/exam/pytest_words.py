@@ -1,0 +1,133 @@
+"""The words of pytest that test sources use outside of pytest: raises, approx, fail, skip, param, mark.
+
+Jails show the standard library and no installed packages, and importing all of pytest for `raises` would cost
+every examiner 150 ms. Where a sandbox does show pytest (`packages=("pytest",)`), the real one is used.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from types import ModuleType, TracebackType
+from typing import Any
+
+_REL, _ABS = 1e-6, 1e-12  # pytest's own tolerances
+
+
+class Failed(AssertionError):
+    """What `fail` raises, and `raises` where nothing was raised."""
+
+
+class Raises:
+    """`with raises(KeyError, match="x") as caught:`; `caught.value` is the exception."""
+
+    value: BaseException
+    type: type[BaseException]
+
+    def __init__(self, expected: Any, match: str | None) -> None:
+        self._expected = expected
+        self._match = match
+
+    def __enter__(self) -> Raises:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        if error is None or kind is None:
+            raise Failed(f"did not raise {self._expected!r}")
+        if not issubclass(kind, self._expected):
+            return False
+        self.value, self.type = error, kind
+        if self._match is not None and not re.search(self._match, str(error)):
+            raise Failed(f"{self._match!r} does not match {str(error)[:200]!r}")
+        return True
+
+
+def raises(expected: Any, *args: Any, match: str | None = None, **kwargs: Any) -> Any:
+    """As a context manager, or `raises(KeyError, function, *args)`."""
+    context = Raises(expected, match)
+    if not args:
+        return context
+    function, *rest = args
+    with context:
+        function(*rest, **kwargs)
+    return context
+
+
+class Approx:
+    """Equal to numbers, and to sequences and mappings of numbers, within a tolerance."""
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __init__(self, expected: Any, rel: float | None, abs: float | None, nan_ok: bool) -> None:  # noqa: A002
+        self._expected = expected
+        self._abs = abs if abs is not None else _ABS
+        self._rel = rel if rel is not None else (_REL if abs is None else 0.0)
+        self._nan_ok = nan_ok
+
+    def __eq__(self, actual: object) -> bool:
+        return self._close(actual, self._expected)
+
+    def __repr__(self) -> str:
+        return f"approx({self._expected!r})"
+
+    def _close(self, actual: Any, expected: Any) -> bool:
+        if isinstance(expected, Mapping):
+            same = isinstance(actual, Mapping) and actual.keys() == expected.keys()
+            return same and all(self._close(actual[key], expected[key]) for key in expected)
+        if isinstance(expected, Sequence) and not isinstance(expected, str | bytes):
+            same = isinstance(actual, Sequence) and len(actual) == len(expected)
+            return same and all(map(self._close, actual, expected))
+        numbers = all(isinstance(value, int | float | complex) for value in (actual, expected))
+        if not numbers or actual == expected:
+            return bool(actual == expected)
+        if isinstance(expected, float) and math.isnan(expected):
+            return self._nan_ok and isinstance(actual, float) and math.isnan(actual)
+        if math.isinf(abs(expected)) or math.isinf(abs(actual)):
+            return False
+        return bool(abs(actual - expected) <= max(self._rel * abs(expected), self._abs))
+
+
+def approx(expected: Any, rel: float | None = None, abs: float | None = None, nan_ok: bool = False) -> Approx:  # noqa: A002
+    return Approx(expected, rel, abs, nan_ok)
+
+
+def fail(reason: str = "", pytrace: bool = True) -> None:
+    raise Failed(reason)
+
+
+class Param:
+    """`pytest.param(1, 2, id="x")`: one row of a table."""
+
+    def __init__(self, *values: Any, **about: Any) -> None:
+        self.values = values
+
+
+class _Mark:
+    """`pytest.mark.NAME(...)`: kept on the function, as pytest does; `suite.py` reads it."""
+
+    def __init__(self, name: str, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None) -> None:
+        self.name = name
+        self.args = args
+        self.kwargs = kwargs or {}
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if len(args) == 1 and not kwargs and callable(args[0]):
+            function = args[0]
+            function.pytestmark = [*getattr(function, "pytestmark", ()), self]
+            return function
+        return _Mark(self.name, args, kwargs)
+
+
+class _Marks:
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        return _Mark(name)
+
+
+def stand_in() -> ModuleType:
+    """A module that goes by the name of pytest."""
+    module = ModuleType("pytest")
+    module.__dict__.update(raises=raises, approx=approx, fail=fail, param=Param, mark=_Marks())
+    return module
