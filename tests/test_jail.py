@@ -3,10 +3,11 @@
 import os
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from proctor.sandbox.core import Limits, Outcome, Program
+from proctor.sandbox.core import Limits, Outcome, Program, SandboxError
 from proctor.sandbox.local.host import LocalSandbox
 
 PROGRAMS = "tests.jail_programs"
@@ -180,3 +181,27 @@ def test_candidate_and_examiner_do_not_see_each_other(sandbox: LocalSandbox) -> 
     source = b"import os; assert os.getpid() == 1; os.kill(-1, 9) if len(os.listdir('.')) else None"
     exam = sandbox.exam(entry("examine", b"T"), entry("add", source))
     assert exam.examiner.report == b"right payload=T sitting=1"
+
+
+def test_packages_are_chosen_by_name() -> None:
+    source = b"import numpy; print(numpy.arange(3).sum())\nimport pytest"
+    with LocalSandbox(1, packages=("numpy",)) as numerical:
+        found = numerical.run(entry("execute", source))
+    assert found.stdout == b"3\n"
+    assert b"No module named 'pytest'" in found.stderr
+
+
+def test_a_package_that_is_not_installed_is_told(sandbox: LocalSandbox) -> None:
+    with pytest.raises(SandboxError, match="pip install no-such-package"):
+        LocalSandbox(1, packages=("no-such-package",)).run(entry("echo"))
+
+
+def test_more_folders_can_be_shown(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    (tmp_path / "tool").write_text("#!/bin/sh\necho made\n")
+    (tmp_path / "tool").chmod(0o755)
+    with LocalSandbox(1, readable=(str(tmp_path),)) as sandbox:
+        script = f"{tmp_path}/tool; echo x > {tmp_path}/tool; ls {tmp_path.parent}"
+        found = sandbox.run(shell(script))
+    assert found.stdout == f"made\n{tmp_path.name}\n".encode()
+    assert b"Read-only file system" in found.stderr

@@ -28,7 +28,7 @@ _ENVIRONMENT = {
 def run(header: dict[str, Any], block: bytes, link: int, work: str) -> int:
     """The command's exit status, 128 + signal where one ended it."""
     stdin = lay_out(header, block, work)
-    environment = _ENVIRONMENT | {"HOME": work, "TMPDIR": work} | header["env"]
+    environment = os.environ | _ENVIRONMENT | {"HOME": work, "TMPDIR": work} | header["env"]
     try:
         process = subprocess.Popen(header["argv"], stdin=stdin, env=environment, cwd=work)
     except (OSError, ValueError) as error:

@@ -3,90 +3,19 @@
 from __future__ import annotations
 
 import os
-import socket
-import subprocess
-import sys
-import sysconfig
 import tempfile
 import threading
 import weakref
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from proctor.sandbox import runner
-from proctor.sandbox.client import RunnerClient, exchange, run_on
+from proctor.sandbox.client import RunnerClient, run_on
 from proctor.sandbox.core import Exam, Execution, IsolationError, PoolError, Program
-from proctor.sandbox.local import probes, proof
+from proctor.sandbox.local import proof
+from proctor.sandbox.local.layout import PACKAGE_ROOT, make_setting
+from proctor.sandbox.local.link import ProcessLink
 from proctor.sandbox.local.proof import LayerReport
 from proctor.sandbox.local.setting import MODES, Setting
-
-_PACKAGE_ROOT = str(Path(__file__).absolute().parents[3])
-_START_S, _END_S = 90.0, 10.0
-# What programs commonly import: in the zygote's memory, so that a submission need not read and run it again.
-COMMON_MODULES = (
-    "bisect",
-    "cmath", "collections", "copy", "datetime", "decimal", "enum", "fractions", "functools", "hashlib",
-    "heapq", "io", "itertools", "json", "math", "operator", "random", "re", "statistics", "string", "typing",
-)  # fmt: skip
-_SYSTEM = (
-    "/usr",
-    "/bin",
-    "/sbin",
-    "/lib",
-    "/lib32",
-    "/lib64",
-    "/libx32",
-    "/etc/alternatives",
-    "/etc/ld.so.cache",
-)
-
-
-class _ProcessLink:
-    """A runner as a child process, and the socket to it."""
-
-    def __init__(self, setting: Setting, slots: int) -> None:
-        ours, theirs = socket.socketpair()
-        python = os.path.realpath(sys.executable)
-        command = [python, "-I", "-S", "-X", "utf8", runner.__file__, str(theirs.fileno()), _PACKAGE_ROOT]
-        self._process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            env={},
-            pass_fds=[theirs.fileno()],
-            cwd="/",
-            start_new_session=True,  # a Ctrl-C on the host's terminal is the host's to handle
-        )
-        theirs.close()
-        self._socket = ours
-        self.group = ""  # the control group that counts what slots use
-        self._pid = os.getpid()
-        try:
-            self._set_up(setting, slots)
-        except BaseException:
-            self.close()
-            raise
-
-    def _set_up(self, setting: Setting, slots: int) -> None:
-        self._socket.settimeout(_START_S)
-        answer, _ = exchange(self, {"op": "setup", "setting": setting.as_dict(), "slots": slots})
-        self.group = str(answer["group"])
-        self._socket.settimeout(None)
-
-    def send(self, data: bytes) -> None:
-        self._socket.sendall(data)
-
-    def receive(self, most: int) -> bytes:
-        return self._socket.recv(most)
-
-    def close(self) -> None:
-        self._socket.close()
-        if self._pid != os.getpid():
-            return  # a fork of the host has no such child
-        try:
-            self._process.wait(_END_S)  # it has seen the end of its link, and clears up
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
 
 
 class LocalSandbox:
@@ -173,7 +102,7 @@ class LocalSandbox:
         finally:
             link.close()
 
-    def _connect(self) -> _ProcessLink:
+    def _connect(self) -> ProcessLink:
         """Starts a runner; the first with this isolation in this process must prove it beforehand."""
         link = self._start()
         if self._isolation not in _PROVED:
@@ -186,15 +115,15 @@ class LocalSandbox:
             _PROVED.add(self._isolation)
         return link
 
-    def _start(self) -> _ProcessLink:
+    def _start(self) -> ProcessLink:
         setting = self._setting()
         try:
-            return _ProcessLink(setting, self._slots)
+            return ProcessLink(setting, self._slots)
         except PoolError as error:
             self._modules = ()  # one of them may be the reason, and shall not be the next start's as well
             if "ImportError" in str(error) or "ModuleNotFoundError" in str(error):
                 raise
-            raise proof.explain_failure(setting, _PACKAGE_ROOT, str(error)) from error
+            raise proof.explain_failure(setting, PACKAGE_ROOT, str(error)) from error
 
     def _work_folder(self) -> str:
         """Without namespaces submissions write in a folder of the host's; it goes when the sandbox goes."""
@@ -204,19 +133,12 @@ class LocalSandbox:
         return self._work.name
 
     def _setting(self) -> Setting:
-        base = os.path.realpath(sys.base_prefix)
-        folders = {path for name in ("purelib", "platlib") for path in [sysconfig.get_path(name)] if path}
-        folders |= {path for path in sys.path if path.endswith(("site-packages", "dist-packages"))}
-        library = [sysconfig.get_path("stdlib", vars={"base": base, "installed_base": base})]
-        library.append(str(Path(library[0]) / "lib-dynload"))
-        return Setting(
-            isolation=self._isolation,
-            readable=(*_SYSTEM, base, *self._readable),
-            masked=tuple(sorted(folders)),
-            search_path=tuple(path for path in [*library, *sys.path, _PACKAGE_ROOT] if path),
-            inner_path=tuple(library),
+        return make_setting(
+            self._isolation,
+            readable=self._readable,
+            packages=self._packages,
+            modules=self._modules,
             work="" if self._isolation in ("full", "no-landlock") else self._work_folder(),
-            modules=(*COMMON_MODULES, probes.__name__, *self._modules),
         )
 
 

@@ -101,15 +101,13 @@ def make_read_only(target: str) -> None:
 
 
 def _mask(masked: list[str], kept: list[tuple[str, int]], stage: str) -> None:
-    for folder in masked:
-        target = stage + folder
-        if os.path.isdir(target):
-            syscalls.mount("mask", target, "tmpfs", MS_NOSUID | MS_NODEV, "size=1m,mode=755")
+    covered = [stage + folder for folder in masked if os.path.isdir(stage + folder)]
+    for target in covered:
+        syscalls.mount("mask", target, "tmpfs", MS_NOSUID | MS_NODEV, "size=1m,mode=755")
     for path, descriptor in kept:
         _show_kept(path, descriptor, stage + path)
-    for folder in masked:
-        if os.path.isdir(stage + folder):
-            make_read_only(stage + folder)
+    for target in covered:
+        make_read_only(target)
 
 
 def _show_kept(path: str, descriptor: int, target: str) -> None:
@@ -128,7 +126,8 @@ def _make_box(stage: str) -> None:
     for folder in ("/box", INNER_PATH, "/dev", "/etc", "/var"):
         os.makedirs(stage + folder, mode=0o755, exist_ok=True)
     for link in ("/tmp", "/var/tmp", "/dev/shm"):
-        os.symlink(INNER_PATH, stage + link)
+        if not os.path.isdir(stage + link):  # it is where something below it was to be shown
+            os.symlink(INNER_PATH, stage + link)
     for name in DEVICES:
         target = f"{stage}/dev/{name}"
         if not stat.S_ISCHR(os.stat(f"/dev/{name}").st_mode):

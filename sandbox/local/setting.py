@@ -21,6 +21,7 @@ class Setting:
     unmasked: tuple[str, ...] = ()  # paths within those to show nevertheless
     search_path: tuple[str, ...] = ()  # sys.path while `modules` are imported
     inner_path: tuple[str, ...] = ()  # sys.path of submissions
+    environment: tuple[str, ...] = ()  # NAME=VALUE, all that submissions find in theirs
     work: str = ""  # without namespaces: the folder for the slots' work folders
     modules: tuple[
         str, ...

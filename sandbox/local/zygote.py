@@ -49,6 +49,9 @@ class Zygote:
         self._proc = os.open("/proc", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         os.umask(0o022)
         os.environ.clear()
+        for item in setting.environment:
+            name, _, value = item.partition("=")
+            os.environ[name] = value
         import_modules(setting)
         random.seed(0)  # the same numbers for every run: a verdict shall not depend on luck
         if setting.uses_namespaces:

@@ -1,0 +1,66 @@
+"""A runner as a child process of the host, and the socket to it."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+
+from proctor.sandbox import runner
+from proctor.sandbox.client import exchange
+from proctor.sandbox.local.layout import PACKAGE_ROOT
+from proctor.sandbox.local.setting import Setting
+
+_START_S, _END_S = 90.0, 10.0
+
+
+class ProcessLink:
+    """Started, by exec, with the link; ended with it. `group` names the control group that counts, if any.
+
+    Raises PoolError where the runner cannot be set up.
+    """
+
+    def __init__(self, setting: Setting, slots: int) -> None:
+        ours, theirs = socket.socketpair()
+        python = os.path.realpath(sys.executable)
+        command = [python, "-I", "-S", "-X", "utf8", runner.__file__, str(theirs.fileno()), PACKAGE_ROOT]
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            env={},
+            pass_fds=[theirs.fileno()],
+            cwd="/",
+            start_new_session=True,  # a Ctrl-C on the host's terminal is the host's to handle
+        )
+        theirs.close()
+        self._socket = ours
+        self._host = os.getpid()
+        try:
+            self.group = self._set_up(setting, slots)
+        except BaseException:
+            self.close()
+            raise
+
+    def _set_up(self, setting: Setting, slots: int) -> str:
+        self._socket.settimeout(_START_S)
+        answer, _ = exchange(self, {"op": "setup", "setting": setting.as_dict(), "slots": slots})
+        self._socket.settimeout(None)
+        return str(answer["group"])
+
+    def send(self, data: bytes) -> None:
+        self._socket.sendall(data)
+
+    def receive(self, most: int) -> bytes:
+        return self._socket.recv(most)
+
+    def close(self) -> None:
+        """In a fork of the host, which has no such child, only its copy of the socket goes."""
+        self._socket.close()
+        if self._host != os.getpid():
+            return
+        try:
+            self._process.wait(_END_S)  # it has seen the end of its link, and clears up
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
