@@ -237,6 +237,7 @@ def test_modules_beside_a_script_are_found(tmp_path: Path) -> None:
         "pool.submit(TASKS + 'spin', timeout_s=60); del pool; import gc; gc.collect()",
         "pool.map(TASKS + 'echo', [[0]] * 100, timeout_s=60); sys.exit(3)",
         "threading.Timer(0.2, lambda: pool.run(TASKS + 'echo', 1, timeout_s=60)).start()",
+        "threading.Thread(target=lambda: pool.run(TASKS + 'spin', timeout_s=60), daemon=True).start()",
         "import atexit; atexit.register(lambda: pool.run(TASKS + 'echo', 1, timeout_s=60))",
         "import os; os.fork() and os.wait()",
         "WorkerPool(size=1, imports=['sympy']).submit(TASKS + 'echo', 1, timeout_s=60)",
