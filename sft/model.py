@@ -75,7 +75,7 @@ class Policy(nn.Module):
         inputs: dict[str, Any] = {"input_ids": batch.input_ids, "attention_mask": batch.attention_mask}
         if "position_ids" in inspect.signature(backbone.forward).parameters:
             inputs["position_ids"] = batch.position_ids
-        elif batch.attention_mask is None:
+        elif batch.attention_mask is None and bool((batch.position_ids[:, 1:] == 0).any()):
             raise TypeError(f"{type(backbone).__name__} takes no position ids; it cannot run packed batches")
         return backbone(**inputs, use_cache=False).last_hidden_state
 

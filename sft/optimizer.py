@@ -32,6 +32,7 @@ def make_optimizer(module: nn.Module, settings: OptimizerSettings) -> torch.opti
         lr=settings.learning_rate,
         betas=(settings.beta1, settings.beta2),
         eps=settings.epsilon,
+        fused=all(parameter.is_floating_point() for parameter in trained),  # one kernel; a third of the time
     )
 
 

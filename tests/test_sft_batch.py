@@ -25,15 +25,21 @@ def test_the_target_of_a_position_is_the_next_token_where_that_is_trained():
     batch = pad_examples([SHORT, LONG], pad_id=9)
     assert batch.input_ids.tolist() == [[5, 6, 9, 9], [1, 2, 3, 4]]
     assert batch.targets.tolist() == [[6, IGNORED, IGNORED, IGNORED], [IGNORED, 3, 4, IGNORED]]
-    assert batch.attention_mask.tolist() == [[1, 1, 0, 0], [1, 1, 1, 1]]
     assert batch.weights.tolist() == [[1.0, 0.0, 0.0, 0.0], [0.0, 0.5, 2.0, 0.0]]
     assert batch.sequence_ids.tolist() == [[0, 0, -1, -1], [1, 1, 1, 1]]
+
+
+def test_right_padding_needs_no_mask():
+    batch = pad_examples([SHORT, LONG], pad_id=9)
+    assert batch.attention_mask is None
+    assert batch.position_ids.tolist() == [[0, 1, 2, 3], [0, 1, 2, 3]]
 
 
 def test_left_padding_counts_positions_from_the_first_real_token():
     batch = pad_examples([SHORT, LONG], pad_id=9, side="left")
     assert batch.input_ids.tolist()[0] == [9, 9, 5, 6]
     assert batch.position_ids.tolist() == [[0, 0, 0, 1], [0, 1, 2, 3]]
+    assert batch.attention_mask.tolist() == [[0, 0, 1, 1], [1, 1, 1, 1]]
     assert batch.padding_share == 0.25  # 2 of 8
 
 
@@ -90,6 +96,16 @@ def test_grouping_by_length_saves_padding():
     """Lengths 10 and 40 alternate: mixed, 3/8 of the positions are padding; grouped, none."""
     groups = micro_batches([10, 40] * 8, token_budget=160)
     assert all(len({[10, 40][index % 2] for index in group}) == 1 for group in groups)
+
+
+def test_short_rows_are_not_padded_to_fill_a_group_of_long_ones():
+    """20 rows of 30 tokens and 30 of 15, budget 1,024: filling would put 14 short rows among the long."""
+    groups = micro_batches([30] * 20 + [15] * 30, token_budget=1024)
+    assert [len(group) for group in groups] == [20, 30]
+
+
+def test_a_few_tokens_of_padding_are_cheaper_than_another_group():
+    assert len(micro_batches([10, 11, 12, 13], token_budget=1024)) == 1
 
 
 def test_best_fit_fills_rows():

@@ -62,7 +62,7 @@ def test_log_probs_equal_the_models_own(family):
     model = families()[family].eval()
     batch = pad_examples(EXAMPLES, pad_id=0)
     got = Policy(model)(batch).logp
-    logits = model(batch.input_ids, attention_mask=batch.attention_mask).logits.float()
+    logits = model(batch.input_ids, attention_mask=(batch.sequence_ids >= 0).long()).logits.float()
     want = torch.log_softmax(logits, -1)[batch.target_mask].gather(
         -1, batch.targets[batch.target_mask][:, None]
     )
@@ -77,7 +77,7 @@ def test_gradients_of_a_fused_loss_equal_autograd_through_the_models_own_logits(
     policy(batch, lambda logp, *_: -logp / 5).loss.backward()
     got = {name: parameter.grad.clone() for name, parameter in model.named_parameters()}
     model.zero_grad()
-    logits = model(batch.input_ids, attention_mask=batch.attention_mask).logits.double()
+    logits = model(batch.input_ids, attention_mask=(batch.sequence_ids >= 0).long()).logits.double()
     torch.nn.functional.cross_entropy(logits.transpose(1, 2), batch.targets).backward()
     for name, parameter in model.named_parameters():
         torch.testing.assert_close(got[name], parameter.grad, rtol=1e-5, atol=1e-7, msg=name)

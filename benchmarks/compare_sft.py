@@ -1,0 +1,107 @@
+"""Proctor's SFT beside TRL's SFTTrainer: same model, rows and batch, one thread, one run.
+
+    python -m proctor.benchmarks.compare_sft
+    python -m proctor.benchmarks.compare_sft --part head --rounds 3 --json report.json
+
+Every contender runs in a process of its own, the contenders in turn, `--rounds` times; shown are medians of
+processor seconds (imports and data left out), real tokens per processor second, and the peak of memory above what
+loading took. A ratio is of the two medians. TRL pads a batch to its longest row, or packs; Proctor groups rows by
+length, or packs. `wide` is a model of two layers with a vocabulary of 151,936; `head` the last layer and loss alone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+CONTENDERS = {
+    "head": ("trl", "plain", "recomputed", "fused"),
+    "tiny": ("trl", "trl-packed", "ours", "ours-packed"),
+    "wide": ("trl", "trl-packed", "ours", "ours-packed"),
+}
+# (numerator, denominator, measure): above 1, Proctor is better.
+RATIOS = {
+    "head": [("trl", "fused", "seconds"), ("trl", "fused", "peak_mb"), ("plain", "fused", "seconds"),
+             ("plain", "fused", "peak_mb"), ("trl", "recomputed", "seconds")],
+    "tiny": [("trl", "ours", "seconds"), ("trl-packed", "ours", "seconds"),
+             ("trl-packed", "ours-packed", "seconds"), ("trl", "ours", "peak_mb")],
+    "wide": [("trl", "ours", "seconds"), ("trl-packed", "ours", "seconds"), ("trl", "ours", "peak_mb")],
+}  # fmt: skip
+
+Measured = dict[str, float]
+
+
+def compare(part: str, rounds: int) -> dict[str, Measured]:
+    """Medians of every measure by contender; contenders alternate, so that a busy machine slows all."""
+    found: dict[str, list[Measured]] = {way: [] for way in CONTENDERS[part]}
+    turns = [(turn, way) for turn in range(rounds) for way in CONTENDERS[part]]
+    for _, way in track(turns, description=part, console=Console(stderr=True), transient=True):
+        found[way].append(_run(part, way))
+    return {
+        way: {name: statistics.median(each[name] for each in measured) for name in measured[0]}
+        for way, measured in found.items()
+    }
+
+
+def _run(part: str, way: str) -> Measured:
+    command = [sys.executable, "-m", "proctor.benchmarks.sft_contenders", part, way]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{way} failed:\n{done.stderr[-2000:]}")
+    measured: Measured = json.loads(done.stdout.splitlines()[-1])
+    return measured
+
+
+def _table(part: str, found: dict[str, Measured]) -> Table:
+    names = list(next(iter(found.values())))
+    table = Table(part, *names)
+    for way, measured in found.items():
+        table.add_row(
+            way,
+            *(
+                f"{measured[name]:,.3g}" if measured[name] < 100 else f"{measured[name]:,.0f}"
+                for name in names
+            ),
+        )
+    return table
+
+
+def main(
+    part: Annotated[str, typer.Option("--part", help="head, tiny, wide or all.")] = "all",
+    rounds: Annotated[int, typer.Option("--rounds", min=1, help="Times each contender runs.")] = 3,
+    report: Annotated[Path | None, typer.Option("--json", help="Also write the figures here.")] = None,
+) -> None:
+    """Compares and prints tables and ratios."""
+    out, results = Console(), {}
+    for name in CONTENDERS if part == "all" else (part,):
+        found = compare(name, rounds)
+        out.print(_table(name, found))
+        ratios: dict[str, Any] = {}
+        for theirs, ours, measure in RATIOS[name]:
+            ratios[f"{theirs} / {ours} {measure}"] = found[theirs][measure] / found[ours][measure]
+        for label, ratio in ratios.items():
+            out.print(f"{label}: {ratio:.2f}")
+        results[name] = {"measured": found, "ratios": ratios}
+    about = (
+        f"trl {version('trl')}, torch {version('torch')}, {platform.machine()}, one thread, {rounds} rounds"
+    )
+    out.print(about)
+    if report:
+        report.write_text(json.dumps({"about": about, **results}, indent=2), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    typer.run(main)
