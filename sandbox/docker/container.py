@@ -1,0 +1,229 @@
+"""One container with a runner in it, and the stream to that runner.
+
+The outer wall: no network, read-only root, no capability, no_new_privs, a user that owns nothing and is no
+other container's, limits on memory and processes, memory file systems as the only writable places, no log.
+It ends with its host: when the attached stream closes, so does the runner's standard input, the runner ends,
+with it number 1, and the engine removes the container.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import struct
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from proctor.sandbox import wire
+from proctor.sandbox.client import exchange
+from proctor.sandbox.core import PoolError
+from proctor.sandbox.docker import engine
+from proctor.sandbox.local import seccomp
+from proctor.sandbox.local.setting import Setting
+
+CODE, WORK = "/proctor", "/tmp"
+_SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc/alternatives", "/etc/ld.so.cache")
+_SOURCES = Path(__file__).absolute().parents[1]
+_START_S = 90.0
+_HEADER = struct.Struct(">BxxxL")  # of the engine's multiplexed stream: 1 output, 2 error output; size
+_STDERR, _TAIL = 2, 4096
+# What the inner jail itself is built with; the engine's own profile keeps it from everybody.
+_FOR_JAILS = {"mount", "umount2", "pivot_root", "mount_setattr", "unshare", "setns"}
+# Number 1 until its own program has arrived: lays out the sources that come on standard input, and becomes it.
+# Sent at the start, and not part of the image: an image serves every version of this package.
+_BOOT = """
+import json, os, sys
+def read(size):
+    data = b""
+    while len(data) < size:
+        piece = os.read(0, size - len(data))
+        if not piece:
+            sys.exit(0)
+        data += piece
+    return data
+for name, text in json.loads(read(int.from_bytes(read(8), "little"))).items():
+    path = os.path.join(sys.argv[1], name)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
+program = sys.argv[1] + "/proctor/sandbox/docker/keeper.py"
+os.execve(sys.executable, [sys.executable, "-I", "-S", "-X", "utf8", program, sys.argv[1]], {})
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Walls:
+    """What a container is given."""
+
+    image: str
+    memory_mb: int
+    processes: int
+    scratch_mb: int  # of the memory file system that programs write to; counts as memory
+    has_namespaces: bool  # the jail inside may make namespaces of its own
+
+
+class ContainerLink:
+    """A container that runs, its runner set up. Closing it ends both."""
+
+    def __init__(self, walls: Walls, setting: Setting) -> None:
+        """Raises PoolError, and the SDK's exceptions where the engine fails on the way."""
+        self._api = engine.connect()
+        self._pid = os.getpid()
+        self._pending = bytearray()
+        self._stderr = bytearray()
+        self._socket: Any = None
+        self._raw: Any = None
+        self.id = self._create(walls)
+        try:
+            self._attach()
+            self._api.start(self.id)
+            self._socket.sendall(_packed_sources())
+            self.setting = self._set_up(setting)
+        except BaseException:
+            self.close()
+            raise
+
+    def _create(self, walls: Walls) -> str:
+        user = engine.user_for_container(self._api)
+        created = self._api.create_container(
+            walls.image,
+            command=["python3", "-I", "-S", "-X", "utf8", "-c", _BOOT, CODE],
+            entrypoint=[],
+            user=f"{user}:{user}",
+            working_dir="/",
+            stdin_open=True,
+            labels={engine.LABEL: "1", engine.OWNER: engine.owner()},
+            network_disabled=True,
+            host_config=self._api.create_host_config(**_host_config(walls, user)),
+        )
+        return str(created["Id"])
+
+    def _attach(self) -> None:
+        streams = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
+        self._raw = self._api.attach_socket(self.id, streams)
+        self._socket = getattr(self._raw, "_sock", self._raw)
+        self._socket.settimeout(_START_S)
+
+    def _set_up(self, setting: Setting) -> Setting:
+        """Completes the setting by what only the container knows, and hands it to the runner."""
+        decoder = wire.Decoder()
+        greeting: dict[str, Any] = {}
+        while not greeting:
+            data = self.receive(1 << 16)
+            if not data:
+                raise PoolError(f"the container ended before it was ready: {self.last_words}")
+            for header, _ in decoder.feed(data):
+                greeting = header
+        complete = _complete(setting, greeting["base"], tuple(greeting["library"]))
+        try:
+            exchange(self, {"op": "setup", "setting": complete.as_dict(), "slots": 1})
+        except PoolError as error:
+            raise PoolError(f"{error}: {self.last_words}" if self.last_words else str(error)) from error
+        return complete
+
+    @property
+    def last_words(self) -> str:
+        return self._stderr.decode(errors="replace").strip()
+
+    def set_patience(self, seconds: float) -> None:
+        """How long the runner may say nothing. A container that is stopped, or hangs, counts as lost."""
+        self._socket.settimeout(seconds)
+
+    def send(self, data: bytes) -> None:
+        self._socket.sendall(data)
+
+    def receive(self, most: int) -> bytes:
+        """What the runner has written; b"" at its end. Keeps the end of the error output for messages."""
+        while True:
+            output = self._take_output()
+            if output:
+                return output
+            data = self._socket.recv(most)
+            if not data:
+                return b""
+            self._pending += data
+
+    def _take_output(self) -> bytes:
+        """All whole pieces of output that have come."""
+        output = bytearray()
+        start = 0
+        while len(self._pending) - start >= _HEADER.size:
+            kind, size = _HEADER.unpack_from(self._pending, start)
+            end = start + _HEADER.size + size
+            if end > len(self._pending):
+                break
+            piece = self._pending[start + _HEADER.size : end]
+            if kind == _STDERR:
+                self._stderr = (self._stderr + piece)[-_TAIL:]
+            else:
+                output += piece
+            start = end
+        del self._pending[:start]
+        return bytes(output)
+
+    def close(self) -> None:
+        is_ours = self._pid == os.getpid()
+        if self._socket is not None:
+            if is_ours:
+                with contextlib.suppress(OSError):
+                    self._socket.shutdown(socket.SHUT_RDWR)
+            with contextlib.suppress(OSError):
+                self._socket.close()
+                self._raw.close()
+        if is_ours:  # a fork of the host only lets go of its descriptor
+            engine.remove(self._api, self.id)
+            self._api.close()
+
+
+def _host_config(walls: Walls, user: int) -> dict[str, Any]:
+    rights = f"rw,nosuid,nodev,uid={user},gid={user},mode=700"
+    security = ["no-new-privileges"]
+    if walls.has_namespaces:
+        security += [f"seccomp={_profile()}", "apparmor=unconfined"]  # AppArmor's default forbids mounts
+    return {
+        "auto_remove": True,
+        "network_mode": "none",
+        "ipc_mode": "none",
+        "read_only": True,
+        "cap_drop": ["ALL"],
+        "security_opt": security,
+        "mem_limit": f"{walls.memory_mb}m",
+        "memswap_limit": f"{walls.memory_mb}m",
+        "pids_limit": walls.processes,
+        "tmpfs": {CODE: f"{rights},noexec,size=16m", WORK: f"{rights},exec,size={walls.scratch_mb}m"},
+        "log_config": {"type": "none", "config": {}},
+    }
+
+
+@cache
+def _profile() -> str:
+    """The container's system calls where jails inside make namespaces: all but what nobody there needs.
+
+    Programs never see it: the jail's own filter, which is stricter than the engine's profile, stands before.
+    """
+    forbidden = sorted({*seccomp.KILLED, "io_uring_setup", "io_uring_enter", "io_uring_register"} - _FOR_JAILS)
+    rules = [{"names": forbidden, "action": "SCMP_ACT_ERRNO"}]
+    return json.dumps({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": rules})
+
+
+@cache
+def _packed_sources() -> bytes:
+    """The sandbox's own modules, length first; the package around them is empty inside."""
+    files = {"proctor/__init__.py": ""}
+    for path in sorted(_SOURCES.rglob("*.py")):
+        files[f"proctor/sandbox/{path.relative_to(_SOURCES)}"] = path.read_text(encoding="utf-8")
+    data = json.dumps(files).encode()
+    return len(data).to_bytes(8, "little") + data
+
+
+def _complete(setting: Setting, base: str, library: tuple[str, ...]) -> Setting:
+    fields = setting.as_dict()
+    fields["readable"] = tuple(dict.fromkeys((*_SYSTEM, base, *setting.readable)))
+    fields["search_path"] = (*library, CODE)
+    fields["inner_path"] = library
+    fields["work"] = "" if setting.uses_namespaces else f"{WORK}/slots"
+    return Setting(**fields)

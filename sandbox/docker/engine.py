@@ -1,0 +1,101 @@
+"""The Docker engine: reaching it, waiting for one that restarts, and removing containers that lost their owner."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import docker
+import requests
+from docker.errors import APIError, DockerException, ImageNotFound, NotFound
+
+from proctor.sandbox.core import PoolError
+
+LABEL, OWNER = "proctor.sandbox", "proctor.sandbox.owner"
+IMAGE = "proctor-sandbox:latest"
+_TIMEOUT_S = 60
+_PAUSE_S = 0.3
+_FAILURES = (DockerException, requests.exceptions.RequestException, OSError)
+# Users that own nothing: one for each container, because the kernel counts processes by user, over all of
+# them. Engines that map users, or that run without root, have 65,536 in all.
+_FIRST_USER, _FEW_USERS, _MANY = 1_900_000_000, 20_000, 1 << 24
+
+T = TypeVar("T")
+
+
+def connect() -> Any:
+    """The SDK's client for DOCKER_HOST. Raises PoolError that says what to do."""
+    try:
+        return docker.from_env(timeout=_TIMEOUT_S).api
+    except _FAILURES as error:
+        raise unreachable(error) from error
+
+
+def unreachable(error: Exception) -> PoolError:
+    host = os.environ.get("DOCKER_HOST", "the default socket")
+    return PoolError(f"no Docker engine answers at {host} ({error}); start one, or set DOCKER_HOST")
+
+
+def patiently(action: Callable[[], T], patience_s: float) -> T:
+    """Repeats what fails until `patience_s` have passed: an engine may be on its way back. Raises PoolError."""
+    deadline = time.monotonic() + patience_s
+    while True:
+        try:
+            return action()
+        except ImageNotFound as error:
+            raise PoolError(
+                f"the engine has no image for the sandbox ({error.explanation}); make it with "
+                "'proctor sandbox build-image', or with --from-host where there is no registry"
+            ) from error
+        except (PoolError, *_FAILURES) as error:
+            if time.monotonic() >= deadline:
+                raise error if isinstance(error, PoolError) else unreachable(error) from error
+        time.sleep(_PAUSE_S)
+
+
+def user_for_container(api: Any) -> int:
+    """A user and group id for one container, at random: engines are shared, and no one keeps a list."""
+    options = " ".join(api.info().get("SecurityOptions") or ())
+    number = int.from_bytes(os.urandom(4), "little")
+    if "userns" in options or "rootless" in options:
+        return _FEW_USERS + number % _FEW_USERS
+    return _FIRST_USER + number % _MANY
+
+
+def owner() -> str:
+    """This process, so that nobody takes it for another: boot, process namespace, id, start."""
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return f"{boot}|{_namespace()}|{os.getpid()}|{_start_of(os.getpid())}"
+
+
+def _namespace() -> str:
+    return str(Path("/proc/self/ns/pid").readlink())
+
+
+def _start_of(process: int) -> str:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[19]
+    except OSError:
+        return ""
+
+
+def remove_leftovers(api: Any) -> int:
+    """Removes containers whose process is gone. Judges only those of processes that it could see."""
+    here = owner().split("|")
+    count = 0
+    for container in api.containers(all=True, filters={"label": LABEL}):
+        found = container["Labels"].get(OWNER, "").split("|")
+        if len(found) == 4 and found[:2] == here[:2] and _start_of(int(found[2])) != found[3]:
+            remove(api, container["Id"])
+            count += 1
+    return count
+
+
+def remove(api: Any, container: str) -> None:
+    """Kills and removes a container; quiet where it is going already, or the engine is gone."""
+    with contextlib.suppress(NotFound, APIError, *_FAILURES):
+        api.remove_container(container, force=True, v=True)

@@ -1,0 +1,165 @@
+"""Making the sandbox's image: from a Dockerfile, or, where there is no registry, from this host's own files."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tarfile
+import tempfile
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from docker.errors import APIError, BuildError
+
+from proctor.sandbox.core import SandboxError
+from proctor.sandbox.docker import engine
+
+DOCKERFILE = Path(__file__).with_name("sandbox.Dockerfile")
+# What shell scripts commonly call; each with the libraries that it is linked to.
+_COMMANDS = (
+    "sh", "bash", "env", "cat", "cp", "date", "echo", "head", "id", "ls", "mkdir", "mkfifo", "mv", "printf",
+    "rm", "seq", "setsid", "sleep", "sort", "tail", "tee", "touch", "tr", "true", "false", "uniq", "wc", "yes",
+    "ln", "grep", "sed", "awk", "mawk", "cut",
+)  # fmt: skip
+_TOOLCHAINS = (
+    "usr/bin", "usr/lib/x86_64-linux-gnu", "usr/lib/aarch64-linux-gnu", "usr/lib/gcc", "usr/libexec/gcc",
+    "usr/include", "usr/lib/jvm", "usr/share/nodejs", "usr/lib/go*", "usr/share/go*", "etc/alternatives",
+    "etc/java-*-openjdk",
+)  # fmt: skip
+_LEFT_OUT = {"site-packages", "dist-packages", "test", "tests", "__pycache__", "idlelib", "tkinter", "ensurepip"}
+
+
+def build(dockerfile: Path, tag: str, note: Callable[[str], None]) -> str:
+    """Builds a Dockerfile, passing the engine's lines to `note`. Returns the image's id. Raises SandboxError."""
+    api = engine.connect()
+    last = ""
+    try:
+        with dockerfile.open("rb") as file:
+            for event in api.build(fileobj=file, tag=tag, rm=True, forcerm=True, decode=True):
+                last = str(event.get("error") or event.get("stream") or "").strip()
+                if last:
+                    note(last)
+                if "error" in event:
+                    raise SandboxError(
+                        f"{dockerfile} could not be built: {last}. Without a registry use --from-host"
+                    )
+    except (APIError, BuildError) as error:
+        raise SandboxError(f"{dockerfile} could not be built: {error}") from error
+    return _id_of(api, tag)
+
+
+def build_from_host(tag: str, *, has_toolchains: bool = False) -> str:
+    """An image of this host's interpreter without site-packages, a shell and what both are linked to.
+
+    `has_toolchains`: also the system's compilers and interpreters of other languages: a gigabyte.
+    Returns the image's id. Raises SandboxError.
+    """
+    api = engine.connect()
+    base = Path(os.path.realpath(sys.base_prefix))
+    with tempfile.NamedTemporaryFile(suffix=".tar") as file:
+        with tarfile.open(fileobj=file, mode="w") as archive:
+            _Root(archive).fill(base, has_toolchains=has_toolchains)
+        file.flush()
+        changes = [f"ENV PATH={base}/bin:/usr/local/bin:/usr/bin:/bin", f"LABEL {engine.LABEL}=image"]
+        repository, _, version = tag.partition(":")
+        answer = api.import_image_from_file(file.name, repository, version or "latest", changes=changes)
+    if '"error"' in answer:
+        raise SandboxError(f"the engine did not take the image: {answer.strip()}")
+    return _id_of(api, tag)
+
+
+def _id_of(api: object, tag: str) -> str:
+    found: str = api.inspect_image(tag)["Id"]  # type: ignore[attr-defined]
+    return found
+
+
+class _Root:
+    """A root file system as an archive; every path once, links with what they point to."""
+
+    def __init__(self, archive: tarfile.TarFile) -> None:
+        self._archive = archive
+        self._names: set[str] = set()
+
+    def fill(self, base: Path, *, has_toolchains: bool) -> None:
+        for folder in ("tmp", "proc", "sys", "dev", "etc", "mnt", "proctor", "usr/sbin"):
+            self._add_folder(folder)
+        for link in ("/bin", "/sbin", "/lib", "/lib64"):  # links into /usr on most systems
+            if Path(link).is_symlink():
+                self._add(Path(link))
+        python = Path(os.path.realpath(sys.executable))
+        self._add_interpreter(base, python)
+        programs = [Path(found) for name in _COMMANDS if (found := shutil.which(name, path="/usr/bin:/bin"))]
+        extensions = Path(sysconfig.get_path("stdlib"), "lib-dynload").glob("*.so")
+        for path in (*programs, *_libraries([python, *programs, *extensions])):
+            self._add(path)
+        if has_toolchains:
+            for pattern in _TOOLCHAINS:
+                for path in Path("/").glob(pattern):
+                    self._add_tree(path)
+
+    def _add_interpreter(self, base: Path, python: Path) -> None:
+        """The prefix without what is installed into it; for the system's own, only its library."""
+        library = Path(sysconfig.get_path("stdlib", vars={"base": str(base), "installed_base": str(base)}))
+        self._add(python)
+        self._add_tree(library)
+        for path in (base / "lib").glob("libpython3*.so*"):
+            self._add(path)
+        if not (base / "bin" / "python3").exists():
+            raise SandboxError(f"the interpreter at {base} has no bin/python3")
+        self._add(base / "bin" / "python3")
+
+    def _add_tree(self, top: Path) -> None:
+        for folder, inner, files in os.walk(top):
+            inner[:] = [name for name in inner if name not in _LEFT_OUT]
+            for name in files:
+                self._add(Path(folder, name))
+            for name in inner:
+                if Path(folder, name).is_symlink():
+                    self._add(Path(folder, name))
+
+    def _add(self, path: Path) -> None:
+        """A file, or a link and what it leads to. Set-uid bits stay outside."""
+        name = str(path).lstrip("/")
+        if name in self._names or not os.path.lexists(path):
+            return
+        self._names.add(name)
+        parent = path.parent
+        if parent.is_symlink() or parent.resolve() != parent:
+            self._add(parent.resolve() / path.name)
+            return
+        entry = self._archive.gettarinfo(str(path), name)
+        entry.uid = entry.gid = 0
+        entry.uname = entry.gname = ""
+        entry.mode = (entry.mode & 0o755) | 0o444
+        if path.is_symlink():
+            self._archive.addfile(entry)
+            target = path.parent / path.readlink()
+            if not target.is_dir():
+                self._add(Path(os.path.normpath(target)))
+        elif path.is_file() and os.access(path, os.R_OK):
+            entry.type, entry.linkname, entry.size = tarfile.REGTYPE, "", path.stat().st_size
+            with path.open("rb") as file:
+                self._archive.addfile(entry, file)
+
+    def _add_folder(self, name: str) -> None:
+        entry = tarfile.TarInfo(name)
+        entry.type, entry.mode = tarfile.DIRTYPE, 0o755
+        self._archive.addfile(entry, io.BytesIO())
+
+
+def _libraries(programs: Iterable[Path]) -> list[Path]:
+    """The shared libraries that programs are linked to, the loader among them, as `ldd` finds them."""
+    paths: dict[Path, None] = {}
+    done = subprocess.run(
+        ["ldd", *map(str, programs)], capture_output=True, text=True, env={"LC_ALL": "C"} | os.environ, check=False
+    )
+    for line in done.stdout.splitlines():
+        words = line.strip().split()
+        for word in (words[2:3] if "=>" in words else words[:1]):
+            if word.startswith("/") and not word.endswith(":"):
+                paths[Path(word)] = None
+    return list(paths)

@@ -1,0 +1,84 @@
+"""Number 1 of a container: says what the container has, runs the runner, ends strays, leaves with the runner.
+
+    python -I -S keeper.py ROOT     ROOT: the folder in which `proctor` lies
+
+Its end is the end of every process in the container, and the runner's end, which follows that of standard
+input, is its own. Whatever loses its parents ends up here as a child: nothing that the runner knows, hence
+killed. Standard library only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import sysconfig
+import time
+from pathlib import Path
+from typing import NoReturn
+
+if __name__ == "__main__":
+    sys.path.append(sys.argv[1])
+
+from proctor.sandbox import wire
+from proctor.sandbox.runner import Runner
+
+CANARY = "canary.txt"  # its mode allows what the jail must refuse; see `proving`
+_LOOK_S = 0.25
+
+
+def greeting() -> bytes:
+    """A frame with what the host cannot know of the image: where its interpreter's libraries lie."""
+    base = os.path.realpath(sys.base_prefix)
+    library = sysconfig.get_path("stdlib", vars={"base": base, "installed_base": base})
+    found = [library, f"{library}/lib-dynload", sysconfig.get_path("purelib")]
+    return wire.pack({"base": base, "library": [path for path in found if os.path.isdir(path)]})
+
+
+def run(package_root: str) -> NoReturn:
+    """The runner, in a fork. Its link gets descriptors of its own: what is printed must not end up in it."""
+    link = os.dup(0), os.dup(1)
+    null = os.open("/dev/null", os.O_RDWR)
+    os.dup2(null, 0)
+    os.dup2(2, 1)
+    runner = Runner(*link, package_root)
+    with contextlib.suppress(EOFError, ConnectionError):  # the host is gone, and nobody is left to tell
+        runner.serve()
+    os._exit(0)  # no clearing up: the container goes as a whole
+
+
+def keep(runner: int) -> None:
+    """Until the runner has ended."""
+    while True:
+        with contextlib.suppress(ChildProcessError):
+            while ended := os.waitpid(-1, os.WNOHANG)[0]:
+                if ended == runner:
+                    return
+        for stray in _children() - {runner}:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(stray, signal.SIGKILL)
+        signal.sigtimedwait([signal.SIGCHLD], _LOOK_S)
+        time.sleep(0.01)  # strays that multiply shall not keep a processor busy here as well
+
+
+def _children() -> set[int]:
+    return {int(number) for number in Path("/proc/self/task/1/children").read_text().split()}
+
+
+def main(package_root: str) -> None:
+    Path(package_root, CANARY).write_text("not for programs")
+    os.write(1, greeting())
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))  # number 1 has no default action
+    runner = os.fork()
+    if runner == 0:
+        run(package_root)
+    null = os.open("/dev/null", os.O_RDWR)
+    for descriptor in (0, 1):
+        os.dup2(null, descriptor)
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD])
+    keep(runner)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

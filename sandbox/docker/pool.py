@@ -1,0 +1,298 @@
+"""The docker sandbox: the runner of the local jail, warm in containers that are used in turn.
+
+Walls inside each other: the container, and in it, around every single run, the local jail with all that the
+engine allows: its own namespaces where the host's kernel lets unprivileged users have them, else Landlock and
+seccomp (`inner` tells which). So runs in one container are as hidden from each other as local ones are: own
+process, emptied work folder, everything killed and reaped after each.
+
+Examiner and candidate of an exam share a container but no wall: each has a jail of its own. Nothing of the
+examiner can be read by the candidate: it sees no /proc entry but its own, ptrace, process_vm_* and pidfd_getfd
+kill it, the examiner can be neither dumped nor traced, and no capability exists that would change that. In
+containers apart their talk would go through the engine four times per call, which costs more than the call.
+
+Does not cover: a hole in the kernel, which container and host share.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+from proctor.sandbox.client import RunnerClient, run_on
+from proctor.sandbox.core import Exam, Execution, IsolationError, Outcome, PoolError, Program
+from proctor.sandbox.docker import engine
+from proctor.sandbox.docker.container import ContainerLink, Walls
+from proctor.sandbox.docker.proving import prove
+from proctor.sandbox.local import probes, proof
+from proctor.sandbox.local.layout import COMMON_MODULES
+from proctor.sandbox.local.setting import Setting
+
+_INNER = ("full", "no-namespaces")  # jails within the container, the best first
+_PATIENCE_S = 15.0  # for an engine that was there before and has gone
+_SILENCE_S = 30.0  # of a runner, beyond what its programs may take
+_CHUNK = 16  # programs that a container holds at once, so that it need not wait for us
+_RECYCLE_RUNS = 2000
+
+Asked = TypeVar("Asked")
+Found = TypeVar("Found", Execution, Exam)
+
+
+@dataclass(slots=True, eq=False)
+class _Lane:
+    """A container's place in the pool."""
+
+    client: RunnerClient
+    link: ContainerLink | None = None
+    runs: int = 0
+    patience_s: float = _SILENCE_S  # how long its runner may say nothing
+    modules: set[str] = field(default_factory=set)
+
+    def recycle(self) -> None:
+        """The next run gets a new container."""
+        self.client.close()
+        self.link = None
+        self.runs = 0
+
+
+class DockerSandbox:
+    """Runs hostile programs in containers. Thread-safe; a fork of the host gets containers of its own.
+
+    Args:
+        slots: how many containers, and so programs, run at once; None: one for each processor.
+        image: see `proctor sandbox build-image`. Python programs may import what is installed in it.
+        memory_mb, processes, scratch_mb: of each container, above what single programs are limited to.
+        inner: the jail within: "full", "no-namespaces", or "auto" for the best that this engine allows.
+        recycle_runs: programs after which a container makes room for a new one.
+
+    Raises (from `run` and `exam`, until a container has once been had): PoolError, IsolationError.
+    """
+
+    def __init__(
+        self,
+        slots: int | None = None,
+        image: str = engine.IMAGE,
+        *,
+        memory_mb: int = 6144,
+        processes: int = 1024,
+        scratch_mb: int = 512,
+        inner: str = "auto",
+        recycle_runs: int = _RECYCLE_RUNS,
+    ) -> None:
+        if inner not in ("auto", *_INNER):
+            raise IsolationError(f"inner jail {inner!r} is unknown; known are auto, {', '.join(_INNER)}")
+        self._slots = slots or len(os.sched_getaffinity(0))
+        self._walls = Walls(
+            image=image, memory_mb=memory_mb, processes=processes, scratch_mb=scratch_mb, has_namespaces=True
+        )
+        self._asked = inner
+        self._recycle_runs = recycle_runs
+        self._reset()
+        _LIVE.add(self)
+
+    def _reset(self) -> None:
+        self._mode = ""  # the inner jail that was proved to hold
+        self._choosing = threading.Lock()
+        self._lanes: list[_Lane] = []
+        self._free: queue.LifoQueue[_Lane] = queue.LifoQueue()  # the warm ones first
+        for _ in range(self._slots):
+            self._lanes.append(self._make_lane())
+            self._free.put(self._lanes[-1])
+
+    def _make_lane(self) -> _Lane:
+        lane = _Lane(RunnerClient(lambda: self._connect(lane)))
+        return lane
+
+    @property
+    def inner(self) -> str:
+        """The inner jail that holds; "" before the first run."""
+        return self._mode
+
+    def run(self, program: Program) -> Execution:
+        """One program. Never raises for what the program does."""
+        return self.run_many([program])[0]
+
+    def run_many(self, programs: Iterable[Program]) -> list[Execution]:
+        """Results in order; as many at once as there are containers."""
+
+        def ask(client: RunnerClient, chunk: Sequence[Program]) -> list[Execution]:
+            return [_in_docker(found) for found in client.run_many(chunk)]
+
+        return self._share_out(list(programs), lambda program: [program], ask, _lost)
+
+    def exam(self, examiner: Program, candidate: Program) -> Exam:
+        """Two programs in jails of their own, joined by a socket; only the examiner's report is a verdict."""
+        return self.exam_many([(examiner, candidate)])[0]
+
+    def exam_many(self, pairs: Iterable[tuple[Program, Program]]) -> list[Exam]:
+        """Exams of (examiner, candidate), in order; those with one `keep` share examiner processes."""
+
+        def ask(client: RunnerClient, chunk: Sequence[tuple[Program, Program]]) -> list[Exam]:
+            found = client.exam_many(chunk)
+            return [Exam(examiner=_in_docker(e.examiner), candidate=_in_docker(e.candidate)) for e in found]
+
+        return self._share_out(list(pairs), list, ask, lambda why: Exam(examiner=_lost(why), candidate=_lost(why)))
+
+    def prove(self) -> list[proof.LayerReport]:
+        """Attacks the jail inside a container and reports layer by layer. Raises PoolError, IsolationError."""
+        with self._lane() as lane:
+            lane.recycle()
+            link = self._connect(lane)
+            try:
+                return prove(link.setting, lambda program: run_on(link, program))
+            finally:
+                link.close()
+
+    def close(self) -> None:
+        """Removes the containers. The next call would start others."""
+        with ThreadPoolExecutor(len(self._lanes)) as pool:
+            list(pool.map(lambda lane: lane.recycle(), self._lanes))
+
+    def __enter__(self) -> DockerSandbox:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    # -- sharing out ----------------------------------------------------------------------------------------
+
+    def _share_out(
+        self,
+        asked: Sequence[Asked],
+        programs_of: Callable[[Asked], Sequence[Program]],
+        ask: Callable[[RunnerClient, Sequence[Asked]], list[Found]],
+        lost: Callable[[str], Found],
+    ) -> list[Found]:
+        """Gives chunks to containers as they become free. Order is kept."""
+        size = max(1, min(_CHUNK, len(asked) // (2 * self._slots)))
+        chunks = [asked[start : start + size] for start in range(0, len(asked), size)]
+
+        def do(chunk: Sequence[Asked]) -> list[Found]:
+            programs = [program for each in chunk for program in programs_of(each)]
+            with self._lane() as lane:
+                return self._ask(lane, programs, lambda: ask(lane.client, chunk), len(chunk), lost)
+
+        if len(chunks) <= 1:
+            return do(asked) if chunks else []
+        with ThreadPoolExecutor(min(self._slots, len(chunks))) as pool:
+            return [found for part in pool.map(do, chunks) for found in part]
+
+    def _ask(
+        self,
+        lane: _Lane,
+        programs: Sequence[Program],
+        ask: Callable[[], list[Found]],
+        count: int,
+        lost: Callable[[str], Found],
+    ) -> list[Found]:
+        """One chunk on one container. A container or engine that fails is replaced, and asked once more."""
+        try:
+            self._prepare(lane, programs)
+            found = ask()
+        except PoolError:
+            lane.recycle()
+            try:
+                self._prepare(lane, programs)
+                found = ask()
+            except PoolError as error:
+                lane.recycle()
+                if not self._mode:
+                    raise  # no container was ever had here: a matter of set-up
+                return [lost(str(error))] * count
+        lane.runs += len(programs)
+        if lane.runs >= self._recycle_runs or any(map(_is_doubtful, found)):
+            lane.recycle()
+        return found
+
+    def _prepare(self, lane: _Lane, programs: Sequence[Program]) -> None:
+        """Has the modules of entries loaded, and sets how long the runner may be silent."""
+        names = {program.entry.partition(":")[0] for program in programs if program.entry}
+        new = sorted(names - lane.modules)
+        lane.patience_s = _SILENCE_S + 4 * max(program.limits.wall_s for program in programs)
+        if lane.client.is_connected and lane.link is not None:
+            lane.link.set_patience(lane.patience_s)
+            for name in new:
+                lane.client.import_module(name)
+        lane.modules.update(new)
+
+    @contextmanager
+    def _lane(self) -> Iterator[_Lane]:
+        lane = self._free.get()
+        try:
+            yield lane
+        finally:
+            self._free.put(lane)
+
+    # -- containers -----------------------------------------------------------------------------------------
+
+    def _connect(self, lane: _Lane) -> ContainerLink:
+        """Starts a lane's next container; the first of all chooses the inner jail and must prove it."""
+        link: ContainerLink | None = None
+        with self._choosing:
+            if not self._mode:
+                engine.patiently(lambda: engine.remove_leftovers(engine.connect()), 0)
+                link = self._choose(lane)
+                self._mode = link.setting.isolation
+        if link is None:
+            link = engine.patiently(lambda: self._start(lane, self._mode), _PATIENCE_S)
+        link.set_patience(lane.patience_s)
+        lane.link = link
+        return link
+
+    def _start(self, lane: _Lane, mode: str) -> ContainerLink:
+        walls = replace(self._walls, has_namespaces=mode == "full")
+        modules = (*COMMON_MODULES, probes.__name__, *sorted(lane.modules))
+        return ContainerLink(walls, Setting(isolation=mode, modules=modules))
+
+    def _choose(self, lane: _Lane) -> ContainerLink:
+        """The best jail that this engine lets its containers have. Raises IsolationError, PoolError."""
+        failures = []
+        for mode in _INNER if self._asked == "auto" else (self._asked,):
+            try:
+                link = engine.patiently(lambda mode=mode: self._start(lane, mode), 0)  # type: ignore[misc]
+            except PoolError as error:
+                if "no Docker engine" in str(error) or "no image" in str(error):
+                    raise
+                failures.append(f"{mode}: {error}")
+                continue
+            try:
+                proof.require(link.setting, prove(link.setting, lambda program: run_on(link, program)))
+            except (IsolationError, PoolError) as error:
+                link.close()
+                failures.append(f"{mode}: {error} {link.last_words}")
+                continue
+            return link
+        raise IsolationError("no jail holds inside this engine's containers: " + "; ".join(failures))
+
+
+def _in_docker(execution: Execution) -> Execution:
+    return replace(execution, isolation="docker")
+
+
+def _lost(reason: str) -> Execution:
+    return Execution(outcome=Outcome.INTERNAL_ERROR, isolation="docker", detail=reason)
+
+
+def _is_doubtful(found: Execution | Exam) -> bool:
+    """Something of ours went wrong in that container."""
+    sides = (found,) if isinstance(found, Execution) else (found.examiner, found.candidate)
+    return any(side.outcome is Outcome.INTERNAL_ERROR for side in sides)
+
+
+_LIVE: weakref.WeakSet[DockerSandbox] = weakref.WeakSet()
+
+
+def _leave_after_fork() -> None:
+    for sandbox in list(_LIVE):
+        for lane in sandbox._lanes:
+            lane.client.after_fork()
+        sandbox._reset()
+
+
+os.register_at_fork(after_in_child=_leave_after_fork)

@@ -1,0 +1,6 @@
+# The image of proctor's docker sandbox: an interpreter and the compilers; the sandbox's own code is sent in at
+# each start. Packages that programs may import: add a line such as `RUN pip install --no-cache-dir numpy`.
+FROM python:3.11-slim
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends gcc g++ libc6-dev nodejs default-jdk-headless rustc golang-go \
+    && rm -rf /var/lib/apt/lists/*
