@@ -13,7 +13,16 @@ from fractions import Fraction
 
 from proctor.verifiers.maths import realsets, values
 from proctor.verifiers.maths.polynomials import proportion
-from proctor.verifiers.maths.rewriting import Named, all_signs, both_signs, has_both_signs, is_name, mapped, named, renamed, unnamed
+from proctor.verifiers.maths.rewriting import (
+    Named,
+    all_signs,
+    both_signs,
+    has_both_signs,
+    mapped,
+    named,
+    renamed,
+    unnamed,
+)
 from proctor.verifiers.maths.rules import Rules
 from proctor.verifiers.maths.trees import (
     ONE,

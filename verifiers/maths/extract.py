@@ -23,6 +23,7 @@ from typing import Any, Literal
 
 from proctor.verifiers.maths import prose
 from proctor.verifiers.maths.boxes import Box, last_boxes, visible
+from proctor.verifiers.maths.latex import mend
 from proctor.verifiers.maths.plain import plain_number
 from proctor.verifiers.maths.statements import Statement, last_statement, sentence
 from proctor.verifiers.thinking import split_thinking
@@ -149,7 +150,8 @@ def _stated(text: str, statement: Statement, *, letters: bool) -> Extraction | N
     """The answer of a statement; None where it only announces one ("Answer: Let's see ...")."""
     if plain_number(statement.content) is not None and not prose.hedged(text, statement.end):
         return Extraction(statement.content, "statement", _around(text, statement.start, statement.end))
-    answer = prose.core(statement.content, letters=letters)
+    content = mend(statement.content)
+    answer = content if statement.is_enclosed else prose.core(content, letters=letters)
     if not prose.says_something(answer) and (
         _BEGINS_WORKING.match(answer) or len(answer.split()) > _MOST_WORDS
     ):
@@ -161,13 +163,13 @@ def _stated(text: str, statement: Statement, *, letters: bool) -> Extraction | N
 
 
 def _last_resort(text: str, *, letters: bool) -> Extraction:
-    stripped = prose.without_bold(text.strip())
+    stripped = prose.without_bold(text.strip(" \t\n\r`"))
     if not stripped:
         return Extraction(None, "empty")
     if letters and (found := prose.choices(stripped)):
         return Extraction(found[-1], "letter", stripped[-2 * _CONTEXT :])
     is_short = len(stripped) <= _BARE_LENGTH
-    if is_short and (bare := prose.bare(stripped)):
+    if is_short and (bare := prose.bare(mend(stripped))):
         return Extraction(bare, "whole", bare)
     if stripped.rfind("\\begin{") > stripped.rfind("\\end{"):
         return Extraction(None, "cut off inside a formula")

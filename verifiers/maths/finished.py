@@ -3,8 +3,9 @@
 A verifier does not see what was asked. It sees that the reference is 1024 and the answer 2^{10}, 5/6 and
 1/2 + 1/3, 5 sqrt(2) and sqrt(50), 1/2 and sin 30°: equal values, and nothing but the operation that the
 question asked for. For a reference that is a plain number an answer may be a number, a fraction, a sum of
-integers (3 + 2), a binomial, a factorial, a power of ten, or hold a root that cancels; it may not be any
-other arithmetic that is still to be done.
+integers (3 + 2), a power of ten, or hold a root that cancels; it may not be any other arithmetic that is
+still to be done. A reference in factors is not answered by the product multiplied out. The other way round
+is accepted: (x + 1)^2 for x^2 + 2x + 1 is labelled right by some test tables and wrong by others.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from fractions import Fraction
 from proctor.verifiers.maths.trees import Apply, Number, Power, Product, Sum, Tree, Unit, symbols, walk
 
 _OPERATIONS = frozenset(
-    "sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh log ln gcd lcm max min floor ceil".split()
+    "sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh log ln gcd lcm max min floor ceil factorial binom".split()
 )
 
 
@@ -28,6 +29,8 @@ def is_unfinished(gold: Tree, answer: Tree) -> bool:
             return name in _OPERATIONS and not any(isinstance(node, Apply) for node in walk(gold)) and not symbols(gold)
         case Sum(terms) if all(_is_integer(term) for term in terms):
             return False
+        case Sum() if symbols(answer):
+            return _is_factored(gold) and _is_expanded(answer)
         case Sum() | Product() | Power():
             return _is_plain(gold) and not _is_plain(answer) and _is_arithmetic(answer)
         case _:
@@ -65,6 +68,15 @@ def _is_integer(tree: Tree) -> bool:
             return _is_integer(number)
         case _:
             return False
+
+
+def _is_factored(tree: Tree) -> bool:
+    """A product of at least two sums with variables in them."""
+    return isinstance(tree, Product) and sum(isinstance(part, Sum) and bool(symbols(part)) for part in tree.factors) > 1
+
+
+def _is_expanded(tree: Sum) -> bool:
+    return not any(isinstance(node, Sum) for term in tree.terms for node in walk(term))
 
 
 def _is_simplified_surd(tree: Tree) -> bool:

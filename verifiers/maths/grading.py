@@ -5,15 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
+from itertools import product
 
 from proctor.verifiers.maths import wording
 from proctor.verifiers.maths.comparison import Comparison
 from proctor.verifiers.maths.extract import Extraction, extract, refine
 from proctor.verifiers.maths.finished import is_unfinished
+from proctor.verifiers.maths.prose import denies_another
 from proctor.verifiers.maths.plain import plain_number
 from proctor.verifiers.maths.reading import Reading, prose_values, read
 from proctor.verifiers.maths.rules import Rules
-from proctor.verifiers.maths.trees import Bracket, Tree
+from proctor.verifiers.maths.trees import Apply, Bracket, Number, Tree
 from proctor.verifiers.maths.values import Decide, undecided
 
 _SHORT = 200
@@ -87,7 +89,7 @@ def grade(gold: Gold, found: Extraction, rules: Rules, decide: Decide = undecide
             return _OTHER_NUMBER
     reading = _read(answer)
     ruling = rule(gold.reading, reading, rules, decide)
-    if ruling.equal is not False or reading.trees or reading.is_qualified:
+    if ruling.equal is not False or reading.trees or (reading.is_qualified and not denies_another(answer)):
         return ruling
     if (refined := refine(found, letters=gold.asks_letter)):
         again = rule(gold.reading, _read(refined), rules, decide)
@@ -104,14 +106,18 @@ def rule(gold: Reading, answer: Reading, rules: Rules, decide: Decide = undecide
         return Ruling(True, "same choice")
     comparison = Comparison(rules, decide)
     is_open = False
-    for wanted in gold.trees:
-        for given in answer.trees:
-            found = comparison.same(wanted, given)
-            if found and is_unfinished(wanted, given):
-                return Ruling(False, "the same value, but not worked out")
-            if found:
-                return Ruling(True, "same value")
-            is_open |= found is None
+    pairs = [
+        *product(gold.trees, answer.trees),
+        *product(gold.others, filter(_is_decimal, answer.trees)),
+        *product(filter(_is_decimal, gold.trees), answer.others),
+    ]
+    for wanted, given in pairs:
+        found = comparison.same(wanted, given)
+        if found and is_unfinished(wanted, given):
+            return Ruling(False, "the same value, but not worked out")
+        if found:
+            return Ruling(True, "same value")
+        is_open |= found is None
     if is_open:
         return Ruling(None, "open")
     if gold.operation and answer.operation:
@@ -120,9 +126,18 @@ def rule(gold: Reading, answer: Reading, rules: Rules, decide: Decide = undecide
         return Ruling(False, "different value")
     if gold.sentence and any(comparison.same(wanted, _as_tuple(given)) for wanted in gold.sentence for given in answer.trees):
         return Ruling(True, "the value that the reference names")
+    if not answer.trees and wording.is_named_in(answer.words, gold.words):
+        return Ruling(True, "the phrase that the reference names")
+    if gold.trees and any(letter.isdigit() for letter in gold.words):
+        return Ruling(False, answer.problem)
     if wording.same_words(gold.words, answer.words):
         return Ruling(True, "same words")
     return Ruling(False, answer.problem or "different words")
+
+
+def _is_decimal(tree: Tree) -> bool:
+    """What a less likely meaning may be compared with: 1,22 is 1.22, but `-3, 0` is not -3."""
+    return (isinstance(tree, Number) and tree.places is not None) or (isinstance(tree, Apply) and tree.name == "time")
 
 
 def _as_tuple(tree: Tree) -> Tree:

@@ -16,13 +16,13 @@ from fractions import Fraction
 from proctor.verifiers.maths.lexer import Token, Unreadable
 from proctor.verifiers.maths.numerals import number_in_words
 from proctor.verifiers.maths.trees import (
-    E,
-    I,
     MINUS_ONE,
     ONE,
     PI,
     Apply,
     Bracket,
+    E,
+    I,
     Matrix,
     Number,
     Power,
@@ -63,6 +63,7 @@ class _Grammar:
         self.tokens = found
         self.position = 0
         self.depth = 0
+        self.is_french = False  # inside of ]a, b[
         self.bars = 0  # open |...| at this bracket level, so that the next bar closes
 
     def peek(self, ahead: int = 0) -> Token:
@@ -149,6 +150,8 @@ class _Grammar:
                     factors = []
                 factors.append(self.factor())
             else:
+                if parts and not any(isinstance(factor, Unit) for factor in factors):
+                    raise Unreadable("a number after a unit")
                 return _sum([*parts, _product(factors)])
 
     def may_multiply_number(self, before: Tree, *, alone: bool) -> bool:
@@ -161,6 +164,8 @@ class _Grammar:
 
     def starts_factor(self) -> bool:
         token = self.peek()
+        if token.kind == "open" and token.text == "[" and self.is_french:
+            return False
         return token.kind in _STARTS_FACTOR or (token.kind == "bar" and not self.bars)
 
     def signed_factor(self) -> Tree:
@@ -242,7 +247,7 @@ class _Grammar:
             case "open":
                 return self.bracket(token.text)
             case "close" if token.text == "]":  # the French open interval ]a, b[
-                return self.bracket("(", close=("[", "]"))
+                return self.french_interval()
             case "bar":
                 return self.absolute(token.text)
             case "begin":
@@ -366,6 +371,13 @@ class _Grammar:
         right = ")" if token.kind == "open" else token.text
         return _bracket(items, left, right)
 
+    def french_interval(self) -> Tree:
+        """]a, b[ is open; ]a, b] is closed on the right. Inside of it `[` ends, and begins nothing."""
+        self.is_french = True
+        tree = self.bracket("(", close=("[", "]"))
+        self.is_french = False
+        return tree
+
     def member(self, left: str) -> Tree:
         return self.set_builder() if left in ("\\{", "{") else self.relation()
 
@@ -462,6 +474,8 @@ def _apply(name: str, arguments: tuple[Tree, ...]) -> Tree:
 def _bracket(items: list[Tree], left: str, right: str) -> Tree:
     if left in ("floor", "ceil"):
         return Apply(left, tuple(items))
+    if (left, right) in (("(", "]"), ("[", ")")) and len(items) != 2:
+        raise Unreadable(f"{left} closed by {right}")
     if len(items) == 1:
         return items[0] if left in ("{", "(") else Bracket((items[0],), left, right)
     return Bracket(tuple(items), "" if left == "{" else left, "" if left == "{" else right)

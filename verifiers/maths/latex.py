@@ -16,7 +16,7 @@ _EATEN_MARK = re.compile(
     "[\x07\x08\x0b\x0c](?=[a-z])"
     r"|\t(?=ext|imes\b|frac|an\b|heta\b|o\b|riangle)|\r(?=ight|ho\b|m\{|floor|ceil)"
 )
-_DOUBLED = re.compile(r"\\\\(?=[a-zA-Z]{2})")
+_DOUBLED = re.compile(r"\\\\(?=[a-zA-Z]{2}|[%${}!])")
 _SINGLE = re.compile(r"(?<!\\)\\[a-zA-Z]{2}")
 _LOOKS = re.compile(
     r"(?P<row>\\\\)"
@@ -25,7 +25,7 @@ _LOOKS = re.compile(
     r"|rm|bf|it|boldmath|ensuremath)(?![a-zA-Z])"
     r"|\\(?:[hv]?phantom|label|tag\*?|color|textcolor)\s?\{[^{}]*\}"
     r"|\\!)"
-    r"|\\(?:[,;:> ()\[\]]|(?:quad|qquad|thinspace|medspace|enspace|space|hfill)(?![a-zA-Z])|[hv]space\*?\s?\{[^{}]*\})"
+    r"|\\(?:[,;:> ()\[\]]|q?quad|(?:thinspace|medspace|enspace|space|hfill)(?![a-zA-Z])|[hv]space\*?\s?\{[^{}]*\})"
     r"|~"
 )
 _PRIME = re.compile(r"\^\s?(?:\{\s?((?:\\prime\s?)+)\}|(\\prime(?![a-zA-Z])))")

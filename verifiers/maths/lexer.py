@@ -29,7 +29,7 @@ _TOKEN = re.compile(
     |(?P<repeating>\d*\.\d*(?:\\(?:overline|bar|dot)\s?\{\d+\}|\(\d+\)))
     |(?P<number>(?:\d{1,3}(?:,\d{3})+(?![\d,])|\d{1,3}(?:'\d{3})+(?!\d)|\d{1,3}(?:\ \d{3})+(?!\d)|\d+)(?:\.\d+)?(?:[eE][-+]?\d+(?![\d.]))?
        |\.\d+(?:[eE][-+]?\d+(?![\d.]))?)
-    |(?P<degree>\^\s?\{?\s?\\circ\s?\}?|\\degree(?![a-zA-Z])|\\textdegree(?![a-zA-Z]))
+    |(?P<degree>\^\s?(?:\{\s?\\circ\s?\}|\\circ(?![a-zA-Z]))|\\degree(?![a-zA-Z])|\\textdegree(?![a-zA-Z]))
     |\\begin\s?\{(?P<begin>[a-zA-Z]+)\*?\}(?:\s?\{[^{}]*\}|\s?\[[^\[\]]*\])?
     |(?P<end>\\end\s?\{[a-zA-Z]+\*?\})
     |(?P<row>\\\\(?:\s?\[[-.\d]+[a-z]+\])?)
@@ -59,6 +59,7 @@ _NAMED = {name: Token(*token) for name, token in NAMED.items()}
 _GLUED = re.compile(r"(\d*)(arcsin|arccos|arctan|sin|cos|tan|cot|sec|csc|ln|log|sqrt)([a-zA-Z])")
 _TEMPERATURE = re.compile(r"\s?(?:\\(?:text|mathrm|rm)\s?\{\s?)?([CFK])(?![a-zA-Z])\}?")
 _SCALES = {"C": "celsius", "F": "fahrenheit", "K": "kelvin"}
+_GLUES = frozenset({"symbol", "op", "rel", "space"})
 _ENDS_VALUE = frozenset({"number", "repeating", "close", "symbol", "unit", "end"})
 _JOINS = frozenset({"and", "or"})
 
@@ -141,6 +142,9 @@ def _command(name: str) -> list[Token]:
         return []
     if name in ("bar", "overline", "tilde", "widetilde", "dot", "ddot"):
         return [Token("accent", name)]
+    for length in range(len(name) - 1, 1, -1):  # \cdotx and \pir lack a space
+        if name[:length] in _COMMANDS and _COMMANDS[name[:length]].kind in _GLUES:
+            return [_COMMANDS[name[:length]], *(Token("symbol", letter) for letter in name[length:])]
     raise Unreadable(f"no meaning for \\{name}")
 
 

@@ -19,7 +19,6 @@ from proctor.verifiers.maths.polynomials import (
     UNITY,
     Form,
     NoForm,
-    TooLarge,
     add,
     atom,
     constant,

@@ -51,12 +51,21 @@ def items(found: list[Token]) -> list[Item]:
 
     Raises Unreadable where what is left would not be the answer.
     """
-    parts = _split(_unwrapped(_with_numerals(_with_units(found))))
+    parts = _split(_unwrapped(_with_numerals(_with_units(_without_stray_stops(found)))))
     cleaned = [_item(part, separator) for part, separator in parts]
     kept = [item for item in cleaned if item is not None]
     if not kept:
         raise Unreadable("words only")
     return kept
+
+
+def _without_stray_stops(found: list[Token]) -> list[Token]:
+    """Without a full stop that was left before a closing bracket: (1, 2.]"""
+    return [
+        token
+        for place, token in enumerate(found)
+        if not (token.text == "." and found[place + 1 : place + 2] and found[place + 1].kind == "close")
+    ]
 
 
 def _split(found: list[Token]) -> list[tuple[list[Token], str]]:

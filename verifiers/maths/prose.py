@@ -24,9 +24,10 @@ _DENIED_BEFORE = re.compile(r"\b(?:not|isn't|never)(?:\s+equal to)?$", re.IGNORE
 _DENIED_AFTER = re.compile(r"\s+(?:is|was)(?:n't| not| wrong| incorrect| too)\b", re.IGNORECASE)
 # A capital that stands alone. A is no article and I no pronoun before a word; "not A" rules A out.
 _LETTER = re.compile(
-    r"(?<![A-Za-z'\\+*/^=_-])(?<!not )(?<!t be )\(?([A-J])\)?(?![A-Za-z'+*/^=_])(?!(?<=A) [a-z]{2})(?!(?<=I) [a-z])"
+    r"(?<![A-Za-z'\\+*/^=_-])\(?([A-J])\)?(?![A-Za-z'+*/^=_])(?!(?<=A) [a-z]{2})(?!(?<=I) [a-z])"
 )
 _FIRST_LETTER = re.compile(r"\W{0,3}([A-J])(?:[)\].:,]+(?:\s|$)|\s+(?:because|since|as|is (?:the )?(?:correct|right))\b)")
+_RULES_OUT = re.compile(r"(?:\b(?:not|n't be|non|nicht|kein|no|ne)|不是|并非|非|不选|不選|ではなく|아닌)\s*\(?$", re.IGNORECASE)
 _RULED_OUT = re.compile(r"\)?\s+(?:is|was|are|would be)(?:n't| not| wrong| incorrect| false)\b|\s+(?:cannot|can't|is out)\b", re.IGNORECASE)
 _EXPLAINS = re.compile(
     r"(?P<why>[,;:]?\s+(?:because|since|which|so that|while|although|though|given that|due to)\b)"
@@ -45,7 +46,7 @@ _UNSURE = re.compile(r"\b(?:maybe|perhaps|possibly|might|could|either|(?:not|un)
 _CODE = re.compile(r"\bdef \w+\(|\bprint\(|__\w+__|\blambda\b|\bimport\b|\w\((?:['\"]|\))|\bexec\b|\beval\b|\w+\.\w+\(|=>|\bfor _ in\b")
 _SOMETHING = re.compile(r"[\d=<>$]|\\[a-zA-Z(\[]")
 _WORD = re.compile(r"[^\W\d_]{2,}")
-_DRESSING = re.compile(r"\\(?:text\w*|mathrm|mbox|operatorname)\s?\{[^{}]*\}|\\[a-zA-Z]+|\$[^$]*\$")
+_DRESSING = re.compile(r"\\(?:begin|end)\s?\{\w+\*?\}|\\(?:text\w*|mathrm|mbox|operatorname)\s?\{[^{}]*\}|\\[a-zA-Z]+|\$[^$]*\$")
 _NO_PROSE = frozenset(units.NAMES) | frozenset(NAMED) | frozenset(("square", "cubic", "units", "unit", "sq"))
 
 
@@ -102,12 +103,27 @@ def choices(text: str) -> list[str]:
     first = _FIRST_LETTER.match(text)
     if first:
         return [first[1]]
-    return [found[1] for found in _LETTER.finditer(text) if not _RULED_OUT.match(text, found.end())]
+    return [found[1] for found in _LETTER.finditer(text) if not _is_ruled_out(found)]
+
+
+def _is_ruled_out(letter: re.Match[str]) -> bool:
+    before = letter.string[max(0, letter.start() - 12) : letter.start()]
+    return bool(_RULED_OUT.match(letter.string, letter.end()) or _RULES_OUT.search(before))
 
 
 def numbers(text: str) -> list[re.Match[str]]:
     """Numbers that are no part of a longer expression, in order."""
     return [number for number in _NUMBER.finditer(text) if _stands_alone(number)]
+
+
+def denies_another(text: str) -> bool:
+    """Whether a text rules one number out and names another: `not 10, it is 12`."""
+    return any(_is_denied(number) for number in _NUMBER.finditer(text)) and bool(numbers(text))
+
+
+def _is_denied(number: re.Match[str]) -> bool:
+    before = number.string[max(0, number.start() - 20) : number.start()].rstrip(" ")
+    return bool(_DENIED_BEFORE.search(before) or _DENIED_AFTER.match(number.string, number.end()))
 
 
 def _stands_alone(number: re.Match[str]) -> bool:
@@ -116,7 +132,7 @@ def _stands_alone(number: re.Match[str]) -> bool:
     after = text[number.end() : number.end() + 4].lstrip(" ")[:1]
     if text[number.end() : number.end() + 1] == "(":
         return False
-    if _DENIED_BEFORE.search(before) or _DENIED_AFTER.match(text, number.end()):
+    if _is_denied(number):
         return False
     if after in (".", ")") and before[-1:] in ("", "\n", ".", "。", ":") and _LIST_MARK.match(text, number.end()):
         return False  # `2. Then ...` counts steps
@@ -135,7 +151,7 @@ def says_something(text: str) -> bool:
 def is_prose(text: str, words: int = 3) -> bool:
     """Whether a text has so many words outside of formulas that are no names of units or functions."""
     plain = _WORD.findall(_DRESSING.sub(" ", text))
-    return sum(word.lower() not in _NO_PROSE for word in plain) >= words
+    return sum(word.lower() not in _NO_PROSE and not word.isupper() for word in plain) >= words
 
 
 def is_code(text: str) -> bool:

@@ -12,8 +12,9 @@ from proctor.verifiers.maths.grammar import parse
 from proctor.verifiers.maths.latex import tidy
 from proctor.verifiers.maths.lexer import Unreadable, tokens
 from proctor.verifiers.maths.phrases import Item, Qualified, items, numbers_in_prose
-from proctor.verifiers.maths.rewriting import computed
+from proctor.verifiers.maths.rewriting import computed, is_name, unnamed
 from proctor.verifiers.maths.rules import Rules
+from proctor.verifiers.maths.sampling import real
 from proctor.verifiers.maths.trees import Apply, Bracket, Number, Relation, Sum, Tree, Unit, symbols
 from proctor.verifiers.maths.units import MEASURES
 from proctor.verifiers.maths.values import quantity
@@ -29,6 +30,7 @@ _DOTTED_THOUSANDS = re.compile(r"[-+]?\d{1,3}(?:\.\d{3})+,\d+")
 _OPERATION = re.compile(r"\\(?:sum|prod|i+nt|oint|lim|frac\s?\{d\}\s?\{d|det)(?![a-zA-Z])")
 _FULL_STOP = re.compile(r"(?<![.\s])\s*[.。]\s*\Z")
 _SPACE = re.compile(r"(?<![0-9A-Za-z.])\s+|\s+(?![0-9A-Za-z.])")
+_APPROXIMATE = 0.02  # relative: 1.4 for the root of 2
 _EXACTLY = Comparison(Rules())
 
 
@@ -38,7 +40,8 @@ class Reading:
 
     plain: str  # the answer as a string without white space and markup: equal strings are equal answers
     words: str  # the answer as plain language
-    trees: tuple[Tree, ...] = ()  # as mathematics, the likeliest meaning first
+    trees: tuple[Tree, ...] = ()  # as mathematics
+    others: tuple[Tree, ...] = ()  # less likely meanings: what stands after an approximation sign, 1,22 as 1.22
     choice: str | None = None  # as the letter of a multiple-choice question
     is_qualified: bool = False  # words such as `not` change what it says
     operation: bool = False  # a sum, integral or limit that is written out and not read any further
@@ -53,16 +56,15 @@ def read(answer: str) -> Reading:
     words = wording.normalised(tidied)
     choice = wording.choice(tidied)
     try:
-        trees = _trees(tidied)
+        meanings = _meanings(tidied)
     except Unreadable as error:
-        operation = _OPERATION.search(tidied) is not None
         is_qualified = isinstance(error, Qualified)
+        operation = _OPERATION.search(tidied) is not None
         return Reading(
             plain, words, choice=choice, is_qualified=is_qualified, operation=operation, problem=str(error)
         )
-    if choice and (rest := wording.after_choice(tidied)):
-        trees += read(rest).trees
-    return Reading(plain, words, trees, choice)
+    rest = read(wording.after_choice(tidied)).trees if choice else ()
+    return Reading(plain, words, (*meanings[:1], *rest), meanings[1:], choice)
 
 
 def prose_values(text: str) -> tuple[Tree, ...]:
@@ -74,24 +76,22 @@ def prose_values(text: str) -> tuple[Tree, ...]:
     return (numbers[0] if len(numbers) == 1 else Bracket(tuple(numbers), "(", ")"),) if numbers else ()
 
 
-def _trees(text: str) -> tuple[Tree, ...]:
-    meant = wording.meaning(text)
-    if meant is not None:
-        return (meant,)
-    time = _time(text)
-    if time is not None:
-        return (time,)
-    result = _result(text)
-    if result is not None:
-        return (result,)
-    found = [_tree(_ORDINAL.sub("", text))]
+def _meanings(text: str) -> tuple[Tree, ...]:
+    """What a text means as mathematics, the likeliest first. Raises Unreadable where it is none."""
+    settled = wording.meaning(text) or _time(text) or _result(text)
+    if settled is not None:
+        return (settled,)
+    if _DOTTED_THOUSANDS.fullmatch(text):
+        return (_tree(text.replace(".", "").replace(",", ".")),)
+    tree = _tree(_ORDINAL.sub("", text))
+    if isinstance(tree, Relation) and "~" in tree.signs:
+        return _approximated(tree)
     if _DECIMAL_COMMA.fullmatch(text):
-        found.append(_tree(text.replace(",", ".")))
-    elif _DOTTED_THOUSANDS.fullmatch(text):
-        found.insert(0, _tree(text.replace(".", "").replace(",", ".")))
-    elif _CLOCK.fullmatch(text):
-        found.append(_clock(*_CLOCK.fullmatch(text).groups()))
-    return tuple(meaning for tree in found for meaning in _without_approximation(tree))
+        return (tree, _tree(text.replace(",", ".")))
+    clock = _CLOCK.fullmatch(text)
+    if clock and int(clock[1]) < 25 and int(clock[2]) < 60:
+        return tree, _clock(*clock.groups())
+    return (tree,)
 
 
 def _result(text: str) -> Tree | None:
@@ -161,14 +161,17 @@ def _is_condition(tree: Tree) -> bool:
             return False
 
 
-def _without_approximation(tree: Tree) -> list[Tree]:
-    """`exact ~ decimal` may be given as either."""
-    if not isinstance(tree, Relation) or "~" not in tree.signs:
-        return [tree]
+def _approximated(tree: Relation) -> tuple[Tree, ...]:
+    """`exact ~ decimal`: the answer, and what may be given for it. Raises Unreadable where they are far apart."""
     cut = tree.signs.index("~")
-    before, after = tree.sides[: cut + 1], tree.sides[cut + 1 :]
-    exact = before[0] if cut == 0 else Relation(before, tree.signs[:cut])
-    return [exact, after[-1]]
+    exact = tree.sides[0] if cut == 0 else Relation(tree.sides[: cut + 1], tree.signs[:cut])
+    near = tree.sides[-1]
+    if is_name(exact):
+        return (near,)
+    one, other = real(unnamed(exact)), real(near)
+    if one is not None and other is not None and abs(one - other) > _APPROXIMATE * max(abs(one), abs(other)):
+        raise Unreadable("an approximation that is none")
+    return exact, near
 
 
 def _time(text: str) -> Tree | None:
@@ -176,10 +179,14 @@ def _time(text: str) -> Tree | None:
     if found is None:
         return None
     hours, minutes, seconds, half = found.groups()
-    hour = int(hours) % 12 + (12 if half and half.lower() == "p" else 0) if half else int(hours)
+    hour = int(hours)
+    if half:
+        hour = (0 if hour == 12 else hour) + (12 if half.lower() == "p" and hour <= 12 else 0)
     return _clock(str(hour), minutes or "0", seconds)
 
 
 def _clock(hours: str, minutes: str, seconds: str | None) -> Tree:
+    if int(hours) > 24 or int(minutes) > 59 or int(seconds or "0") > 59:
+        raise Unreadable("no time of the day")
     total = int(hours) * 3600 + int(minutes) * 60 + int(seconds or "0")
     return Apply("time", (Number(Fraction(total)),))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from proctor.verifiers.maths import sampling
+from proctor.verifiers.maths.rewriting import is_name
 from proctor.verifiers.maths.trees import (
     INFINITY,
     Apply,
@@ -98,10 +99,10 @@ def same_pieces(one: Pieces, other: Pieces, same: Callable[[Tree, Tree], bool | 
 
 
 def variable(relation: Relation) -> Tree | None:
-    """The lone variable that an inequality is about, or |variable|; None where it is not solved."""
+    """What an inequality is about: x, f(x), or |x|; None where it is not solved."""
     for side in relation.sides:
         inner = side.arguments[0] if isinstance(side, Apply) and side.name == "abs" else side
-        if isinstance(inner, Symbol) and inner.name not in ("pi", "e", "i", "oo", "R", "emptyset"):
+        if is_name(inner) and inner not in (Symbol("e"), Symbol("i")):
             return side
     return None
 
@@ -115,8 +116,7 @@ def _interval(low: Tree, low_closed: bool, high: Tree, high_closed: bool) -> Pie
     start, stop = _end(low, closed=low_closed), _end(high, closed=high_closed)
     if start is None or stop is None:
         return None
-    piece = Piece(start, stop)
-    return () if piece.is_empty else (piece,)
+    return (Piece(start, stop),) if start.at < stop.at else None  # (8, -2) is a point of the plane
 
 
 def _points(items: tuple[Tree, ...]) -> Pieces | None:
@@ -209,7 +209,7 @@ def _solved(relation: Relation) -> Pieces | None:
         found = _half_line(bound, sign)
         if found is None:
             return None
-        result = _intersection(result, found if isinstance(about, Symbol) else _mirrored(found))
+        result = _intersection(result, _mirrored(found) if isinstance(about, Apply) else found)
     return result
 
 

@@ -49,9 +49,13 @@ def named(tree: Tree, *, asked: Tree | None = None) -> Named | None:
         return Named(names, last)
     if isinstance(last, Symbol) and is_name(last) and not symbols(first):
         return Named((last,), first)
-    if asked is not None and symbols(first) and symbols(first).isdisjoint(symbols(asked) | symbols(last)):
+    if asked is not None and not _is_multiple(first) and len(symbols(first)) > 1 and symbols(first).isdisjoint(symbols(asked) | symbols(last)):
         return Named((first,), last)
     return None
+
+
+def _is_multiple(tree: Tree) -> bool:
+    return isinstance(tree, Product) and any(isinstance(factor, Number) for factor in tree.factors)
 
 
 def unnamed(tree: Tree) -> Tree:
@@ -71,8 +75,10 @@ def is_name(tree: Tree) -> bool:
             return name in _NAMING and all(map(is_name, arguments))
         case Bracket(items):
             return bool(items) and all(map(is_name, items))
-        case Product() | Power():  # ratios and squares of segments: AB / CD
-            return bool(symbols(tree)) and all(name[0].isupper() for name in symbols(tree) | {"A"})
+        case Product(factors) if all(map(is_name, factors)):  # ratios of segments: AB / CD
+            return True
+        case Power(base, Number()):
+            return is_name(base) and all(name[0].isupper() for name in symbols(base))
         case _:
             return False
 
@@ -153,6 +159,8 @@ def computed(tree: Tree) -> Tree:
             if len({tuple(map(len, matrix.rows)) for matrix in matrices}) == 1:
                 rows = zip(*(matrix.rows for matrix in matrices), strict=True)
                 return Matrix(tuple(tuple(Sum(cells) for cells in zip(*row, strict=True)) for row in rows))
+        case Sum((Bracket() | Apply("union" | "builder") | Symbol("R") as one, Product((Number(), Bracket(_, "\\{") as other)))):
+            return Apply("setminus", (one, other))
         case Product((Matrix(left), Matrix(right))) if all(len(row) == len(right) for row in left):
             columns = list(zip(*right, strict=True)) if len({len(row) for row in right}) == 1 else []
             return Matrix(tuple(tuple(_dot(row, column) for column in columns) for row in left))

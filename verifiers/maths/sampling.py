@@ -13,7 +13,18 @@ from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
 from typing import Any, Protocol
 
-from proctor.verifiers.maths.trees import Apply, Number, Power, Product, Sum, Symbol, Tree, Unit, symbols, walk
+from proctor.verifiers.maths.trees import (
+    Apply,
+    Number,
+    Power,
+    Product,
+    Sum,
+    Symbol,
+    Tree,
+    Unit,
+    symbols,
+    walk,
+)
 from proctor.verifiers.maths.units import MEASURES
 
 # Two floats further apart than this, relative to the largest term that went into them, are different numbers.

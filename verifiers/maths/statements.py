@@ -48,8 +48,13 @@ _OTHERS = re.compile(
 )
 _ASCII_OTHERS = ("respuesta", "resposta", "risposta", "antwort", "antwoord", "svar", "cevap", "jawaban")
 _MATHS_START = re.compile(r"[\s*_:]{0,20}(?P<open>\$\$|\$|\\\(|\\\[)")
-_CLOSING = {"$": "$", "$$": "$$", "\\(": "\\)", "\\[": "\\]"}
-_LEADING = re.compile(r"[\s*_:>–—\"“]*")
+_CLOSING = {
+    "$": re.compile(r"(?<!\\)\$"),
+    "$$": re.compile(r"\$\$"),
+    "\\(": re.compile(r"\\\)"),
+    "\\[": re.compile(r"\\\]"),
+}
+_LEADING = re.compile(r"[\s*_:：>–—\"“]*")
 _SENTENCE_END = re.compile(r"[.。।!?？！](?=\s|$|[*_\"”」<])|\n|<\||</")
 _EDGES = " \t\n*_\"”“"
 # The last line of GSM8K's own form, which needs no search.
@@ -67,6 +72,7 @@ class Statement:
     start: int
     end: int
     marker: str
+    is_enclosed: bool = False  # by a tag or quotes: there is no explanation in it
 
 
 def last_statement(text: str, start: int = 0) -> Statement | None:
@@ -86,9 +92,10 @@ def _english_from(text: str, start: int, stop: int) -> Statement | None:
     """The last statement that begins at or after `start` and before `stop`."""
     keys = [key for key in _ENGLISH.finditer(text, start) if key.start() < stop]
     for key in reversed(keys):
-        span = _english_span(text, key)
+        enclosed = _enclosed_span(text, key)
+        span = enclosed or _spoken_span(text, key)
         if span and (content := text[span[0] : span[1]].strip(_EDGES)):
-            return Statement(content, key.start(), span[1], key[0].strip())
+            return Statement(content, key.start(), span[1], key[0].strip(), enclosed is not None)
     return None
 
 
@@ -105,19 +112,22 @@ def _other_from(text: str, start: int) -> Statement | None:
     return None
 
 
-def _english_span(text: str, key: re.Match[str]) -> tuple[int, int] | None:
-    """Where the answer stands that a key word such as `answer` or `####` introduces."""
+def _enclosed_span(text: str, key: re.Match[str]) -> tuple[int, int] | None:
+    """The answer in `<answer>42</answer>`, `[answer]42[/answer]` or `"answer": "42"`."""
     before, after = text[key.start() - 1 : key.start()], text[key.end() : key.end() + 1]
-    if key[0] == "####" or key[0].endswith(":"):
-        return _sentence_span(text, key.end())
     tag = before == "<" or text[max(0, key.start() - 7) : key.start()].lower() == "<final_"
     if (tag and after == ">") or (before == "[" and after == "]"):
         closing = _CLOSING_TAG.search(text, key.end())
         return key.end() + 1, closing.start() if closing else len(text)
-    if before == "/":
-        return None
     if after in ("'", '"') and (value := _JSON_VALUE.match(text, key.end())):
         return value.span(value.lastindex or 0)
+    return None
+
+
+def _spoken_span(text: str, key: re.Match[str]) -> tuple[int, int] | None:
+    """The answer after `the answer is`, `Answer:`, `####`, or a heading."""
+    if key[0] == "####" or key[0].endswith(":"):
+        return _sentence_span(text, key.end())
     stated = _STATED.match(text, key.end())
     if stated is None and _HEADING.match(text, text.rfind("\n", 0, key.start()) + 1):
         stated = _LINE_END.match(text, key.end())
@@ -143,12 +153,12 @@ def _sentence_span(text: str, start: int) -> tuple[int, int]:
 def _formulas_end(text: str, maths: re.Match[str]) -> int:
     """Where a formula ends, those that it is listed with (`$x = 1$ or $x = 2$`), and the unit that follows."""
     while True:
-        closing = _CLOSING[maths["open"]]
-        end = text.find(closing, maths.end())
-        if end < 0:
+        closing = maths["open"]
+        close = _CLOSING[closing].search(text, maths.end())
+        if close is None:
             stop = _SENTENCE_END.search(text, maths.end())
             return stop.start() if stop else len(text)
-        end += len(closing)
+        end = close.end()
         joint = _BETWEEN.match(text, end)
         following = _MATHS_START.match(text, joint.end()) if joint else None
         if following is None:

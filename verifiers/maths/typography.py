@@ -41,6 +41,7 @@ _TABLE: dict[int, str] = {
     **{ord(char): f"\\{name} " for name, chars in _COMMANDS.items() for char in chars},
     **{ord(char): plain for plain, chars in _PLAIN.items() for char in chars},
 }
+_PUNCTUATION = "∴∵"
 _SUPERSCRIPT_RUN = re.compile(f"[{''.join(map(re.escape, _SUPERSCRIPTS))}]+")
 _SUBSCRIPT_RUN = re.compile(f"[{''.join(map(re.escape, _SUBSCRIPTS))}]+")
 _CIRCLED_RUN = re.compile(f"[{_CIRCLED}]+")
@@ -68,6 +69,8 @@ def _plain(char: str) -> str:
     digit = unicodedata.decimal(char, None)
     if digit is not None:
         return str(digit)
+    if unicodedata.category(char) == "So" or char in _PUNCTUATION:  # check marks, emoji
+        return " "
     mapped = unicodedata.normalize("NFKC", char)
     if "⁄" in mapped:  # ½, ¾, ⅓ ...
         top, _, bottom = mapped.partition("⁄")

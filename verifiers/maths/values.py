@@ -14,8 +14,8 @@ from proctor.verifiers.maths import sampling
 from proctor.verifiers.maths.normal import normal
 from proctor.verifiers.maths.polynomials import Form, NoForm, TooLarge, same_value
 from proctor.verifiers.maths.rules import Rules
-from proctor.verifiers.maths.units import NAMES
 from proctor.verifiers.maths.trees import Number, Power, Product, Symbol, Tree, Unit, symbols
+from proctor.verifiers.maths.units import NAMES
 
 Decide: TypeAlias = Callable[[Tree, Tree], "bool | None"]
 

@@ -8,9 +8,10 @@ from proctor.verifiers.maths.trees import INFINITY, Symbol, Tree
 
 _CHOICE = re.compile(
     r"(?:(?:the )?(?:correct |final |right )?(?:option|choice|answer|answer is|option is)\s*:?\s*)?"
-    r"[(\[]?\s?([A-Za-z])\s?(?:[)\]]\.?|[.:。：]|$|\s+(?:because|since|as)\b)(?:\s.*)?",
+    r"[(\[]?\s?([A-Za-z])\s?(?:[)\]]\.?|[.:。：]|$|\s+(?:because|since|as)\b)(\s.*)?",
     re.IGNORECASE | re.DOTALL,
 )
+_OFFERS_MORE = re.compile(r"\s*(?:or|and|,|/)", re.IGNORECASE)
 _AFTER_CHOICE = re.compile(r"[(\[]?\s?[A-Za-z]\s?(?:[)\]]\.?|\.|:)\s*(.+)", re.DOTALL)
 _WRAPPED = re.compile(r"\\(?:text(?:bf|it|rm|sf|tt)?|math(?:rm|bf|it|sf|cal)|mbox|boxed|boldsymbol|bm)\s?\{([^{}]*)\}")
 _COMMAND = re.compile(r"\\[a-zA-Z]+|\\.")
@@ -52,6 +53,8 @@ def normalised(text: str) -> str:
 def choice(text: str) -> str | None:
     """The letter of an answer such as `C`, `(C)`, `C. 42`, `option C`, in upper case."""
     found = _CHOICE.fullmatch(_unwrapped(text).strip())
+    if found and _OFFERS_MORE.match(found[2] or ""):
+        return None
     return found[1].upper() if found else None
 
 
@@ -95,6 +98,22 @@ def same_words(gold: str, answer: str) -> bool:
     return long_words[: len(short_words)] == short_words and (verb in _FOLLOWING or verb.endswith("ed"))
 
 
+def is_named_in(answer: str, gold: str) -> bool:
+    """Whether a sentence answers with one phrase of it: `stopped` of `a stopped clock shows the right time`.
+
+    Not where it compares, joins or negates: a sentence that names both sides is answered by one of them.
+    """
+    words, sentence = answer.split(), gold.split()
+    if len(sentence) < _SENTENCE or len(words) > 3 or not _TWO_SIDED.isdisjoint(sentence):
+        return False
+    if not any(len(word) > 2 and word not in _SMALL for word in words):
+        return False
+    return f" {answer} " in f" {gold} "
+
+
+_SENTENCE = 5  # words from which on a reference is a sentence
+_TWO_SIDED = frozenset("not no never neither nor cannot or and but than unless except without versus both".split())
+_SMALL = frozenset("the and for are was were has have had with from that this than then its will can".split())
 _OPPOSITE = {"yes": "no", "no": "yes"}
 _LINKING = tuple(f" {verb}" for verb in "is are was were be remains equals becomes called".split())
 _FOLLOWING = frozenset("will is are was were has have wins won can function functions number numbers".split())
