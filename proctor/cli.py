@@ -4,9 +4,9 @@ import sys
 
 from proctor import console
 from proctor.app import Exit, app
-from proctor.commands import evaluate, explain, rewards, score, sft, train
+from proctor.commands import evaluate, explain, report, rewards, score, sft, train
 
-__all__ = ["app", "evaluate", "explain", "main", "rewards", "score", "sft", "train"]
+__all__ = ["app", "evaluate", "explain", "main", "report", "rewards", "score", "sft", "train"]
 
 
 def main() -> None:

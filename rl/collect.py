@@ -55,7 +55,13 @@ class Collector:
                 for completion, text, score in zip(completions, texts, scores.result(), strict=True)
             ]
         return [
-            Experience(completion, text, first_group + place // sampling.num_samples, score)
+            Experience(
+                completion,
+                text,
+                first_group + place // sampling.num_samples,
+                score,
+                prompt=problems[place // sampling.num_samples].text,
+            )
             for place, (completion, text, score) in enumerate(joined)
         ]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 
@@ -30,10 +30,20 @@ class Evaluation:
 
 
 def evaluate(
-    collector: Collector, problems: Sequence[Problem], sampling: Sampling, *, seed: int, step: int
+    collector: Collector,
+    problems: Sequence[Problem],
+    sampling: Sampling,
+    *,
+    seed: int,
+    step: int,
+    read: Callable[[Sequence[Experience]], None] = lambda sampled: None,
 ) -> Evaluation:
-    """Greedy and sampled completions of every problem; `seed` draws the same prompts' same samples again."""
+    """Greedy and sampled completions of every problem; `seed` draws the same prompts' same samples again.
+
+    `read` is given the sampled ones.
+    """
     sampled = collector(problems, replace(sampling, seed=seed), step=step)
+    read(sampled)
     greedy = collector(problems, replace(sampling, num_samples=1, temperature=0.0, seed=seed), step=step)
     scored = [experience for experience in sampled if experience.score.total is not None]
     return Evaluation(

@@ -30,6 +30,7 @@ class Experience:
     score: Score
     fate: Fate | None = None  # None: not settled yet
     advantage: float = 0.0  # of every token; a critic gives each token its own instead
+    prompt: str = ""  # as text, for those who read along
 
     @property
     def reward(self) -> float:

@@ -23,6 +23,14 @@ class Problem:
     prompt_ids: tuple[int, ...]
     rollout: Rollout  # with an empty completion: what every completion of it is filled into
 
+    @property
+    def text(self) -> str:
+        """The prompt to read: messages as "role: content", a paragraph each."""
+        prompt = self.rollout.prompt
+        if isinstance(prompt, str):
+            return prompt
+        return "\n\n".join(f"{turn.get('role', '')}: {turn.get('content', '')}" for turn in prompt)
+
     def with_completion(self, text: str, *, group: int, num_tokens: int, truncated: bool) -> Rollout:
         return replace(self.rollout, completion=text, group=group, num_tokens=num_tokens, truncated=truncated)
 

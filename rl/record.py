@@ -42,6 +42,7 @@ class Recorder:
                 "step": step,
                 "kind": kind,
                 "group": experience.group,
+                "prompt": experience.prompt,
                 "completion": experience.text,
                 "tokens": len(experience.completion.token_ids),
                 "truncated": experience.completion.is_truncated,
@@ -92,18 +93,20 @@ def read_metrics(folder: Path) -> list[dict[str, Any]]:
 
 def _reopen(path: Path, from_step: int) -> TextIO:
     """Opens for appending, without the lines after `from_step` and without a torn last one."""
-    kept = []
     if path.exists():
-        for line in path.read_text(encoding="utf-8").splitlines():
-            try:
-                if json.loads(line)["step"] <= from_step:
-                    kept.append(line + "\n")
-            except json.JSONDecodeError:
-                continue  # torn by a crash: the step it belongs to is run again
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
         aside = path.with_suffix(".tmp")
-        aside.write_text("".join(kept), encoding="utf-8")
+        aside.write_text("".join(line for line in lines if _is_up_to(line, from_step)), encoding="utf-8")
         aside.replace(path)
     return path.open("a", encoding="utf-8", buffering=1)
+
+
+def _is_up_to(line: str, step: int) -> bool:
+    """Whether a line is whole and of a step up to that one; what a crash tore is run again."""
+    try:
+        return bool(json.loads(line)["step"] <= step)
+    except json.JSONDecodeError:
+        return False
 
 
 def _write(file: TextIO, row: Mapping[str, Any]) -> None:

@@ -21,6 +21,8 @@ from proctor.rl.update import StepStats
 from proctor.sft.checkpoint import Checkpoint, CheckpointFolder
 from proctor.sft.optimizer import learning_rate, set_learning_rate
 
+_EVALUATION_KEPT = 32  # prompts of each evaluation whose completions are recorded, to be read side by side
+
 
 class GuardStopError(RuntimeError):
     """The guard tripped as often as it may; the last good checkpoint stands."""
@@ -226,8 +228,14 @@ def _evaluate(run: Run, recorder: Recorder) -> Evaluation | None:
     if not run.evaluation:
         return None
     sampling = replace(run.sampling, num_samples=run.config.evaluation.samples)
+    step, kept = run.progress.step, _EVALUATION_KEPT * sampling.num_samples
     found = evaluate(
-        run.collector, run.evaluation, sampling, seed=run.config.run.seed, step=run.progress.step
+        run.collector,
+        run.evaluation,
+        sampling,
+        seed=run.config.run.seed,
+        step=step,
+        read=lambda sampled: recorder.completions(step, sampled[:kept], kind="evaluation"),
     )
     recorder.step(run.progress.step, {f"evaluation/{name}": value for name, value in found.to_json().items()})
     return found

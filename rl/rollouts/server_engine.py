@@ -159,8 +159,8 @@ def _completions(prompt: tuple[int, ...], answer: Any, sampling: Sampling, url: 
         found = [_completion(prompt, choice, sampling) for choice in choices]
     except (KeyError, TypeError, ValueError) as error:
         raise ServerError(
-            f"{url}/v1/completions answered without token ids or log-probs ({type(error).__name__}: {error}); "
-            "it must understand logprobs and return_token_ids, as vLLM does"
+            f"{url}/v1/completions answered without token ids or log-probs ({error!r}); it must "
+            "understand logprobs and return_token_ids, as vLLM does"
         ) from error
     if len(found) != sampling.num_samples:
         raise ServerError(f"{url} gave {len(found)} completions where {sampling.num_samples} were asked for")
