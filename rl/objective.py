@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -83,8 +82,14 @@ class Objective:
         loss_of = find(LOSSES, algorithm.loss)
         losses = loss_of(logp, old_logp, columns["advantages"], mask, **algorithm.loss_options)
         if self.correction is not None:
-            options: dict[str, Any] = {name: getattr(self.correction, name) for name in Correction.__slots__}
-            losses = losses * importance_weights(old_logp, columns["sampler_logp"], mask, **options)
+            losses = losses * importance_weights(
+                old_logp,
+                columns["sampler_logp"],
+                mask,
+                level=self.correction.level,
+                mode=self.correction.mode,
+                bounds=(self.correction.low, self.correction.high),
+            )
         if self.kl_in_loss:
             kl = kl_estimate(
                 logp, columns["ref_logp"], algorithm.kl_estimator, gradient=algorithm.kl_gradient

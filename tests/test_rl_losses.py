@@ -168,8 +168,7 @@ def test_sampler_correction_is_trls(case: Case) -> None:
         mask,
         level=level,
         mode=mode,
-        low=p["clip_min"],
-        high=p["clip_max"],
+        bounds=(p["clip_min"], p["clip_max"]),
     )
     case.check(weights, "weights", mask=mask if level == "token" else None)
     token_loss = trl_token_loss(p, logp, old_logp, advantages, mask) * weights
@@ -188,8 +187,7 @@ def test_sampler_correction_is_verls(case: Case) -> None:
         case.inputs["mask"],
         level=p["level"],
         mode="mask" if is_band else "truncate",
-        low=None if low is None else float(low),
-        high=float(high),
+        bounds=(None if low is None else float(low), float(high)),
         normalize=p["batch_normalize"],
     )
     case.check(weights.expand_as(case.inputs["mask"]), "weights", mask=case.inputs["mask"])
@@ -201,13 +199,13 @@ def test_sampler_correction_is_openrlhfs(case: Case) -> None:
     logp, old_logp, advantages, mask = columns(case)
     sampling = case.inputs["sampling_logp"]
     level = "sequence" if p["level"] == "seq" else "token"
-    ratio = importance_weights(old_logp, sampling, mask, high=float("inf"))
+    ratio = importance_weights(old_logp, sampling, mask, bounds=(None, float("inf")))
     if p["mode"] == "clip":
-        weights = importance_weights(old_logp, sampling, mask, low=p["low"], high=p["high"])
+        weights = importance_weights(old_logp, sampling, mask, bounds=(p["low"], p["high"]))
     elif p["gating"] == "ratio":  # what passes keeps its own weight per token
         kind = "geometric" if level == "sequence" else "token"
         gate = importance_weights(
-            old_logp, sampling, mask, level=kind, mode="mask", low=p["low"], high=p["high"]
+            old_logp, sampling, mask, level=kind, mode="mask", bounds=(p["low"], p["high"])
         )
         weights = ratio * (gate > 0)
     else:

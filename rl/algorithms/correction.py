@@ -45,20 +45,20 @@ def importance_weights(
     *,
     level: str = "token",
     mode: str = "truncate",
-    low: float | None = None,
-    high: float = 2.0,
+    bounds: tuple[float | None, float] = (None, 2.0),
     normalize: bool = False,
 ) -> Tensor:
     """Weights to multiply token losses with, no gradient, (B, T) or (B, 1) by sequence.
 
     Args:
         level: `token`: exp(d); `sequence`: exp(sum of d over the row); `geometric`: exp(mean of d).
-        mode: `truncate` clamps to [low, high]; `mask` sets to 0 what lies outside.
-        low: None: 0 as the lower end.
+        mode: `truncate` clamps to the bounds; `mask` sets to 0 what lies outside.
+        bounds: lower and upper end; None is 0.
         normalize: divides by the mean weight (over sampled tokens, or over rows).
     Raises:
         ValueError: unknown level or mode.
     """
+    low, high = bounds
     difference = (old_logp - sampler_logp).detach() * mask
     if level == "token":
         log_weight, counted = difference, mask
