@@ -1,31 +1,64 @@
-"""`proctor eval`: saved samples of an evaluation suite, judged by the graders that training uses."""
+"""`proctor eval`: an evaluation suite, from saved samples or a model, by the graders that training uses."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from proctor import console
 from proctor.app import Exit, command, usable
+from proctor.verifiers.files.sources import InputError
+
+if TYPE_CHECKING:
+    from proctor.benchmarks.suites import Task
+
+
+class Engine(str, Enum):
+    """What samples from a model."""
+
+    local = "transformers"
+    vllm = "vllm"
+    server = "server"
 
 
 @command(
     "proctor eval humaneval --samples samples.jsonl --data HumanEval.jsonl.gz",
-    "proctor eval gsm8k --samples answers.jsonl --data gsm8k_test.jsonl --k 1 --k 4",
+    "proctor eval gsm8k --model runs/rl/model --engine vllm --samples-per-task 4 --temperature 0.8",
     name="eval",
 )
 def evaluate(
     suite: Annotated[str, typer.Argument(help="humaneval, mbpp, humaneval+, mbpp+, gsm8k or math500.")],
     samples: Annotated[
-        Path, typer.Option("--samples", "-s", help="JSON lines with task_id and completion, gzipped or not.")
-    ],
+        Path | None,
+        typer.Option("--samples", "-s", help="JSON lines with task_id and completion, gzipped or not."),
+    ] = None,
+    model: Annotated[
+        str, typer.Option("--model", "-m", help="Folder or hub name of a model that is to answer.")
+    ] = "",
+    engine: Annotated[Engine, typer.Option("--engine", help="What samples from the model.")] = Engine.local,
+    url: Annotated[str, typer.Option("--url", help="The server of --engine server.")] = "",
+    samples_per_task: Annotated[
+        int, typer.Option("--samples-per-task", "-n", min=1, help="Answers to each task.")
+    ] = 1,
+    temperature: Annotated[
+        float, typer.Option("--temperature", min=0.0, help="Of sampling; 0 is greedy.")
+    ] = 0.0,
+    max_new_tokens: Annotated[
+        int, typer.Option("--max-new-tokens", min=1, help="Longest answer in tokens.")
+    ] = 1024,
+    seed: Annotated[int, typer.Option("--seed", help="Of sampling.")] = 0,
+    template: Annotated[
+        str, typer.Option("--template", help="What a model is asked; '{prompt}' is the task.")
+    ] = "",
     data: Annotated[
         Path | None, typer.Option("--data", help="The suite's task file, or a folder that has it.")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Results; default: SAMPLES_results.jsonl.")
+        Path | None, typer.Option("--out", "-o", help="Results; default: beside the samples.")
     ] = None,
     k: Annotated[list[int] | None, typer.Option("--k", help="pass@k for this k. Repeatable.")] = None,
     reward: Annotated[
@@ -33,10 +66,11 @@ def evaluate(
     ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON on stdout.")] = False,
 ) -> None:
-    """Judges saved samples of an evaluation suite and prints pass@k with intervals.
+    """Judges samples of an evaluation suite, saved ones or a model's, and prints pass@k with intervals.
 
-    The tasks are found by --data, by the environment variable PROCTOR_DATA, or on the datasets hub. Results
-    are written as they come; the same command goes on where an interrupted one stopped.
+    With --model the samples are written to SUITE_MODEL_samples.jsonl as they come. The tasks are found by
+    --data, by the environment variable PROCTOR_DATA, or on the datasets hub. Results are written as they
+    come; the same command goes on where an interrupted one stopped.
 
     Exit codes: 0 done; 1 done, but samples could not be judged by a fault of ours; 2 could not run.
     """
@@ -45,10 +79,15 @@ def evaluate(
     from proctor.verifiers.expression import reward as parse
 
     with usable():
+        if (samples is None) is (not model):
+            raise InputError("give either --samples, a file, or --model, which answers the tasks now")
         chosen = find_suite(suite)
         tasks = chosen.tasks(data)
-        read = read_samples(samples, tasks)
         expression = parse(reward or chosen.reward)
+        if samples is None:
+            options = (samples_per_task, temperature, max_new_tokens, seed, template)
+            samples = _generated(suite, tasks, (model, engine.value, *options), url)
+        read = read_samples(samples, tasks)
         results = out or samples.with_name(f"{samples.name.partition('.')[0]}_results.jsonl")
         with console.counting("samples", total=len(read)) as progress:
             outcome = evaluate_samples(read, tasks, expression, results, progress=progress)
@@ -60,3 +99,19 @@ def evaluate(
         console.note(f"written: {results}")
     if outcome.unscorable:
         raise typer.Exit(Exit.FAILURES)
+
+
+def _generated(suite: str, tasks: Mapping[str, Task], origin: tuple[Any, ...], url: str) -> Path:
+    """The samples file of a model, made or gone on with."""
+    try:
+        from proctor.benchmarks.generate import Origin, generate_samples, load_sampler
+    except ModuleNotFoundError as error:
+        raise InputError(
+            f"{error.name} is not installed; a model needs: pip install 'proctor[train]'"
+        ) from error
+    made_by = Origin(*origin)
+    path = Path(f"{suite}_{Path(made_by.model).resolve().name}_samples.jsonl")
+    with console.counting("tasks answered", total=len(tasks)) as progress:
+        generate_samples(suite, tasks, made_by, lambda: load_sampler(made_by, url), path, progress=progress)
+    console.note(f"samples: {path}")
+    return path
