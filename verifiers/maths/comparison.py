@@ -98,6 +98,8 @@ class Comparison:
             if matched is not None:
                 return self.same(one.value, renamed(other.value, matched))
         elif one is not None and not isinstance(answer, Relation):
+            if isinstance(answer, Bracket) and len(one.names) == len(answer.items) > 1:  # x = y = 2 and (2, 2)
+                return _all(self.same(one.value, item) for item in answer.items)
             return self.same(one.value, answer) or self.same_solved(gold, answer)
         elif other is not None and not isinstance(gold, Relation):
             return self.same(gold, other.value) or self.same_solved(answer, gold)
@@ -105,7 +107,11 @@ class Comparison:
             if one is not None and not symbols(one.value):
                 return False  # the reference is solved: 2x + 1 = 7 does not answer x = 3
             return either(self.same_sides(gold, answer), self.same_multiple(gold, answer))
-        return self.same_solved(gold, answer) if isinstance(gold, Relation) else self.same_solved(answer, gold)
+        if not isinstance(gold, Relation):
+            return self.same_solved(answer, gold)
+        if values.same_number(gold.sides[0], gold.sides[-1]):  # an identity, which transforms its left side
+            return self.same(gold.sides[-1], answer)
+        return self.same_solved(gold, answer)
 
     def same_solved(self, equation: Tree, expression: Tree) -> bool | None:
         """Whether an equation, solved for the one variable that the expression does not have, gives it."""
@@ -348,7 +354,8 @@ def _matched_names(one: Named, other: Named) -> dict[str, str] | None:
     first, second = one.names[0], other.names[0]
     match first, second:
         case Symbol(name), Symbol(twin):
-            return {} if name.lower() == twin.lower() else None
+            bases = {name.partition("_")[0].lower(), twin.partition("_")[0].lower()}
+            return {} if len(bases) == 1 and not ("_" in name and "_" in twin) else None
         case Product((Symbol(f), Symbol(x))), Product((Symbol(g), Symbol(y))):
             return {y: x} if f == g else None
         case (Product(), Symbol("y")) | (Symbol("y"), Product()):

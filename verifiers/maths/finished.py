@@ -26,7 +26,7 @@ def is_unfinished(gold: Tree, answer: Tree) -> bool:
         case Power(Number(base), Number(exponent)) if exponent.denominator == 2:
             return _is_simplified_surd(gold) and not _is_squarefree(int(base))
         case Apply(name):
-            return name in _OPERATIONS and not any(isinstance(node, Apply) for node in walk(gold)) and not symbols(gold)
+            return name in _OPERATIONS and not symbols(gold) and not any(map(_is_measured_or_applied, walk(gold)))
         case Sum(terms) if all(_is_integer(term) for term in terms):
             return False
         case Sum() if symbols(answer):
@@ -35,6 +35,10 @@ def is_unfinished(gold: Tree, answer: Tree) -> bool:
             return _is_plain(gold) and not _is_plain(answer) and _is_arithmetic(answer)
         case _:
             return False
+
+
+def _is_measured_or_applied(tree: Tree) -> bool:
+    return isinstance(tree, Apply) or (isinstance(tree, Number) and tree.places is not None)
 
 
 def _is_plain(tree: Tree) -> bool:

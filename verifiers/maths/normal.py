@@ -230,6 +230,7 @@ _FUNCTIONS: dict[str, Function] = {
     "factorial": _on_rationals(_factorial),
     "binom": _binomial,
     "abs": _absolute,
+    "ratio": lambda arguments: times(arguments[0], inverse(arguments[1])) if len(arguments) == 2 else None,
     "floor": _on_rationals(lambda values: Fraction(math.floor(values[0]))),
     "ceil": _on_rationals(lambda values: Fraction(math.ceil(values[0]))),
     "max": _on_rationals(max),

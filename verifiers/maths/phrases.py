@@ -51,7 +51,7 @@ def items(found: list[Token]) -> list[Item]:
 
     Raises Unreadable where what is left would not be the answer.
     """
-    parts = _split(_unwrapped(_with_numerals(_with_units(_without_stray_stops(found)))))
+    parts = _split(_without_predicate(_unwrapped(_with_numerals(_with_units(_without_stray_stops(found))))))
     cleaned = [_item(part, separator) for part, separator in parts]
     kept = [item for item in cleaned if item is not None]
     if not kept:
@@ -66,6 +66,15 @@ def _without_stray_stops(found: list[Token]) -> list[Token]:
         for place, token in enumerate(found)
         if not (token.text == "." and found[place + 1 : place + 2] and found[place + 1].kind == "close")
     ]
+
+
+def _without_predicate(found: list[Token]) -> list[Token]:
+    """Of `R = 1 is necessary and sufficient for A_1 and B_1 ...` the equation."""
+    for index, token in enumerate(found):
+        if token == ("word", "is") and ("rel", "=") in found[:index]:
+            _check_unchanged(found[index:])
+            return found[:index]
+    return found
 
 
 def _split(found: list[Token]) -> list[tuple[list[Token], str]]:

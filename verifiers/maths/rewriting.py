@@ -41,7 +41,11 @@ def named(tree: Tree, *, asked: Tree | None = None) -> Named | None:
     Where an expression was asked for, whatever has other variables than that expression may be the name:
     `x + y = 5` gives 5, and `a + b = 2k` gives 2k where the reference is in k.
     """
-    if not isinstance(tree, Relation) or set(tree.signs) != {"="}:
+    if not isinstance(tree, Relation):
+        return None
+    if tree.signs == ("in",) and isinstance(tree.sides[1], Bracket) and tree.sides[1].left == "\\{":
+        return Named(tree.sides[:1], tree.sides[1])
+    if set(tree.signs) != {"="}:
         return None
     first, last = tree.sides[0], tree.sides[-1]
     if is_name(first):

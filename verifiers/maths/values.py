@@ -5,6 +5,7 @@ The verdict is True, False, or None where only many digits or algebra could tell
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
@@ -20,9 +21,11 @@ from proctor.verifiers.maths.units import NAMES
 Decide: TypeAlias = Callable[[Tree, Tree], "bool | None"]
 
 # A gold of 12.55 stands for every exact value that rounds to it; 0.5 or 3 is taken at its word.
-ROUNDED_PLACES, ROUNDED_DIGITS = 2, 3
+ROUNDED_DIGITS = 3
 # A decimal of this many digits is what a computer printed for an exact value: 0.3333333333333333 is 1/3.
 PRINTED_DIGITS = 12
+# What a plain value is multiplied by to be in the unit of the gold.
+_SCALES = {(Unit("percent"),): 100.0, (Unit("degree"),): 180 / math.pi}
 _PRINTED_NOISE = Fraction(1, 10**14)
 # A letter after a number that may be a unit written without \text{}: 5m, 9.8 m/s.
 _UNIT_LETTERS = frozenset(name for name in NAMES if len(name) == 1)
@@ -139,17 +142,19 @@ def form(tree: Tree) -> Form | None:
 
 
 def _is_rounded(gold: Quantity, answer: Quantity) -> bool:
-    """Whether the gold is a decimal and the answer an exact value that rounds to it."""
+    """Whether the gold is a decimal and the answer an exact value that rounds to it, or was cut there."""
     if not isinstance(gold.bare, Number) or _is_decimal(answer.bare) or symbols(answer.whole):
         return False
     places = gold.bare.places or 0
-    if places < ROUNDED_PLACES or _digits(gold.bare) < ROUNDED_DIGITS:
+    if not places or _digits(gold.bare) < ROUNDED_DIGITS:
         return False
     value = sampling.real(answer.bare)
-    if value is None:
+    if value is None or not math.isfinite(value):
         return False
-    scale = 100 if gold.is_percent and not answer.units else 1
-    return abs(Fraction(value) * scale - gold.bare.value) <= Fraction(1, 2 * 10**places)
+    scale = 1.0 if answer.units else _SCALES.get(gold.units, 1.0)
+    error = Fraction(value * scale) - gold.bare.value
+    unit = Fraction(1, 10**places)
+    return abs(error) <= unit / 2 or 0 <= error * (1 if gold.bare.value > 0 else -1) < unit
 
 
 def _is_printed(gold: Quantity, answer: Quantity) -> bool:

@@ -116,4 +116,4 @@ _TWO_SIDED = frozenset("not no never neither nor cannot or and but than unless e
 _SMALL = frozenset("the and for are was were has have had with from that this than then its will can".split())
 _OPPOSITE = {"yes": "no", "no": "yes"}
 _LINKING = tuple(f" {verb}" for verb in "is are was were be remains equals becomes called".split())
-_FOLLOWING = frozenset("will is are was were has have wins won can function functions number numbers".split())
+_FOLLOWING = frozenset("will is are was were has have wins won can function functions number numbers triangle polygon angle series sequence day".split())
