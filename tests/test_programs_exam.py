@@ -303,7 +303,7 @@ CHEATS = {
     "closes its descriptors": "import os\nos.closerange(0, 100)\ndef f(x): return 4",
     "floods": "import os\ndef f(x):\n    while True: os.write(4, b'[\"=\",4]' * 10000)",
     "forges answers": "import os\nos.write(4, b'[\"=\",4]\\n' * 50)\ndef f(x): return 0",
-    "asks for the tests": "import os\nos.write(4, b'[\"call\",{\"ty\":\"eval\"},[\"1\"],[]]\\n')\ndef f(x): return 4",
+    "asks for the tests": 'import os\nos.write(4, b\'["call",{"ty":"eval"},["1"],[]]\\n\')\ndef f(x): return 4',
     "reads a callback's globals": "def f(x, g=None): return 4 if g is None else g.__globals__",
     "never ends": "def f(x):\n    while True: pass",
     "recurses": "import sys\nsys.setrecursionlimit(10**9)\ndef f(x): return f(x)",
@@ -316,7 +316,9 @@ CHEATS = {
 
 @pytest.mark.parametrize("name", CHEATS)
 def test_cheats_get_an_honest_zero(name: str) -> None:
-    tests = source("def check(candidate):\n    assert all(candidate(x) == 2 * x for x in (2, 3))\n    assert list(map(candidate, (2, 3))) == [4, 6]\n")
+    tests = source(
+        "def check(candidate):\n    assert all(candidate(x) == 2 * x for x in (2, 3))\n    assert list(map(candidate, (2, 3))) == [4, 6]\n"
+    )
     verdict = judge(CHEATS[name], tests, entry="f")
     assert verdict.value == 0.0, verdict
 
@@ -342,11 +344,17 @@ def test_each_failure_has_its_status(code: str, status: Status) -> None:
 
 
 BROKEN = {
-    "nothing is checked": ("def check(candidate):\n    for x in []:\n        assert candidate(x)\n", Status.MISCONFIGURED),
+    "nothing is checked": (
+        "def check(candidate):\n    for x in []:\n        assert candidate(x)\n",
+        Status.MISCONFIGURED,
+    ),
     "no assert at all": ("def check(candidate):\n    candidate(1)\n", Status.BAD_REFERENCE),
     "the candidate is not used": ("def check(candidate):\n    assert True\n", Status.MISCONFIGURED),
     "no Python": ("def check(candidate)\n    assert candidate(1)", Status.BAD_REFERENCE),
-    "fails on its own": ("import nothing_like_this_exists\nx = 1 / 0\ndef check(candidate):\n    assert candidate(1)", Status.BAD_REFERENCE),
+    "fails on its own": (
+        "import nothing_like_this_exists\nx = 1 / 0\ndef check(candidate):\n    assert candidate(1)",
+        Status.BAD_REFERENCE,
+    ),
     "wants a fixture": ("def test_it(tmp_path):\n    assert f(1)", Status.BAD_REFERENCE),
 }
 
@@ -358,7 +366,9 @@ def test_broken_tests_are_nobodys_zero(name: str) -> None:
     assert (verdict.value, verdict.status) == (None, status), verdict
 
 
-@pytest.mark.parametrize("tests", [None, "", [], {}, {"asserts": []}, {"calls": []}, [1], {"what": 1}, [{"args": [1]}], "[]"])
+@pytest.mark.parametrize(
+    "tests", [None, "", [], {}, {"asserts": []}, {"calls": []}, [1], {"what": 1}, [{"args": [1]}], "[]"]
+)
 def test_missing_and_shapeless_tests_are_configuration(tests: Any) -> None:
     verdict = judge("def f(x): return 4", tests, entry="f")
     assert verdict.status is Status.MISCONFIGURED
@@ -381,12 +391,18 @@ def test_partial_credit_counts_statements_that_check() -> None:
     assert (verdict.value, verdict.status) == (0.75, Status.PARTIAL)
     verdict = judge("def f(x):\n    assert x != 9\n    return x", tests, entry="f", credit="partial")
     assert verdict.value == 0.75
-    verdict = judge("import os\ndef f(x): return x if x != 9 else os._exit(0)", tests, entry="f", credit="partial")
+    verdict = judge(
+        "import os\ndef f(x): return x if x != 9 else os._exit(0)", tests, entry="f", credit="partial"
+    )
     assert verdict.value == 0.5  # what was not reached did not pass
 
 
 def test_calls_with_weights_tolerance_and_methods() -> None:
-    calls = [{"args": [2], "expected": 1.0, "weight": 3}, {"kwargs": {"x": 4}, "expected": 2.0}, {"args": [9], "expected": 3}]
+    calls = [
+        {"args": [2], "expected": 1.0, "weight": 3},
+        {"kwargs": {"x": 4}, "expected": 2.0},
+        {"args": [9], "expected": 3},
+    ]
     half = "class Solution:\n    def __init__(self): self.n = 0\n    def f(self, x):\n        self.n += 1\n        return x / 2 * self.n + 1e-9\n"
     tests = {"calls": calls, "entry_point": "Solution.f"}
     assert judge(half, tests, credit="partial").value == 0.0
@@ -418,6 +434,11 @@ def test_tests_in_process_say_so() -> None:
 def test_many_samples_of_one_task_keep_apart() -> None:
     part = Code(extraction="raw", timeout=3.0)
     tests = ["assert f(1) == 1", "state = f(2)", "assert state == 2"]
-    codes = ["def f(x): return x", "def f(x): return 0", "import os\ndef f(x): os._exit(1)", "def f(x): return x"] * 5
+    codes = [
+        "def f(x): return x",
+        "def f(x): return 0",
+        "import os\ndef f(x): os._exit(1)",
+        "def f(x): return x",
+    ] * 5
     verdicts = part.verify([Rollout(code, tests=tests) for code in codes])
     assert [verdict.value for verdict in verdicts] == [1.0, 0.0, 0.0, 1.0] * 5

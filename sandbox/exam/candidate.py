@@ -14,7 +14,6 @@ from types import ModuleType
 from typing import Any
 
 from proctor.sandbox.channel import Channel
-from proctor.sandbox.exam.bounds import UnsendableError
 from proctor.sandbox.exam.changes import containers
 from proctor.sandbox.exam.classes import Classes
 from proctor.sandbox.exam.decode import Decoder
@@ -96,7 +95,7 @@ class Desk:
             if changeable and self._encoder.encode(message) != before:
                 return self._encoder.encode_graph(answer, changeable)
             return self._encoder.encode(answer)
-        except (UnsendableError, RecursionError, MemoryError) as error:
+        except Exception as error:  # too large, too deep, or made to be unreadable
             return self._encoder.encode(["!", error, []])
 
     def _call(self, target: Any, args: list[Any], pairs: list[Any]) -> Any:

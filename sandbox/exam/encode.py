@@ -160,5 +160,7 @@ class _Graph:
 def _text(node: Any) -> bytes:
     data = _dump(node).encode("utf-8", "surrogatepass")
     if len(data) > BOUNDS.bytes or data.count(b",") > BOUNDS.items:
-        raise TooLargeError(f"a value of {len(data)} bytes and {data.count(b',')} members is too large to send")
+        raise TooLargeError(
+            f"a value of {len(data)} bytes and {data.count(b',')} members is too large to send"
+        )
     return data

@@ -19,7 +19,18 @@ from typing import Any
 _ALIASES = {"np": "numpy", "pd": "pandas"}
 # A module that is not to be found is the candidate's program, but for these: they are missing.
 _LIBRARIES = frozenset(
-    {"hypothesis", "matplotlib", "networkx", "numpy", "pandas", "requests", "scipy", "sklearn", "sympy", "torch"}
+    {
+        "hypothesis",
+        "matplotlib",
+        "networkx",
+        "numpy",
+        "pandas",
+        "requests",
+        "scipy",
+        "sklearn",
+        "sympy",
+        "torch",
+    }
 )
 _USUAL_MODULES = ("math", "collections", "itertools", "functools", "heapq", "bisect", "typing", "datetime")
 _BUILTINS = frozenset(dir(builtins))

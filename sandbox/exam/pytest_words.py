@@ -108,7 +108,9 @@ class Param:
 class _Mark:
     """`pytest.mark.NAME(...)`: kept on the function, as pytest does; `suite.py` reads it."""
 
-    def __init__(self, name: str, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self, name: str, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> None:
         self.name = name
         self.args = args
         self.kwargs = kwargs or {}

@@ -119,8 +119,18 @@ class Sitting:
 
 
 # Where an exception of ours could arise; in the other modules it is told on purpose, or made of an answer.
-_OURS = frozenset({"sitting", "suite", "sheet", "evidence", "calls", "examinee", "link", "encode", "decode", "changes"})
-_TOLD = (ExamOverError, CandidateError, UnsendableError, AssertionError, NameError, RecursionError, MemoryError)
+_OURS = frozenset(
+    {"sitting", "suite", "sheet", "evidence", "calls", "examinee", "link", "encode", "decode", "changes"}
+)
+_TOLD = (
+    ExamOverError,
+    CandidateError,
+    UnsendableError,
+    AssertionError,
+    NameError,
+    RecursionError,
+    MemoryError,
+)
 
 
 def is_ours(error: BaseException) -> bool:
@@ -130,7 +140,9 @@ def is_ours(error: BaseException) -> bool:
         return False
     while trace.tb_next is not None:
         trace = trace.tb_next
-    return trace.tb_frame.f_globals.get("__name__", "").rpartition(".")[::2] in {(_PACKAGE, name) for name in _OURS}
+    return trace.tb_frame.f_globals.get("__name__", "").rpartition(".")[::2] in {
+        (_PACKAGE, name) for name in _OURS
+    }
 
 
 @contextmanager

@@ -26,7 +26,7 @@ from proctor.verifiers.programs.rows import (
     sandboxed,
 )
 from proctor.verifiers.programs.sandboxes import SandboxKey
-from proctor.verifiers.programs.statuses import OF_OUTCOME, tail
+from proctor.verifiers.programs.statuses import of_execution, tail
 from proctor.verifiers.programs.stdio import builder
 from proctor.verifiers.registry import register
 
@@ -198,7 +198,7 @@ def _execute(extracted: Extracted, sandbox: Sandbox, *, language: str, limits: L
             return _compile(extracted, sandbox, language=language)
         program = built.program(b"", limits)
     done = sandbox.run(program)
-    status = Status.COMPILE_ERROR if done.report == NOT_COMPILED else OF_OUTCOME[done.outcome]
+    status = Status.COMPILE_ERROR if done.report == NOT_COMPILED else of_execution(done, limits)
     if not status.has_value:
         return Verdict(None, status, evidence | {"problem": done.detail})
     evidence |= {"stdout": _head(done), "stderr": tail(done), "exit_code": done.exit_code}

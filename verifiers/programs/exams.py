@@ -48,7 +48,7 @@ def run_together(
     ]
     runs = run_programs(sandbox, programs, _THREADS)
     return [
-        _verdict(row, run, read_own_report(run, nonce), partial, IN_PROCESS)
+        _verdict(row, run, read_own_report(run, nonce), limits, partial=partial, protocol=IN_PROCESS)
         for row, run, nonce in zip(rows, runs, nonces, strict=True)
     ]
 
@@ -61,7 +61,7 @@ def examine_rows(
     pairs = [_programs(row, limits, shared=papers[row.tests.spec] > 1) for row in rows]
     exams = hold_exams(sandbox, pairs, _THREADS)
     return [
-        _verdict(row, exam.candidate, read_report(exam), partial, HIDDEN)
+        _verdict(row, exam.candidate, read_report(exam), limits, partial=partial, protocol=HIDDEN)
         for row, exam in zip(rows, exams, strict=True)
     ]
 
@@ -80,8 +80,10 @@ def _program(row: ExamRow) -> dict[str, Any]:
     return {"sources": list(row.extracted.readings), "prelude": row.prelude}
 
 
-def _verdict(row: ExamRow, run: Execution, report: dict[str, Any], partial: bool, protocol: str) -> Verdict:
-    status = of_report(report, run)
+def _verdict(
+    row: ExamRow, run: Execution, report: dict[str, Any], limits: Limits, *, partial: bool, protocol: str
+) -> Verdict:
+    status = of_report(report, run, limits)
     evidence = _evidence(row, run, report) | {"isolation": run.isolation, "protocol": protocol}
     if not status.has_value:
         return Verdict(None, status, evidence | {"problem": report.get("detail") or NOTHING_CHECKED})

@@ -38,6 +38,7 @@ class Extracted:
 class _Block:
     language: str  # the first word behind the fence, in lower case
     text: str
+    start: int  # where its opening fence stands in the response
     closed: bool
 
 
@@ -81,8 +82,11 @@ def _take(text: str, language: str, rule: Rule, prompt_code: str, entry: str) ->
     blocks = _blocks(text)
     if not blocks:
         return text, "the whole text, there is no block"
-    if len(blocks) == 1 and not blocks[0].closed and not blocks[0].language and not blocks[0].text.strip():
-        return text[: _FENCE.search(text).start()], "up to a closing fence"  # type: ignore[union-attr]
+    only = blocks[0]
+    is_lone_fence = len(blocks) == 1 and not only.closed and not only.language
+    if is_lone_fence and (prompt_code or not only.text.strip()):
+        # a model that continues code closes a block which it takes the prompt to have opened
+        return text[: only.start], "up to a closing fence"
     names = {find_language(language).name, *find_language(language).aliases}
     fitting = [block for block in blocks if block.language in names]
     fitting = fitting or [block for block in blocks if not block.language]
@@ -118,7 +122,7 @@ def _block(opened: re.Match[str], text: str, *, closed: bool) -> _Block:
     indent = len(opened[0]) - len(opened[0].lstrip())
     if indent:  # a block inside a list item is indented as a whole
         text = "".join(line.removeprefix(" " * indent) for line in text.splitlines(keepends=True))
-    return _Block(words[0] if words else "", text, closed)
+    return _Block(words[0] if words else "", text, opened.start(), closed)
 
 
 def _ends_in_open_fence(prompt_code: str) -> bool:

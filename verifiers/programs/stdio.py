@@ -18,7 +18,7 @@ from proctor.verifiers.programs.exams import failed, share
 from proctor.verifiers.programs.extraction import Extracted
 from proctor.verifiers.programs.output import Comparison, Match, compare, first_difference
 from proctor.verifiers.programs.rows import fault
-from proctor.verifiers.programs.statuses import OF_OUTCOME, tail
+from proctor.verifiers.programs.statuses import of_execution, tail
 from proctor.verifiers.programs.testset import Case, StdioTests
 
 _SCRIPT = "proctor.sandbox.exam.script:run"
@@ -100,7 +100,9 @@ def _run(case: Case, row: StdioRow, built: Built | None, sandbox: Sandbox, rules
     execution = sandbox.run(program)
     if execution.outcome is not Outcome.OK:
         not_compiled = built is None and execution.report == NOT_COMPILED
-        return _Result(Status.COMPILE_ERROR if not_compiled else OF_OUTCOME[execution.outcome], execution, {})
+        return _Result(
+            Status.COMPILE_ERROR if not_compiled else of_execution(execution, rules.limits), execution, {}
+        )
     got = execution.stdout.decode("utf-8", "surrogateescape")
     if row.tests.checker:
         return _ask_checker(case, got, row.tests.checker, execution, sandbox)
@@ -159,6 +161,7 @@ def _failure(number: int, case: Case, result: _Result) -> dict[str, Any]:
         "input": case.input[:_SHOWN],
         "got": got[:_SHOWN],
         "expected": case.output[:_SHOWN],
+        "outcome": result.execution.outcome.value,
         "exit_code": result.execution.exit_code,
         "signal": result.execution.signal,
         "stderr": tail(result.execution),
