@@ -17,7 +17,7 @@ from proctor.sandbox.local.setting import MODES, Setting
 
 _NAMESPACES = ("full", "no-landlock")
 _KERNEL = ("full", "no-landlock", "no-namespaces")
-LIMITS = Limits(cpu_s=20, wall_s=60, memory_mb=128, processes=12, file_mb=4, open_files=32)
+_LIMITS = Limits(cpu_s=20, wall_s=60, memory_mb=128, processes=12, file_mb=4, open_files=32)
 _GIVE_NAMESPACES = (
     "allow user namespaces (sysctl kernel.unprivileged_userns_clone=1; Ubuntu: "
     "kernel.apparmor_restrict_unprivileged_userns=0; Docker: --security-opt seccomp=unconfined "
@@ -71,28 +71,21 @@ def prove(setting: Setting, run: Callable[[Program], Execution]) -> list[LayerRe
         canary.write_text(secrets.token_hex())
         Path(folder).chmod(0o755)
         canary.chmod(0o644)
-        host: dict[str, object] = {
+        host = {
             "pid": os.getpid(),
             "file": str(canary),
             "has_namespaces": setting.uses_namespaces,
             "counts_processes": setting.uses_namespaces or os.geteuid() == 0,
-            "limits": dataclasses.asdict(LIMITS),
+            "limits": dataclasses.asdict(_LIMITS),
         }
-        return attack(setting.isolation, run, host)
-
-
-def attack(
-    isolation: str, run: Callable[[Program], Execution], host: dict[str, object]
-) -> list[LayerReport]:
-    """The attempts themselves; `host` is what `probes.attack` is told of the surroundings."""
-    entry = f"{probes.__name__}:attack"
-    execution = run(Program(entry=entry, payload=json.dumps(host).encode(), limits=LIMITS))
+        entry = f"{probes.__name__}:attack"
+        execution = run(Program(entry=entry, payload=json.dumps(host).encode(), limits=_LIMITS))
     if execution.outcome is not Outcome.OK or not execution.report:
         trouble = f"the probe ended with {execution.outcome.value}: {execution.detail or execution.stderr!r}"
-        return [LayerReport(layer.name, isolation in layer.modes, False, trouble, layer.remedy)
+        return [LayerReport(layer.name, setting.isolation in layer.modes, False, trouble, layer.remedy)
                 for layer in LAYERS]  # fmt: skip
     findings = [(str(a), str(b), bool(c), str(d)) for a, b, c, d in json.loads(execution.report)]
-    return [_report(layer, isolation, findings) for layer in LAYERS]
+    return [_report(layer, setting.isolation, findings) for layer in LAYERS]
 
 
 def _report(layer: Layer, isolation: str, findings: list[probes.Finding]) -> LayerReport:

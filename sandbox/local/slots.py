@@ -96,10 +96,10 @@ class Slot:
         It cannot be another one, though its number be given out again: it still is the slot's child once we
         hold a pidfd of it.
         """
-        for process in watch.children(self.pid):
+        for process in watch.children_of_single_thread(self.pid):
             with contextlib.suppress(OSError):
                 handle = os.pidfd_open(process)
-                if process in watch.children(self.pid):
+                if process in watch.children_of_single_thread(self.pid):
                     signal.pidfd_send_signal(handle, signal.SIGKILL)
                 os.close(handle)
 
