@@ -4,9 +4,22 @@ import sys
 
 from proctor import console
 from proctor.app import Exit, app
-from proctor.commands import evaluate, explain, report, rewards, score, sft, train
+from proctor.commands import evaluate, explain, report, rewards, rm, score, sft, train
+from proctor.rl import learned  # a part that is registered here, for verifiers/ knows no rl/
 
-__all__ = ["app", "evaluate", "explain", "main", "report", "rewards", "score", "sft", "train"]
+__all__ = [
+    "app",
+    "evaluate",
+    "explain",
+    "learned",
+    "main",
+    "report",
+    "rewards",
+    "rm",
+    "score",
+    "sft",
+    "train",
+]
 
 
 def main() -> None:

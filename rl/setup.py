@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from transformers import PreTrainedTokenizerBase
 
+from proctor.rl import learned as _learned  # noqa: F401 - registers the part
 from proctor.rl.algorithms.kl import AdaptiveKL, FixedKL
 from proctor.rl.algorithms.presets import Algorithm, preset
 from proctor.rl.collect import Collector

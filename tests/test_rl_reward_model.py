@@ -1,0 +1,110 @@
+"""A reward model learns its pairs, joins expressions, and PPO with a critic learns what it prefers."""
+
+import json
+import math
+import random
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from proctor.cli import app
+from proctor.rl.learned import Learned
+from proctor.rl.preferences import RMConfig, read_pairs, train_reward_model
+from proctor.rl.record import read_metrics
+from proctor.rl.reward_model import RewardModel
+from proctor.rl.train import train
+from proctor.sft.config import ConfigError, load_config
+from proctor.verifiers.core import Rollout, Status
+from proctor.verifiers.expression import reward
+from tests.rl_toy import make_files, make_run
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*:DeprecationWarning", "ignore:.*:FutureWarning")
+
+
+def write_pairs(path: Path, count: int) -> None:
+    """The answer with more sevens is preferred; both are eight digits."""
+    draw = random.Random(0)
+    rows = []
+    while len(rows) < count:
+        texts = ["".join(draw.choice("0177") for _ in range(8)) for _ in range(2)]
+        low, high = sorted(texts, key=lambda text: text.count("7"))
+        if low.count("7") < high.count("7"):
+            rows.append({"prompt": "12+34=", "chosen": high, "rejected": low, "margin": 0.1})
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A trained reward model."""
+    folder = tmp_path_factory.mktemp("rm")
+    make_files(folder)
+    write_pairs(folder / "pairs.jsonl", 400)
+    words = ["--run.model", folder / "model", "--data.train", json.dumps([str(folder / "pairs.jsonl")])]
+    options = ["--run.output", folder / "rm", "--learning_rate", 0.003, "--epochs", 3, "--held_back", 0.2]
+    result = CliRunner().invoke(app, ["rm", *map(str, [*words, *options])])
+    assert result.exit_code == 0, result.output
+    return folder
+
+
+def test_it_learns_to_tell_the_better_answer(folder: Path) -> None:
+    facts = json.loads((folder / "rm" / "metrics.json").read_text())
+    # Of 80 held-back pairs a random model gets half; 90% is 7 standard errors above.
+    assert facts["after"]["num_pairs"] == 80
+    assert facts["after"]["value"] > 0.9 > facts["before"]["value"]
+    assert abs(facts["after"]["mean_score"]) < facts["after"]["mean_lead"]  # centred
+
+
+def test_scores_do_not_depend_on_padding(folder: Path) -> None:
+    model = RewardModel.load(str(folder / "rm" / "model"))
+    rows = [model.token_ids("12+34=", text) for text in ("7", "7777", "0110011001")]
+    together = model.scores(rows)
+    assert together == pytest.approx([model.scores([row])[0] for row in rows], abs=1e-5)
+    assert together[1] > together[2]
+
+
+def test_it_joins_an_expression(folder: Path) -> None:
+    text = f"0.5 * learned({str(folder / 'rm' / 'model')!r}, squash=True) + 0.1"
+    expression = reward(text)
+    high, low = expression.score([Rollout(text, "12+34=") for text in ("77777777", "01010101")])
+    assert 0.1 <= low.total < high.total <= 0.6
+    assert expression.outline.bounds.high == 0.6
+
+
+def test_a_missing_model_is_a_fault_of_the_configuration() -> None:
+    (verdict,) = Learned("/nowhere/rm").verify([Rollout("x", "y")])
+    assert verdict.value is None
+    assert verdict.status is Status.MISCONFIGURED
+    assert "/nowhere/rm" in verdict.evidence["problem"]
+
+
+def test_bad_pairs_are_reported_by_line(folder: Path, tmp_path: Path) -> None:
+    good = {"prompt": "1+1=", "chosen": "2", "rejected": "3"}
+    rows = [good, {"prompt": "1+1="}, {**good, "rejected": "2"}, {**good, "chosen": 5}]
+    path = tmp_path / "pairs.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    pairs, skipped = read_pairs([str(path)], RewardModel.load(str(folder / "model")))
+    assert len(pairs) == 1
+    assert [(each.line, each.reason.split(";")[0]) for each in skipped[:2]] == [
+        (2, "no chosen and no rejected"),
+        (3, "chosen and rejected are the same"),
+    ]
+    assert skipped[2].line == 4
+
+
+def test_what_is_missing_is_said_first() -> None:
+    with pytest.raises(ConfigError, match=r"'run\.model' is required"):
+        train_reward_model(load_config(RMConfig, None, []))
+
+
+def test_ppo_with_a_critic_learns_what_the_reward_model_prefers(folder: Path) -> None:
+    expression = f"learned({str(folder / 'rm' / 'model')!r}, squash=True)"
+    run = make_run(
+        folder, "--reward.expression", expression, "--algorithm.name", "ppo", "--kl_coef", 0.01,
+        "--run.steps", 20, "--rollouts.prompts", 8, "--critic.learning_rate", 0.003,
+        "--guard.enabled", "false", output="ppo",
+    )  # fmt: skip
+    train(run)
+    rewards = [line["reward"] for line in read_metrics(folder / "ppo")]
+    assert all(math.isfinite(value) for value in rewards)
+    assert sum(rewards[-3:]) / 3 > sum(rewards[:2]) / 2 + 0.2
