@@ -20,11 +20,16 @@ _HIDDEN = re.compile(
     r"|</?(?:b|i|u|p|em|strong|br|div|span|center|h\d|s)\s?/?>|<\|[\w ]{1,40}\|>",
     re.DOTALL | re.MULTILINE,
 )
-_UNSEEN_AROUND = re.compile(r"\\(?:[hv]?phantom|cancel|xcancel|bcancel|sout|st|color\{white\}|textcolor\{white\})\s*\{\s*\\?$")
-_NEGATED = re.compile(
-    r"(?:\b(?:not|never|neither|cannot be|n't|n't be|n't equal)|\\ne(?:q|g)?|≠)\s*(?:equal(?: to)?|simply|just)?\s*[\\$(\s]*$", re.IGNORECASE
+_UNSEEN_AROUND = re.compile(
+    r"\\(?:[hv]?phantom|cancel|xcancel|bcancel|sout|st|color\{white\}|textcolor\{white\})\s*\{\s*\\?$"
 )
-_REJECTED = re.compile(r"[\s$)\\\].,]*(?:is|was|seems|looks)\s+(?:wrong|incorrect|not|false)\b", re.IGNORECASE)
+_NEGATED = re.compile(
+    r"(?:\b(?:not|never|neither|cannot be|n't|n't be|n't equal)|\\ne(?:q|g)?|≠)\s*(?:equal(?: to)?|simply|just)?\s*[\\$(\s]*$",
+    re.IGNORECASE,
+)
+_REJECTED = re.compile(
+    r"[\s$)\\\].,]*(?:is|was|seems|looks)\s+(?:wrong|incorrect|not|false)\b", re.IGNORECASE
+)
 _GAP_MARKUP = re.compile(r"\\text\w*\s?\{|\\(?:q?quad|[,;: ()\[\]\\])|[$}]")
 _OR = re.compile(r"\bor\b", re.IGNORECASE)
 _GAP_WORDS = 9  # words between two boxes of one answer, at most
@@ -45,7 +50,15 @@ class Box:
 def visible(text: str) -> str:
     """The text without comments and struck-out parts, of the same length."""
     # Written out: a loop over the marks costs five times as much, and this runs on every response.
-    if "%" in text or "~~" in text or "<!" in text or "</" in text or "<|" in text or "\\iff" in text or "{comment}" in text:
+    if (
+        "%" in text
+        or "~~" in text
+        or "<!" in text
+        or "</" in text
+        or "<|" in text
+        or "\\iff" in text
+        or "{comment}" in text
+    ):
         return _HIDDEN.sub(lambda hidden: " " * len(hidden[0]), text)
     return text
 

@@ -98,7 +98,9 @@ class Comparison:
             if matched is not None:
                 return self.same(one.value, renamed(other.value, matched))
         elif one is not None and not isinstance(answer, Relation):
-            if isinstance(answer, Bracket) and len(one.names) == len(answer.items) > 1:  # x = y = 2 and (2, 2)
+            if (
+                isinstance(answer, Bracket) and len(one.names) == len(answer.items) > 1
+            ):  # x = y = 2 and (2, 2)
                 return _all(self.same(one.value, item) for item in answer.items)
             return self.same(one.value, answer) or self.same_solved(gold, answer)
         elif other is not None and not isinstance(gold, Relation):
@@ -153,7 +155,9 @@ class Comparison:
         if one is not None and other is not None:
             return realsets.same_pieces(one, other, self.same)
         if isinstance(gold, Relation) and isinstance(answer, Relation):
-            return either(self.same_sides(gold, answer), not _is_to_solve(answer) and self.same_multiple(gold, answer))
+            return either(
+                self.same_sides(gold, answer), not _is_to_solve(answer) and self.same_multiple(gold, answer)
+            )
         if isinstance(gold, Apply) and isinstance(answer, Apply) and gold.name == answer.name:
             return self.same_items(gold.arguments, answer.arguments, ordered=False)
         if not _is_set(unnamed(gold)) and not _is_set(unnamed(answer)):
@@ -310,7 +314,9 @@ def _is_unordered(tree: Bracket) -> bool:
 
 def _is_to_solve(relation: Relation) -> bool:
     """Whether constants and a variable are still mixed: 2x + 1 < 7."""
-    return len(symbols(relation)) == 1 and any(isinstance(node, Sum) and symbols(node) for node in walk(relation))
+    return len(symbols(relation)) == 1 and any(
+        isinstance(node, Sum) and symbols(node) for node in walk(relation)
+    )
 
 
 def _difference(relation: Relation) -> Tree:

@@ -89,7 +89,9 @@ def extract(
     statement = last_statement(text)
     if statement is not None and (found := _stated(text, statement, letters=letters)):
         return _corrected(text, statement.end, letters=letters) or found
-    return _last_resort(text, letters=letters) if last_number else Extraction(None, "no statement of an answer")
+    return (
+        _last_resort(text, letters=letters) if last_number else Extraction(None, "no statement of an answer")
+    )
 
 
 def refine(found: Extraction, *, letters: bool = False) -> str | None:

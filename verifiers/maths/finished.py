@@ -26,7 +26,11 @@ def is_unfinished(gold: Tree, answer: Tree) -> bool:
         case Power(Number(base), Number(exponent)) if exponent.denominator == 2:
             return _is_simplified_surd(gold) and not _is_squarefree(int(base))
         case Apply(name):
-            return name in _OPERATIONS and not symbols(gold) and not any(map(_is_measured_or_applied, walk(gold)))
+            return (
+                name in _OPERATIONS
+                and not symbols(gold)
+                and not any(map(_is_measured_or_applied, walk(gold)))
+            )
         case Sum(terms) if all(_is_integer(term) for term in terms):
             return False
         case Sum() if symbols(answer):
@@ -44,7 +48,9 @@ def _is_measured_or_applied(tree: Tree) -> bool:
 def _is_plain(tree: Tree) -> bool:
     """A number or a fraction of numbers, with a sign, a unit."""
     match tree:
-        case Number() | Unit() | Power(Unit()) | Power(Number(), Number(Fraction(numerator=-1, denominator=1))):
+        case (
+            Number() | Unit() | Power(Unit()) | Power(Number(), Number(Fraction(numerator=-1, denominator=1)))
+        ):
             return True
         case Power(Number(Fraction(numerator=10, denominator=1)), Number()):
             return True
@@ -59,7 +65,11 @@ def _is_arithmetic(tree: Tree) -> bool:
     """Sums, products and whole powers of numbers, and nothing else."""
     return all(
         isinstance(node, Number | Sum | Product)
-        or (isinstance(node, Power) and isinstance(node.exponent, Number) and node.exponent.value.denominator == 1)
+        or (
+            isinstance(node, Power)
+            and isinstance(node.exponent, Number)
+            and node.exponent.value.denominator == 1
+        )
         for node in walk(tree)
     )
 
@@ -76,7 +86,10 @@ def _is_integer(tree: Tree) -> bool:
 
 def _is_factored(tree: Tree) -> bool:
     """A product of at least two sums with variables in them."""
-    return isinstance(tree, Product) and sum(isinstance(part, Sum) and bool(symbols(part)) for part in tree.factors) > 1
+    return (
+        isinstance(tree, Product)
+        and sum(isinstance(part, Sum) and bool(symbols(part)) for part in tree.factors) > 1
+    )
 
 
 def _is_expanded(tree: Sum) -> bool:

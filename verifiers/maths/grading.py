@@ -11,8 +11,8 @@ from proctor.verifiers.maths import wording
 from proctor.verifiers.maths.comparison import Comparison
 from proctor.verifiers.maths.extract import Extraction, extract, refine
 from proctor.verifiers.maths.finished import is_unfinished
-from proctor.verifiers.maths.prose import denies_another
 from proctor.verifiers.maths.plain import plain_number
+from proctor.verifiers.maths.prose import denies_another
 from proctor.verifiers.maths.reading import Reading, prose_values, read
 from proctor.verifiers.maths.rules import Rules
 from proctor.verifiers.maths.trees import Apply, Bracket, Number, Tree
@@ -91,7 +91,7 @@ def grade(gold: Gold, found: Extraction, rules: Rules, decide: Decide = undecide
     ruling = rule(gold.reading, reading, rules, decide)
     if ruling.equal is not False or reading.trees or (reading.is_qualified and not denies_another(answer)):
         return ruling
-    if (refined := refine(found, letters=gold.asks_letter)):
+    if refined := refine(found, letters=gold.asks_letter):
         again = rule(gold.reading, _read(refined), rules, decide)
         if again.equal is not False:
             return Ruling(again.equal, f"{again.why} of '{refined}'")
@@ -124,7 +124,9 @@ def rule(gold: Reading, answer: Reading, rules: Rules, decide: Decide = undecide
         return Ruling(None, "open")
     if gold.trees and answer.trees:
         return Ruling(False, "different value")
-    if gold.sentence and any(comparison.same(wanted, _as_tuple(given)) for wanted in gold.sentence for given in answer.trees):
+    if gold.sentence and any(
+        comparison.same(wanted, _as_tuple(given)) for wanted in gold.sentence for given in answer.trees
+    ):
         return Ruling(True, "the value that the reference names")
     if not answer.trees and wording.is_named_in(answer.words, gold.words):
         return Ruling(True, "the phrase that the reference names")
@@ -137,7 +139,9 @@ def rule(gold: Reading, answer: Reading, rules: Rules, decide: Decide = undecide
 
 def _is_decimal(tree: Tree) -> bool:
     """What a less likely meaning may be compared with: 1,22 is 1.22, but `-3, 0` is not -3."""
-    return (isinstance(tree, Number) and tree.places is not None) or (isinstance(tree, Apply) and tree.name == "time")
+    return (isinstance(tree, Number) and tree.places is not None) or (
+        isinstance(tree, Apply) and tree.name == "time"
+    )
 
 
 def _as_tuple(tree: Tree) -> Tree:

@@ -1,19 +1,19 @@
 """The grammar of answers: tokens to a tree, by recursive descent with a limit on nesting.
 
-    relation  = ratio (sign ratio)*                    x = 3, 0 < x <= 2, x \\in A
-    ratio     = setwise (":" setwise)*                 7 : 32
-    setwise   = sum (("cup" | "cap" | "setminus") sum)*
-    sum       = ["+" | "-"] product (("+" | "-" | "pm") product)*
-    product   = factor (["*" | "/"] factor)*           juxtaposition multiplies
-    factor    = primary postfix*                       x^2, 5!, x_1, f'
-    primary   = number | symbol | unit | function | \\frac | \\sqrt | bracket | |x| | matrix
+relation  = ratio (sign ratio)*                    x = 3, 0 < x <= 2, x \\in A
+ratio     = setwise (":" setwise)*                 7 : 32
+setwise   = sum (("cup" | "cap" | "setminus") sum)*
+sum       = ["+" | "-"] product (("+" | "-" | "pm") product)*
+product   = factor (["*" | "/"] factor)*           juxtaposition multiplies
+factor    = primary postfix*                       x^2, 5!, x_1, f'
+primary   = number | symbol | unit | function | \\frac | \\sqrt | bracket | |x| | matrix
 """
 
 from __future__ import annotations
 
 from fractions import Fraction
 
-from proctor.verifiers.maths.lexer import Token, Unreadable
+from proctor.verifiers.maths.lexer import Token, UnreadableError
 from proctor.verifiers.maths.numerals import number_in_words
 from proctor.verifiers.maths.trees import (
     MINUS_ONE,
@@ -21,8 +21,8 @@ from proctor.verifiers.maths.trees import (
     PI,
     Apply,
     Bracket,
-    E,
-    I,
+    EULER,
+    IMAGINARY,
     Matrix,
     Number,
     Power,
@@ -40,7 +40,9 @@ from proctor.verifiers.maths.trees import (
 MAX_DEPTH = 30  # nesting of a real answer stays under 10; a level costs up to ten frames of Python's stack
 MAX_EXPONENT = 400  # of 1e400: beyond it a literal is a bomb (Fraction writes all its digits out)
 _END = Token("end of answer", "")
-_STARTS_FACTOR = frozenset({"number", "repeating", "symbol", "function", "structure", "unit", "open", "begin", "accent"})
+_STARTS_FACTOR = frozenset(
+    {"number", "repeating", "symbol", "function", "structure", "unit", "open", "begin", "accent"}
+)
 _CLOSES = {"(": ")", "[": "]", "{": "}", "\\{": "\\}", "floor": "floor", "ceil": "ceil"}
 _VARIADIC = frozenset({"gcd", "lcm", "max", "min"})
 _INVERSE = {"sin": "arcsin", "cos": "arccos", "tan": "arctan", "cot": "arccot", "sec": "arcsec", "csc": "arccsc",
@@ -48,11 +50,11 @@ _INVERSE = {"sin": "arcsin", "cos": "arccos", "tan": "arctan", "cot": "arccot", 
 
 
 def parse(found: list[Token]) -> Tree:
-    """The tree of one item. Raises Unreadable where the tokens are no expression or relation."""
+    """The tree of one item. Raises UnreadableError where the tokens are no expression or relation."""
     reader = _Grammar(found)
     tree = reader.relation()
     if reader.peek() is not _END:
-        raise Unreadable(f"did not expect {reader.peek().text!r}")
+        raise UnreadableError(f"did not expect {reader.peek().text!r}")
     return tree
 
 
@@ -85,7 +87,7 @@ class _Grammar:
     def deepen(self) -> None:
         self.depth += 1
         if self.depth > MAX_DEPTH:
-            raise Unreadable(f"nested more than {MAX_DEPTH} deep")
+            raise UnreadableError(f"nested more than {MAX_DEPTH} deep")
 
     def relation(self) -> Tree:
         self.accept("rel", "=", "~")
@@ -113,7 +115,7 @@ class _Grammar:
             if operator is None:
                 return tree
             tree = Apply(operator.text, (tree, self.sum()))
-        raise Unreadable(f"more than {MAX_DEPTH} set operations")
+        raise UnreadableError(f"more than {MAX_DEPTH} set operations")
 
     def sum(self) -> Tree:
         terms: list[Tree] = []
@@ -145,19 +147,19 @@ class _Grammar:
                     factors[-1], alone=len(factors) == 1
                 ):
                     if not isinstance(factors[-1], Unit | Power):
-                        raise Unreadable("two numbers side by side")
+                        raise UnreadableError("two numbers side by side")
                     parts.append(_product(factors))  # 5 feet 6 inches
                     factors = []
                 factors.append(self.factor())
             else:
                 if parts and not any(isinstance(factor, Unit) for factor in factors):
-                    raise Unreadable("a number after a unit")
+                    raise UnreadableError("a number after a unit")
                 return _sum([*parts, _product(factors)])
 
     def may_multiply_number(self, before: Tree, *, alone: bool) -> bool:
         """A number may follow a currency sign, a bracket or a symbol; not a number, nor a unit of measure."""
         if isinstance(before, Number | Symbol):
-            return before in (PI, I)
+            return before in (PI, IMAGINARY)
         if isinstance(before, Unit):  # $12, but not 5 feet 6
             return alone
         return not (isinstance(before, Power) and isinstance(before.base, Unit))
@@ -186,7 +188,7 @@ class _Grammar:
                 tree = self.subscripted(tree)
             else:
                 return tree
-        raise Unreadable(f"more than {MAX_DEPTH} powers or signs on one factor")
+        raise UnreadableError(f"more than {MAX_DEPTH} powers or signs on one factor")
 
     def raised(self, base: Tree) -> Tree:
         if self.accept("op", "'"):
@@ -257,7 +259,7 @@ class _Grammar:
             case "op" if token.text in ("+", "-"):
                 return negative(self.factor()) if token.text == "-" else self.factor()
             case _:
-                raise Unreadable(f"did not expect {token.text or token.kind!r}")
+                raise UnreadableError(f"did not expect {token.text or token.kind!r}")
 
     def accented(self, accent: str) -> Tree:
         r"""A bar over points names a segment (\overline{AB} is AB); over anything else it has a meaning."""
@@ -290,7 +292,9 @@ class _Grammar:
         r"""What a command applies to: a group, or one token; of a number the first digit alone (\frac12)."""
         token = self.peek()
         if token.kind == "number" and token.text.isdigit() and len(token.text) > 1:
-            self.tokens[self.position : self.position + 1] = [Token("number", d) for d in (token.text[0], token.text[1:])]
+            self.tokens[self.position : self.position + 1] = [
+                Token("number", d) for d in (token.text[0], token.text[1:])
+            ]
         if self.accept("op", "-"):
             return negative(self.argument())
         return self.primary_plain()
@@ -310,16 +314,20 @@ class _Grammar:
             case "binom":
                 return Apply("binom", (self.argument(), self.argument()))
             case "pmod" | "mod" | "bmod":
-                raise Unreadable("a modulus where a value should be")
+                raise UnreadableError("a modulus where a value should be")
             case "cbrt":
                 return Power(self.primary(), Number(Fraction(1, 3)))
             case "sqrt" | "surd":
                 degree = ONE if not self.accept("open", "[") else self.until("]")
                 root = Number(Fraction(1, 2)) if degree is ONE else quotient(ONE, degree)
-                radicand = self.primary_plain() if self.peek().kind in ("number", "symbol", "open") else self.argument()
+                radicand = (
+                    self.primary_plain()
+                    if self.peek().kind in ("number", "symbol", "open")
+                    else self.argument()
+                )
                 return Power(radicand, root)
             case _:
-                raise Unreadable(f"no meaning for \\{name}")
+                raise UnreadableError(f"no meaning for \\{name}")
 
     def function(self, name: str) -> Tree:
         power: Tree = ONE
@@ -351,7 +359,7 @@ class _Grammar:
     def until(self, close: str) -> Tree:
         tree = self.relation()
         if not self.accept("close", close):
-            raise Unreadable(f"{close} is missing")
+            raise UnreadableError(f"{close} is missing")
         return tree
 
     def bracket(self, left: str, close: tuple[str, ...] = ()) -> Tree:
@@ -366,7 +374,7 @@ class _Grammar:
             items.append(self.member(left))
         token = self.take()
         if token.kind not in ("close", "open") or token.text not in closes:
-            raise Unreadable(f"{left} is not closed")
+            raise UnreadableError(f"{left} is not closed")
         self.bars = bars
         right = ")" if token.kind == "open" else token.text
         return _bracket(items, left, right)
@@ -404,7 +412,7 @@ class _Grammar:
         self.bars += 1
         inner = self.setwise()
         if not self.accept("bar", bar):
-            raise Unreadable("| is not closed")
+            raise UnreadableError("| is not closed")
         self.bars -= 1
         return Apply("abs", (inner,))
 
@@ -426,9 +434,10 @@ def _sum(terms: list[Tree]) -> Tree:
 
 def _product(factors: list[Tree]) -> Tree:
     match factors:
-        case [Number(value, places), Power(Number(Fraction(numerator=10, denominator=1)), Number(exponent))] if (
-            exponent.denominator == 1 and abs(exponent) <= MAX_EXPONENT
-        ):  # 2.5 x 10^3 is a literal
+        case [
+            Number(value, places),
+            Power(Number(Fraction(numerator=10, denominator=1)), Number(exponent)),
+        ] if exponent.denominator == 1 and abs(exponent) <= MAX_EXPONENT:  # 2.5 x 10^3 is a literal
             digits = None if places is None and exponent >= 0 else max(0, (places or 0) - int(exponent))
             return Number(value * Fraction(10) ** int(exponent), digits)
     return factors[0] if len(factors) == 1 else Product(tuple(factors))
@@ -437,7 +446,7 @@ def _product(factors: list[Tree]) -> Tree:
 def _number(text: str) -> Number:
     mantissa, _, exponent = text.lower().partition("e")
     if exponent and abs(int(exponent)) > MAX_EXPONENT:
-        raise Unreadable(f"an exponent beyond {MAX_EXPONENT}")
+        raise UnreadableError(f"an exponent beyond {MAX_EXPONENT}")
     value = Fraction(text)
     if exponent:
         return Number(value, max(0, len(mantissa.partition(".")[2]) - int(exponent)))
@@ -456,16 +465,16 @@ def _repeating(text: str) -> Number:
 def _in_base(number: Number, base: int) -> Tree:
     digits = str(number.value)
     if not 2 <= base <= 36 or not digits.isdigit() or any(int(digit) >= base for digit in digits):
-        raise Unreadable(f"{digits} is no number in base {base}")
+        raise UnreadableError(f"{digits} is no number in base {base}")
     return Apply("base", (Number(Fraction(int(digits, base))), Number(Fraction(base)), number))
 
 
 def _apply(name: str, arguments: tuple[Tree, ...]) -> Tree:
     most = len(arguments) if name in _VARIADIC else 2 if name == "log" else 1
     if not 1 <= len(arguments) <= most:
-        raise Unreadable(f"{name} of {len(arguments)} arguments")
+        raise UnreadableError(f"{name} of {len(arguments)} arguments")
     if name == "exp":
-        return Power(E, arguments[0])
+        return Power(EULER, arguments[0])
     if name == "lg":
         return Apply("log", (arguments[0], Number(Fraction(10))))
     return Apply(name, arguments)
@@ -475,7 +484,7 @@ def _bracket(items: list[Tree], left: str, right: str) -> Tree:
     if left in ("floor", "ceil"):
         return Apply(left, tuple(items))
     if (left, right) in (("(", "]"), ("[", ")")) and len(items) != 2:
-        raise Unreadable(f"{left} closed by {right}")
+        raise UnreadableError(f"{left} closed by {right}")
     if len(items) == 1:
         return items[0] if left in ("{", "(") else Bracket((items[0],), left, right)
     return Bracket(tuple(items), "" if left == "{" else left, "" if left == "{" else right)

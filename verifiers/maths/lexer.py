@@ -6,29 +6,43 @@ import re
 from typing import NamedTuple
 
 from proctor.verifiers.maths import units
-from proctor.verifiers.maths.vocabulary import COMMANDS, NAMED, TEXT_COMMANDS, TRANSPARENT, is_word
+from proctor.verifiers.maths.vocabulary import (
+    ACCENTS,
+    COMMANDS,
+    NAMED,
+    TEXT_COMMANDS,
+    TRANSPARENT,
+    is_word,
+    word_set,
+)
 
 MAX_CHARACTERS = 4000  # the longest gold in the public benchmarks has 1,100
 MAX_TOKENS = 1500
+_MAX_NESTED_TEXT = 10  # \text inside of \text
 
 
 class Token(NamedTuple):
-    """One token. `kind` is number repeating symbol function structure word unit open close bar op rel sep begin
-    end cell row big dots label accent stop; `text` is its canonical name."""
+    """One token. `text` is its canonical name; `kind` is one of
+
+    number, repeating, symbol, function, structure, word, unit, open, close, bar, op, rel, sep (between the
+    items of a list), begin, end, cell, row, big (sum, integral, limit), dots, label, accent, stop.
+    """
 
     kind: str
     text: str
 
 
-class Unreadable(ValueError):
+class UnreadableError(ValueError):
     """The text is no mathematics that this grammar knows, or is larger than any answer needs to be."""
 
 
 _TOKEN = re.compile(
     r"""(?P<space>\s+)
     |(?P<repeating>\d*\.\d*(?:\\(?:overline|bar|dot)\s?\{\d+\}|\(\d+\)))
-    |(?P<number>(?:\d{1,3}(?:,\d{3})+(?![\d,])|\d{1,3}(?:'\d{3})+(?!\d)|\d{1,3}(?:\ \d{3})+(?!\d)|\d+)(?:\.\d+)?(?:[eE][-+]?\d+(?![\d.]))?
-       |\.\d+(?:[eE][-+]?\d+(?![\d.]))?)
+    |(?P<number>
+       (?:\d{1,3}(?:,\d{3})+(?![\d,]) | \d{1,3}(?:'\d{3})+(?!\d) | \d{1,3}(?:\ \d{3})+(?!\d) | \d+)
+       (?:\.\d+)?(?:[eE][-+]?\d+(?![\d.]))?
+       | \.\d+(?:[eE][-+]?\d+(?![\d.]))?)
     |(?P<degree>\^\s?(?:\{\s?\\circ\s?\}|\\circ(?![a-zA-Z]))|\\degree(?![a-zA-Z])|\\textdegree(?![a-zA-Z]))
     |\\begin\s?\{(?P<begin>[a-zA-Z]+)\*?\}(?:\s?\{[^{}]*\}|\s?\[[^\[\]]*\])?
     |(?P<end>\\end\s?\{[a-zA-Z]+\*?\})
@@ -37,7 +51,8 @@ _TOKEN = re.compile(
     |(?P<escaped>\\[^a-zA-Z])
     |(?P<letters>[A-Za-z]+)
     |(?P<foreign>[^\W\d_](?:[^\W\d_]|[\u0300-\u036f\u0610-\u06ff\u0900-\u0fff])*)
-    |(?P<operator>\*\*|\.{2,}|<=|>=|!=|==|:=|->|=>|[-+*/^_!=<>|,;:.&?'"()\[\]{}%$€£¥₹¢])
+    |(?P<dots>\.{2,})
+    |(?P<operator>\*\*|<=|>=|!=|==|:=|->|=>|[-+*/^_!=<>|,;:.&?'"()\[\]{}%$€£¥₹¢])
     |(?P<other>.)""",
     re.VERBOSE | re.DOTALL,
 )
@@ -52,117 +67,141 @@ _CHARACTERS = {
     "\\_": ("stop", "_"),
     **{sign: ("unit", name) for sign, name in units.SIGNS.items()},
 }  # fmt: skip
-CHARACTERS = {text: Token(*token) for text, token in _CHARACTERS.items()}
-_DOTS = Token("dots", "...")
-_COMMANDS = {name: Token(*token) for name, token in COMMANDS.items()}
-_NAMED = {name: Token(*token) for name, token in NAMED.items()}
-_GLUED = re.compile(r"(\d*)(arcsin|arccos|arctan|sin|cos|tan|cot|sec|csc|ln|log|sqrt)([a-zA-Z])")
+_CHARACTER_TOKENS = {text: Token(*token) for text, token in _CHARACTERS.items()}
+_COMMAND_TOKENS = {name: Token(*token) for name, token in COMMANDS.items()}
+_NAMED_TOKENS = {name: Token(*token) for name, token in NAMED.items()}
+_GLUED = re.compile(r"(arcsin|arccos|arctan|sin|cos|tan|cot|sec|csc|ln|log|sqrt)([a-zA-Z])")
 _TEMPERATURE = re.compile(r"\s?(?:\\(?:text|mathrm|rm)\s?\{\s?)?([CFK])(?![a-zA-Z])\}?")
 _SCALES = {"C": "celsius", "F": "fahrenheit", "K": "kelvin"}
-_GLUES = frozenset({"symbol", "op", "rel", "space"})
-_ENDS_VALUE = frozenset({"number", "repeating", "close", "symbol", "unit", "end"})
-_JOINS = frozenset({"and", "or"})
+_MAY_LACK_A_SPACE = word_set("symbol op rel space")
+_ENDS_VALUE = word_set("number repeating close symbol unit end")
 
 
 def tokens(text: str) -> list[Token]:
-    """The tokens of a tidy answer. Raises Unreadable where it is too long or holds what no answer holds."""
+    """The tokens of a tidy answer. Raises UnreadableError where it is too long or holds what no answer holds."""
     if len(text) > MAX_CHARACTERS:
-        raise Unreadable(f"{len(text)} characters, more than {MAX_CHARACTERS}")
+        raise UnreadableError(f"{len(text)} characters, more than {MAX_CHARACTERS}")
     found: list[Token] = []
-    _scan(text, found, in_text=False)
+    _Scanner(found).scan(text)
     if len(found) > MAX_TOKENS:
-        raise Unreadable(f"{len(found)} tokens, more than {MAX_TOKENS}")
+        raise UnreadableError(f"{len(found)} tokens, more than {MAX_TOKENS}")
     return found
 
 
-def _scan(text: str, found: list[Token], *, in_text: bool) -> None:
-    position, depth, length = 0, 0, len(text)
-    while position < length:
-        match = _TOKEN.match(text, position)
-        if match is None:
-            raise Unreadable(f"no token at {text[position : position + 20]!r}")
-        kind, position = match.lastgroup, match.end()
-        lexeme = match[kind] if kind else ""
+class _Scanner:
+    """Goes through a text and appends its tokens; the content of \\text{} is scanned as language."""
+
+    def __init__(self, found: list[Token], *, nested_text: int = 0) -> None:
+        self.found = found
+        self.nested_text = nested_text
+        self.depth = 0  # open brackets, braces of TeX groups not counted
+        self.position = 0
+
+    def scan(self, text: str) -> None:
+        if self.nested_text > _MAX_NESTED_TEXT:
+            raise UnreadableError("text inside of text")
+        while self.position < len(text):
+            match = _TOKEN.match(text, self.position)
+            if match is None or match.lastgroup is None:
+                raise UnreadableError(f"no token at {text[self.position : self.position + 20]!r}")
+            self.position = match.end()
+            self.add(match.lastgroup, match[match.lastgroup], text)
+
+    def add(self, kind: str, lexeme: str, text: str) -> None:
         match kind:
             case "space":
                 pass
             case "number":
-                if depth and "," in lexeme:  # a thousands separator, but inside of brackets a list
-                    lexeme = lexeme[: lexeme.index(",")]
-                    position = match.start() + len(lexeme)
-                found.append(Token("number", lexeme.replace(",", "").replace(" ", "").replace("'", "")))
+                self.number(lexeme)
             case "repeating" | "begin" | "end" | "row":
-                found.append(Token(kind, lexeme))
+                self.found.append(Token(kind, lexeme))
+            case "dots":
+                self.found.append(Token("dots", "..."))
             case "degree":
-                scale = _TEMPERATURE.match(text, position)
-                position = scale.end() if scale else position
-                found.append(Token("unit", _SCALES[scale[1]] if scale else "degree"))
+                self.degree(text)
             case "command" if lexeme in TEXT_COMMANDS:
-                inner, position = group(text, position)
-                _scan(inner, found, in_text=True)
+                inner, self.position = _group(text, self.position)
+                _Scanner(self.found, nested_text=self.nested_text + 1).scan(inner)
             case "command":
-                found.extend(_command(lexeme))
+                self.found.extend(_command(lexeme))
             case "letters":
-                cut = _letters(lexeme, found, in_text=in_text)
-                if cut[0].kind == "word" and text[position : position + 1] == "(":
-                    raise Unreadable(f"a call of {lexeme}")
-                found.extend(cut)
+                self.letters(lexeme, is_call=text[self.position : self.position + 1] == "(")
             case "foreign":
-                found.append(Token("word", lexeme.lower()))
+                self.found.append(Token("word", lexeme.lower()))
             case _:
-                token = _DOTS if lexeme.startswith("..") else CHARACTERS.get(lexeme)
-                if token is None:
-                    raise Unreadable(f"no meaning for {lexeme!r}")
-                depth += (token.kind == "open" and lexeme != "{") - (token.kind == "close" and lexeme != "}")
-                found.append(token)
+                self.character(lexeme)
+
+    def number(self, lexeme: str) -> None:
+        if self.depth and "," in lexeme:  # a thousands separator, but inside of brackets a list
+            first = lexeme[: lexeme.index(",")]
+            self.position -= len(lexeme) - len(first)
+            lexeme = first
+        self.found.append(Token("number", lexeme.replace(",", "").replace(" ", "").replace("'", "")))
+
+    def degree(self, text: str) -> None:
+        scale = _TEMPERATURE.match(text, self.position)
+        self.position = scale.end() if scale else self.position
+        self.found.append(Token("unit", _SCALES[scale[1]] if scale else "degree"))
+
+    def letters(self, run: str, *, is_call: bool) -> None:
+        cut = _letters(run, self.found, in_text=self.nested_text > 0)
+        if is_call and cut[0].kind == "word":
+            raise UnreadableError(f"a call of {run}")
+        self.found.extend(cut)
+
+    def character(self, lexeme: str) -> None:
+        token = _CHARACTER_TOKENS.get(lexeme)
+        if token is None:
+            raise UnreadableError(f"no meaning for {lexeme!r}")
+        self.depth += (token.kind == "open" and lexeme != "{") - (token.kind == "close" and lexeme != "}")
+        self.found.append(token)
 
 
-def group(text: str, position: int) -> tuple[str, int]:
-    """The balanced group that starts at `position` (after white space), or one character; and where it ends."""
-    while position < len(text) and text[position] == " ":
+def _group(text: str, position: int) -> tuple[str, int]:
+    """The balanced group that starts at `position`, or one character; and where it ends."""
+    while text[position : position + 1] == " ":
         position += 1
     if text[position : position + 1] != "{":
         return text[position : position + 1], position + 1
     depth = 0
     for index in range(position, len(text)):
-        if text[index] == "{" and text[index - 1] != "\\":
-            depth += 1
-        elif text[index] == "}" and text[index - 1] != "\\":
-            depth -= 1
+        if text[index] in "{}" and text[index - 1] != "\\":
+            depth += 1 if text[index] == "{" else -1
             if not depth:
                 return text[position + 1 : index], index + 1
-    raise Unreadable("a group that never closes")
+    raise UnreadableError("a group that never closes")
 
 
 def _command(name: str) -> list[Token]:
-    token = _COMMANDS.get(name)
+    token = _COMMAND_TOKENS.get(name)
     if token is not None:
         return [token]
     if name in TRANSPARENT:
         return []
-    if name in ("bar", "overline", "tilde", "widetilde", "dot", "ddot"):
+    if name in ACCENTS:
         return [Token("accent", name)]
     for length in range(len(name) - 1, 1, -1):  # \cdotx and \pir lack a space
-        if name[:length] in _COMMANDS and _COMMANDS[name[:length]].kind in _GLUES:
-            return [_COMMANDS[name[:length]], *(Token("symbol", letter) for letter in name[length:])]
-    raise Unreadable(f"no meaning for \\{name}")
+        known = _COMMAND_TOKENS.get(name[:length])
+        if known and known.kind in _MAY_LACK_A_SPACE:
+            return [known, *(Token("symbol", letter) for letter in name[length:])]
+    raise UnreadableError(f"no meaning for \\{name}")
 
 
 def _letters(run: str, before: list[Token], *, in_text: bool) -> list[Token]:
-    """A run of letters is a name, a word, a unit, or a product of variables."""
+    """A run of letters is a unit, a name, a word, or a product of variables."""
     after_value = bool(before) and before[-1].kind in _ENDS_VALUE
     if after_value and run in units.NAMES and (in_text or run not in units.AMBIGUOUS):
         return [Token("unit", units.NAMES[run])]
     if len(run) == 1:
         return [Token("symbol", run)]
-    named = _NAMED.get(run)
+    named = _NAMED_TOKENS.get(run)
     if named is not None:
         return [named]
     if in_text or is_word(run) or run in units.NAMES:
         return [Token("word", run.lower())]
     glued = _GLUED.fullmatch(run)
     if glued:
-        return [_NAMED[glued[2]], Token("symbol", glued[3])]
+        return [_NAMED_TOKENS[glued[1]], Token("symbol", glued[2])]
     if run.endswith("pi") and len(run) == 3:
         return [Token("symbol", run[0]), Token("symbol", "pi")]
     return [Token("symbol", letter) for letter in run]

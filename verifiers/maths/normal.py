@@ -18,7 +18,7 @@ from proctor.verifiers.maths.polynomials import (
     ONE,
     UNITY,
     Form,
-    NoForm,
+    NoFormError,
     add,
     atom,
     constant,
@@ -37,12 +37,12 @@ Function: TypeAlias = Callable[[Sequence[Form]], "Form | None"]
 
 
 def normal(tree: Tree) -> Form:
-    """The normal form of a value. Raises NoForm where it is none, TooLarge where a bound is passed."""
+    """The normal form of a value. Raises NoFormError where it is none, TooLargeError where a bound is passed."""
     match tree:
         case Number(value):
             return constant(value)
         case Symbol("oo" | "emptyset"):
-            raise NoForm("infinity takes part in no arithmetic")
+            raise NoFormError("infinity takes part in no arithmetic")
         case Symbol(name):
             return atom(name)
         case Unit(name):
@@ -58,7 +58,7 @@ def normal(tree: Tree) -> Form:
         case Apply(name, arguments):
             return _applied(name, [normal(argument) for argument in arguments])
         case _:
-            raise NoForm(f"{type(tree).__name__} is no value")
+            raise NoFormError(f"{type(tree).__name__} is no value")
 
 
 def _fold(operation: Callable[[Form, Form], Form], parts: Sequence[Tree]) -> Form:
@@ -106,7 +106,7 @@ def _on_rationals(compute: Callable[[list[Fraction]], Fraction | None]) -> Funct
 def _factorial(values: list[Fraction]) -> Fraction | None:
     (n,) = values
     if n.denominator != 1 or n < 0:
-        raise NoForm("a factorial of what is no natural number")
+        raise NoFormError("a factorial of what is no natural number")
     return Fraction(math.factorial(int(n))) if n <= MAX_FACTORIAL else None
 
 
@@ -145,7 +145,9 @@ def _absolute(arguments: Sequence[Form]) -> Form | None:
         ((monomial, coefficient),) = argument.numerator.items()
         if all(name == "pi" or name == "e" or name[0] == "#" for name, _ in monomial):
             return Form({monomial: abs(coefficient)}, UNITY)
-        return times(constant(abs(coefficient)), atom(f"abs({show_form(Form({monomial: Fraction(1)}, UNITY))})"))
+        return times(
+            constant(abs(coefficient)), atom(f"abs({show_form(Form({monomial: Fraction(1)}, UNITY))})")
+        )
     return atom(f"abs({show_form(_unsigned(argument)[1])})")
 
 
@@ -177,7 +179,13 @@ def _sine_of_turns(turns: Fraction) -> Form | None:
         positive = _sine_of_turns(turns - 1)
         return None if positive is None else times(positive, constant(-1))
     turns = min(turns, 1 - turns)
-    exact = {Fraction(0): (0, 1), Fraction(1, 6): (1, 2), Fraction(1, 4): (2, 2), Fraction(1, 3): (3, 2), Fraction(1, 2): (1, 1)}
+    exact = {
+        Fraction(0): (0, 1),
+        Fraction(1, 6): (1, 2),
+        Fraction(1, 4): (2, 2),
+        Fraction(1, 3): (3, 2),
+        Fraction(1, 2): (1, 1),
+    }
     return _root(*exact[turns]) if turns in exact else None
 
 

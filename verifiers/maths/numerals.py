@@ -40,7 +40,9 @@ def number_in_words(words: list[str]) -> Fraction | None:
         count = 1 if words[:-1] == ["a"] else _cardinal(words[:-1])
         return None if count is None else Fraction(count, _PARTS[words[-1]])
     count = _cardinal(words)
-    return Fraction(_PARTS[words[0]] ** -1) if words == ["half"] else None if count is None else Fraction(count)
+    return (
+        Fraction(_PARTS[words[0]] ** -1) if words == ["half"] else None if count is None else Fraction(count)
+    )
 
 
 def _cardinal(words: list[str]) -> int | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from proctor.verifiers.maths import units
-from proctor.verifiers.maths.lexer import Token, Unreadable
+from proctor.verifiers.maths.lexer import Token, UnreadableError
 from proctor.verifiers.maths.numerals import NUMERALS, SCALES, number_in_words
 
 # What follows one of these tells where the answer holds or where it comes from.
@@ -32,7 +32,7 @@ CHANGING = frozenset(
 _GENERIC = frozenset({"unit", "units"})
 
 
-class Qualified(Unreadable):
+class QualifiedError(UnreadableError):
     """Words such as `not` or `at least` make the mathematics something else than it says."""
 
 
@@ -49,13 +49,13 @@ class Item:
 def items(found: list[Token]) -> list[Item]:
     """Splits at the separators outside of brackets and takes the words off every item.
 
-    Raises Unreadable where what is left would not be the answer.
+    Raises UnreadableError where what is left would not be the answer.
     """
     parts = _split(_without_predicate(_unwrapped(_with_numerals(_with_units(_without_stray_stops(found))))))
     cleaned = [_item(part, separator) for part, separator in parts]
     kept = [item for item in cleaned if item is not None]
     if not kept:
-        raise Unreadable("words only")
+        raise UnreadableError("words only")
     return kept
 
 
@@ -213,7 +213,7 @@ def _item(found: list[Token], separator: str) -> Item | None:
     if not found or _is_membership(found):
         return None
     if any(token.kind in ("word", "label") for token in found):
-        raise Unreadable("words inside of mathematics")
+        raise UnreadableError("words inside of mathematics")
     return Item(tuple(found), separator, is_labelled, said or also_said or finally_said)
 
 
@@ -233,7 +233,9 @@ def _without_remarks(found: list[Token]) -> list[Token]:
         if found[index] == ("open", "(") and result:
             end = _closes_at(found, index)
             inner = found[index + 1 : end] if end > 0 else []
-            after_words = result[-1].kind in ("word", "unit") and len(inner) == 1 and inner[0].kind == "symbol"
+            after_words = (
+                result[-1].kind in ("word", "unit") and len(inner) == 1 and inner[0].kind == "symbol"
+            )
             is_hedge = any(token == ("sep", "or") for token in inner)
             if not is_hedge and (any(token.kind == "word" for token in inner) or after_words):
                 index = end + 1
@@ -274,7 +276,9 @@ def _without_label(found: list[Token]) -> tuple[list[Token], bool, bool]:
 
 def _without_lead(found: list[Token]) -> tuple[list[Token], bool]:
     index = 0
-    while index < len(found) and (found[index].kind in ("word", "label") or (index and found[index].kind == "stop")):
+    while index < len(found) and (
+        found[index].kind in ("word", "label") or (index and found[index].kind == "stop")
+    ):
         index += 1
     lead = found[:index]
     _check_unchanged(lead)
@@ -294,12 +298,12 @@ def _without_tail(found: list[Token]) -> tuple[list[Token], bool]:
             if token.text in QUALIFIERS or all(part.kind in ("word", "label", "stop") for part in tail):
                 said = any(part.kind == "word" and part.text not in NEUTRAL | QUALIFIERS for part in tail)
                 return found[:index], said and token.text not in QUALIFIERS
-            raise Unreadable("words inside of mathematics")
+            raise UnreadableError("words inside of mathematics")
     return found, False
 
 
 def numbers_in_prose(found: list[Token]) -> list[Token]:
-    """The numbers of a sentence that says nothing else of mathematics. Raises Unreadable where words change them."""
+    """The numbers of a sentence that says nothing else of mathematics. Raises UnreadableError where words change them."""
     _check_unchanged(found)
     return [token for token in found if token.kind == "number"]
 
@@ -307,4 +311,4 @@ def numbers_in_prose(found: list[Token]) -> list[Token]:
 def _check_unchanged(words: list[Token]) -> None:
     changing = [word.text for word in words if word.kind == "word" and word.text in CHANGING]
     if changing:
-        raise Qualified(f"'{changing[0]}' changes the value")
+        raise QualifiedError(f"'{changing[0]}' changes the value")

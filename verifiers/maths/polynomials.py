@@ -3,7 +3,7 @@
 Atoms are indeterminates: variables, pi, e, i, units' base dimensions (`unit kg`), primes under a root (`#2`),
 sums under a power (`[1+x]`) and opaque function values (`sin(...)`). Coefficients are fractions, exponents too.
 Every step is bounded: digits, number of terms, expansion of powers. Past a bound a part stays opaque or
-TooLarge is raised.
+TooLargeError is raised.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ UNITY: Polynomial = {ONE: Fraction(1)}
 _OPAQUE_MARKS = "(["
 
 
-class TooLarge(ValueError):
+class TooLargeError(ValueError):
     """The value would outgrow the bounds of exact arithmetic."""
 
 
-class NoForm(ValueError):
+class NoFormError(ValueError):
     """A tuple, relation or text: not a value that arithmetic applies to; or a division by zero."""
 
 
@@ -61,7 +61,6 @@ class Form:
             for atom, _ in monomial
             for mark in _OPAQUE_MARKS
         )
-
 
     def is_linear_in(self, name: str) -> bool:
         """Whether the numerator is a * name + b with a and b free of the name."""
@@ -100,7 +99,7 @@ def times(one: Form, other: Form) -> Form:
 
 def inverse(form: Form) -> Form:
     if not form.numerator:
-        raise NoForm("division by zero")
+        raise NoFormError("division by zero")
     return _reduced(form.denominator, form.numerator)
 
 
@@ -143,7 +142,7 @@ def _accumulate(total: Polynomial, other: Polynomial) -> None:
         else:
             total.pop(monomial, None)
     if len(total) > MAX_TERMS:
-        raise TooLarge(f"more than {MAX_TERMS} terms")
+        raise TooLargeError(f"more than {MAX_TERMS} terms")
 
 
 def _multiply(one: Polynomial, other: Polynomial) -> Polynomial:
@@ -152,7 +151,7 @@ def _multiply(one: Polynomial, other: Polynomial) -> Polynomial:
     if other is UNITY:
         return one
     if len(one) * len(other) > MAX_TERMS * 4:
-        raise TooLarge(f"a product of {len(one)} and {len(other)} terms")
+        raise TooLargeError(f"a product of {len(one)} and {len(other)} terms")
     total: Polynomial = {}
     for first, a in one.items():
         for second, b in other.items():
@@ -188,12 +187,14 @@ def _joined(one: Monomial, other: Monomial, coefficient: Fraction) -> Polynomial
 
 def _tidied(monomial: Monomial, coefficient: Fraction) -> Polynomial:
     """The monomial with every power of a root or of i taken out of it that can be."""
-    return _joined(monomial, monomial[:0] + tuple((atom, Fraction(0)) for atom, _ in monomial[:1]), coefficient)
+    return _joined(
+        monomial, monomial[:0] + tuple((atom, Fraction(0)) for atom, _ in monomial[:1]), coefficient
+    )
 
 
 def _check_size(coefficient: Fraction) -> None:
     if max(coefficient.numerator.bit_length(), coefficient.denominator.bit_length()) > MAX_BITS:
-        raise TooLarge(f"a coefficient of more than {MAX_BITS} bits")
+        raise TooLargeError(f"a coefficient of more than {MAX_BITS} bits")
 
 
 def _repeated(polynomial: Polynomial, times: int) -> Polynomial:
@@ -212,8 +213,10 @@ def power(base: Form, exponent: Form) -> Form:
     if by == 0:
         return constant(1)
     if base.denominator is not UNITY:
-        return times(power(Form(base.numerator, UNITY), exponent),
-                      inverse(power(Form(base.denominator, UNITY), exponent)))
+        return times(
+            power(Form(base.numerator, UNITY), exponent),
+            inverse(power(Form(base.denominator, UNITY), exponent)),
+        )
     if not base.numerator:
         return constant(0)
     if len(base.numerator) == 1:
@@ -230,7 +233,13 @@ def _monomial_power(monomial: Monomial, coefficient: Fraction, by: Fraction) -> 
     result = _rational_power(coefficient, by)
     for atom, power in monomial:
         raised = power * by
-        if by.denominator % 2 == 0 and power.denominator == 1 and power % 2 == 0 and raised % 2 and _is_signed(atom):
+        if (
+            by.denominator % 2 == 0
+            and power.denominator == 1
+            and power % 2 == 0
+            and raised % 2
+            and _is_signed(atom)
+        ):
             atom = f"abs({atom})"  # the root of a square
         result = _multiply(result, _joined(((atom, raised),), ((atom, Fraction(0)),), Fraction(1)))
     return result
@@ -251,17 +260,19 @@ def _rational_power(value: Fraction, by: Fraction) -> Polynomial:
         elif by.denominator == 2:
             sign = _joined((("i", Fraction(by.numerator)),), (("i", Fraction(0)),), Fraction(1))
         else:
-            raise NoForm("an even root of a negative number")
+            raise NoFormError("an even root of a negative number")
         value = -value
     size = max(value.numerator.bit_length(), value.denominator.bit_length())
     if size * abs(by.numerator) > MAX_BITS:
         if size * 8 > MAX_BITS:
-            raise TooLarge(f"a power of more than {MAX_BITS} bits")
+            raise TooLargeError(f"a power of more than {MAX_BITS} bits")
         return _multiply(sign, {((f"({value})", by),): Fraction(1)})
     if by.denominator == 1:
         return _multiply(sign, {ONE: value ** int(by)})
     for prime, count in prime_powers(value):
-        sign = _multiply(sign, _joined(((f"#{prime}", count * by),), ((f"#{prime}", Fraction(0)),), Fraction(1)))
+        sign = _multiply(
+            sign, _joined(((f"#{prime}", count * by),), ((f"#{prime}", Fraction(0)),), Fraction(1))
+        )
     return sign
 
 
@@ -298,7 +309,7 @@ def _primitive(polynomial: Polynomial) -> tuple[Fraction, Polynomial]:
 def _symbolic_power(base: Form, exponent: Form) -> Form:
     """a^(n + 1) = a * a^n, with every a^n an atom: bases are split into primes, exponents into terms."""
     if exponent.denominator is not UNITY or base.denominator is not UNITY:
-        raise TooLarge("a quotient of sums in a power")
+        raise TooLargeError("a quotient of sums in a power")
     result = constant(1)
     for monomial, coefficient in exponent.numerator.items():
         if monomial == ONE:

@@ -26,9 +26,16 @@ _DENIED_AFTER = re.compile(r"\s+(?:is|was)(?:n't| not| wrong| incorrect| too)\b"
 _LETTER = re.compile(
     r"(?<![A-Za-z'\\+*/^=_-])\(?([A-J])\)?(?![A-Za-z'+*/^=_])(?!(?<=A) [a-z]{2})(?!(?<=I) [a-z])"
 )
-_FIRST_LETTER = re.compile(r"\W{0,3}([A-J])(?:[)\].:,]+(?:\s|$)|\s+(?:because|since|as|is (?:the )?(?:correct|right))\b)")
-_RULES_OUT = re.compile(r"(?:\b(?:not|n't be|non|nicht|kein|no|ne)|不是|并非|非|不选|不選|ではなく|아닌)\s*\(?$", re.IGNORECASE)
-_RULED_OUT = re.compile(r"\)?\s+(?:is|was|are|would be)(?:n't| not| wrong| incorrect| false)\b|\s+(?:cannot|can't|is out)\b", re.IGNORECASE)
+_FIRST_LETTER = re.compile(
+    r"\W{0,3}([A-J])(?:[)\].:,]+(?:\s|$)|\s+(?:because|since|as|is (?:the )?(?:correct|right))\b)"
+)
+_RULES_OUT = re.compile(
+    r"(?:\b(?:not|n't be|non|nicht|kein|no|ne)|不是|并非|非|不选|不選|ではなく|아닌)\s*\(?$", re.IGNORECASE
+)
+_RULED_OUT = re.compile(
+    r"\)?\s+(?:is|was|are|would be)(?:n't| not| wrong| incorrect| false)\b|\s+(?:cannot|can't|is out)\b",
+    re.IGNORECASE,
+)
 _EXPLAINS = re.compile(
     r"(?P<why>[,;:]?\s+(?:because|since|which|so that|while|although|though|given that|due to)\b)"
     r"|[,;]\s+(?!and\b|or\b)[a-z]{2,}\b(?!\s*[=:,]|\s+(?:and|or)\b)"
@@ -43,10 +50,14 @@ _HEDGES = re.compile(
     re.IGNORECASE,
 )
 _UNSURE = re.compile(r"\b(?:maybe|perhaps|possibly|might|could|either|(?:not|un)\s?sure)\b", re.IGNORECASE)
-_CODE = re.compile(r"\bdef \w+\(|\bprint\(|__\w+__|\blambda\b|\bimport\b|\w\((?:['\"]|\))|\bexec\b|\beval\b|\w+\.\w+\(|=>|\bfor _ in\b")
+_CODE = re.compile(
+    r"\bdef \w+\(|\bprint\(|__\w+__|\blambda\b|\bimport\b|\w\((?:['\"]|\))|\bexec\b|\beval\b|\w+\.\w+\(|=>|\bfor _ in\b"
+)
 _SOMETHING = re.compile(r"[\d=<>$]|\\[a-zA-Z(\[]")
 _WORD = re.compile(r"[^\W\d_]{2,}")
-_DRESSING = re.compile(r"\\(?:begin|end)\s?\{\w+\*?\}|\\(?:text\w*|mathrm|mbox|operatorname)\s?\{[^{}]*\}|\\[a-zA-Z]+|\$[^$]*\$")
+_DRESSING = re.compile(
+    r"\\(?:begin|end)\s?\{\w+\*?\}|\\(?:text\w*|mathrm|mbox|operatorname)\s?\{[^{}]*\}|\\[a-zA-Z]+|\$[^$]*\$"
+)
 _NO_PROSE = frozenset(units.NAMES) | frozenset(NAMED) | frozenset(("square", "cubic", "units", "unit", "sq"))
 
 
@@ -134,7 +145,11 @@ def _stands_alone(number: re.Match[str]) -> bool:
         return False
     if _is_denied(number):
         return False
-    if after in (".", ")") and before[-1:] in ("", "\n", ".", "。", ":") and _LIST_MARK.match(text, number.end()):
+    if (
+        after in (".", ")")
+        and before[-1:] in ("", "\n", ".", "。", ":")
+        and _LIST_MARK.match(text, number.end())
+    ):
         return False  # `2. Then ...` counts steps
     return not (before[-1:] in _OPERATOR_BEFORE or _COMMAND_BEFORE.search(before) or after in _OPERATOR_AFTER)
 

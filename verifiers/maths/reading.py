@@ -10,8 +10,8 @@ from proctor.verifiers.maths import wording
 from proctor.verifiers.maths.comparison import Comparison
 from proctor.verifiers.maths.grammar import parse
 from proctor.verifiers.maths.latex import tidy
-from proctor.verifiers.maths.lexer import Unreadable, tokens
-from proctor.verifiers.maths.phrases import Item, Qualified, items, numbers_in_prose
+from proctor.verifiers.maths.lexer import UnreadableError, tokens
+from proctor.verifiers.maths.phrases import Item, QualifiedError, items, numbers_in_prose
 from proctor.verifiers.maths.rewriting import computed, is_name, unnamed
 from proctor.verifiers.maths.rules import Rules
 from proctor.verifiers.maths.sampling import real
@@ -41,7 +41,9 @@ class Reading:
     plain: str  # the answer as a string without white space and markup: equal strings are equal answers
     words: str  # the answer as plain language
     trees: tuple[Tree, ...] = ()  # as mathematics
-    others: tuple[Tree, ...] = ()  # less likely meanings: what stands after an approximation sign, 1,22 as 1.22
+    others: tuple[
+        Tree, ...
+    ] = ()  # less likely meanings: what stands after an approximation sign, 1,22 as 1.22
     choice: str | None = None  # as the letter of a multiple-choice question
     is_qualified: bool = False  # words such as `not` change what it says
     operation: bool = False  # a sum, integral or limit that is written out and not read any further
@@ -57,8 +59,8 @@ def read(answer: str) -> Reading:
     choice = wording.choice(tidied)
     try:
         meanings = _meanings(tidied)
-    except Unreadable as error:
-        is_qualified = isinstance(error, Qualified)
+    except UnreadableError as error:
+        is_qualified = isinstance(error, QualifiedError)
         operation = _OPERATION.search(tidied) is not None
         return Reading(
             plain, words, choice=choice, is_qualified=is_qualified, operation=operation, problem=str(error)
@@ -71,13 +73,13 @@ def prose_values(text: str) -> tuple[Tree, ...]:
     """The numbers that a sentence names, as a list or as one value; empty where words change their meaning."""
     try:
         numbers = [parse([token]) for token in numbers_in_prose(tokens(tidy(text)))]
-    except Unreadable:
+    except UnreadableError:
         return ()
     return (numbers[0] if len(numbers) == 1 else Bracket(tuple(numbers), "(", ")"),) if numbers else ()
 
 
 def _meanings(text: str) -> tuple[Tree, ...]:
-    """What a text means as mathematics, the likeliest first. Raises Unreadable where it is none."""
+    """What a text means as mathematics, the likeliest first. Raises UnreadableError where it is none."""
     settled = wording.meaning(text) or _time(text) or _result(text)
     if settled is not None:
         return (settled,)
@@ -122,7 +124,7 @@ def _tree(text: str) -> Tree:
 def _item_tree(item: Item) -> Tree:
     tree = computed(parse(list(item.tokens)))
     if item.said and not _has_number(tree):
-        raise Unreadable("words that may matter, and no number")
+        raise UnreadableError("words that may matter, and no number")
     return tree
 
 
@@ -131,13 +133,13 @@ def _has_number(tree: Tree) -> bool:
 
 
 def _checked(tree: Tree) -> Tree:
-    """A chain of computation as its result. Raises Unreadable where it contradicts itself (41 = 42)."""
+    """A chain of computation as its result. Raises UnreadableError where it contradicts itself (41 = 42)."""
     if not isinstance(tree, Relation) or set(tree.signs) != {"="}:
         return tree
     grounded = [side for side in tree.sides if not symbols(side)]
     for one, other in zip(grounded, grounded[1:], strict=False):
         if _EXACTLY.same(one, other) is False:
-            raise Unreadable("a chain of equalities that does not hold")
+            raise UnreadableError("a chain of equalities that does not hold")
     return grounded[-1] if len(grounded) == len(tree.sides) else tree
 
 
@@ -162,7 +164,7 @@ def _is_condition(tree: Tree) -> bool:
 
 
 def _approximated(tree: Relation) -> tuple[Tree, ...]:
-    """`exact ~ decimal`: the answer, and what may be given for it. Raises Unreadable where they are far apart."""
+    """`exact ~ decimal`: the answer, and what may be given for it. Raises UnreadableError where they are far apart."""
     cut = tree.signs.index("~")
     exact = tree.sides[0] if cut == 0 else Relation(tree.sides[: cut + 1], tree.signs[:cut])
     near = tree.sides[-1]
@@ -170,7 +172,7 @@ def _approximated(tree: Relation) -> tuple[Tree, ...]:
         return (near,)
     one, other = real(unnamed(exact)), real(near)
     if one is not None and other is not None and abs(one - other) > _APPROXIMATE * max(abs(one), abs(other)):
-        raise Unreadable("an approximation that is none")
+        raise UnreadableError("an approximation that is none")
     return exact, near
 
 
@@ -187,6 +189,6 @@ def _time(text: str) -> Tree | None:
 
 def _clock(hours: str, minutes: str, seconds: str | None) -> Tree:
     if int(hours) > 24 or int(minutes) > 59 or int(seconds or "0") > 59:
-        raise Unreadable("no time of the day")
+        raise UnreadableError("no time of the day")
     total = int(hours) * 3600 + int(minutes) * 60 + int(seconds or "0")
     return Apply("time", (Number(Fraction(total)),))

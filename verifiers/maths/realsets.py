@@ -42,7 +42,9 @@ class Piece:
 
     @property
     def is_empty(self) -> bool:
-        return self.low.at > self.high.at or (self.low.at == self.high.at and not (self.low.closed and self.high.closed))
+        return self.low.at > self.high.at or (
+            self.low.at == self.high.at and not (self.low.closed and self.high.closed)
+        )
 
 
 Pieces = tuple[Piece, ...]
@@ -233,8 +235,10 @@ def _mirrored(found: Pieces) -> Pieces:
     zero = End(Number(Fraction(0)), 0.0, True)
     right = _intersection(found, (Piece(zero, _HIGHEST),))
     left = [
-        Piece(End(negative(piece.high.tree), -piece.high.at, piece.high.closed),
-              End(negative(piece.low.tree), -piece.low.at, piece.low.closed))
+        Piece(
+            End(negative(piece.high.tree), -piece.high.at, piece.high.closed),
+            End(negative(piece.low.tree), -piece.low.at, piece.low.closed),
+        )
         for piece in right
     ]
     return _merged([*left, *right])

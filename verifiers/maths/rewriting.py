@@ -24,7 +24,9 @@ from proctor.verifiers.maths.trees import (
 
 _MOST_SIGNED = 5  # entries whose signs are multiplied out: up to 32 tuples
 _NO_NAMES = frozenset({"pi", "oo", "emptyset", "R"})
-_NAMING = frozenset({"prime", "subscript", "overline", "bar", "tilde", "abs", "sin", "cos", "tan", "ratio", "dot"})
+_NAMING = frozenset(
+    {"prime", "subscript", "overline", "bar", "tilde", "abs", "sin", "cos", "tan", "ratio", "dot"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,12 @@ def named(tree: Tree, *, asked: Tree | None = None) -> Named | None:
         return Named(names, last)
     if isinstance(last, Symbol) and is_name(last) and not symbols(first):
         return Named((last,), first)
-    if asked is not None and not _is_multiple(first) and len(symbols(first)) > 1 and symbols(first).isdisjoint(symbols(asked) | symbols(last)):
+    if (
+        asked is not None
+        and not _is_multiple(first)
+        and len(symbols(first)) > 1
+        and symbols(first).isdisjoint(symbols(asked) | symbols(last))
+    ):
         return Named((first,), last)
     return None
 
@@ -74,7 +81,9 @@ def is_name(tree: Tree) -> bool:
         case Symbol(name):
             return name not in _NO_NAMES
         case Product((Symbol(name), *rest)) | Product((Power(Symbol(name), Number()), *rest)):
-            return name not in _NO_NAMES and all(isinstance(part, Symbol) or not symbols(part) or _is_list_of_names(part) for part in rest)
+            return name not in _NO_NAMES and all(
+                isinstance(part, Symbol) or not symbols(part) or _is_list_of_names(part) for part in rest
+            )
         case Apply(name, arguments):
             return name in _NAMING and all(map(is_name, arguments))
         case Bracket(items):
@@ -141,7 +150,9 @@ def _dot(row: Sequence[Tree], column: Sequence[Tree]) -> Tree:
 def all_signs(tree: Bracket) -> list[Tree]:
     r"""A tuple with the signs of its entries read independently: (\pm 1, \pm 2) is four points."""
     entries = [both_signs(item) if has_both_signs(item) else (item,) for item in tree.items[:_MOST_SIGNED]]
-    return [Bracket((*chosen, *tree.items[_MOST_SIGNED:]), tree.left, tree.right) for chosen in product(*entries)]
+    return [
+        Bracket((*chosen, *tree.items[_MOST_SIGNED:]), tree.left, tree.right) for chosen in product(*entries)
+    ]
 
 
 def _signed(tree: Tree, *, upper: bool) -> Tree:
@@ -163,7 +174,12 @@ def computed(tree: Tree) -> Tree:
             if len({tuple(map(len, matrix.rows)) for matrix in matrices}) == 1:
                 rows = zip(*(matrix.rows for matrix in matrices), strict=True)
                 return Matrix(tuple(tuple(Sum(cells) for cells in zip(*row, strict=True)) for row in rows))
-        case Sum((Bracket() | Apply("union" | "builder") | Symbol("R") as one, Product((Number(), Bracket(_, "\\{") as other)))):
+        case Sum(
+            (
+                Bracket() | Apply("union" | "builder") | Symbol("R") as one,
+                Product((Number(), Bracket(_, "\\{") as other)),
+            )
+        ):
             return Apply("setminus", (one, other))
         case Product((Matrix(left), Matrix(right))) if all(len(row) == len(right) for row in left):
             columns = list(zip(*right, strict=True)) if len({len(row) for row in right}) == 1 else []

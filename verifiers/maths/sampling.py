@@ -33,7 +33,7 @@ REFUTES = 1e-9
 _STARTS = ((0.318, 0.137), (1.271, 0.713), (2, 1), (5, 2), (11.37, 3.91), (-0.412, 0.151), (-3.117, 0.619))
 
 
-class Undefined(ArithmeticError):
+class UndefinedError(ArithmeticError):
     """No value here: a pole, a root outside of the reals, a function that is not known."""
 
 
@@ -58,7 +58,7 @@ class Floats:
 
     def power(self, base: Any, exponent: Any, exact: Fraction | None) -> Any:
         if base == 0 and not isinstance(exponent, complex) and exponent < 0:
-            raise Undefined("division by zero")
+            raise UndefinedError("division by zero")
         if exact is not None and exact.denominator == 1 and abs(exact) < 1000:
             return base ** int(exact)
         if exact is not None and exact.denominator % 2 and not isinstance(base, complex) and base < 0:
@@ -72,7 +72,7 @@ class Floats:
 
 
 def evaluate(tree: Tree, at: Mapping[str, Any], arithmetic: Arithmetic) -> Any:
-    """The value of a tree at a point. Raises Undefined, or an ArithmeticError of the arithmetic."""
+    """The value of a tree at a point. Raises UndefinedError, or an ArithmeticError of the arithmetic."""
     match tree:
         case Number(value):
             return arithmetic.number(value)
@@ -81,11 +81,13 @@ def evaluate(tree: Tree, at: Mapping[str, Any], arithmetic: Arithmetic) -> Any:
                 return at[name]
             if name in arithmetic.constants:
                 return arithmetic.constants[name]
-            raise Undefined(name)
+            raise UndefinedError(name)
         case Unit(name):
             return _unit(name, arithmetic)
         case Sum(terms):
-            return sum((evaluate(term, at, arithmetic) for term in terms[1:]), evaluate(terms[0], at, arithmetic))
+            return sum(
+                (evaluate(term, at, arithmetic) for term in terms[1:]), evaluate(terms[0], at, arithmetic)
+            )
         case Product(factors):
             value = evaluate(factors[0], at, arithmetic)
             for factor in factors[1:]:
@@ -100,7 +102,7 @@ def evaluate(tree: Tree, at: Mapping[str, Any], arithmetic: Arithmetic) -> Any:
         case Apply(name, arguments) if name in arithmetic.functions:
             return arithmetic.functions[name](*(evaluate(argument, at, arithmetic) for argument in arguments))
         case _:
-            raise Undefined(type(tree).__name__)
+            raise UndefinedError(type(tree).__name__)
 
 
 def rational(tree: Tree) -> Fraction | None:
@@ -179,13 +181,13 @@ def _unit(name: str, arithmetic: Arithmetic) -> Any:
         return arithmetic.constants["pi"] / 180
     measure = MEASURES[name]
     if measure.dimensions:
-        raise Undefined(f"a {name} is no number")
+        raise UndefinedError(f"a {name} is no number")
     return arithmetic.number(measure.factor)
 
 
 def _factorial(value: Any) -> float:
     if isinstance(value, complex) or value < 0 or value > 170:
-        raise Undefined("factorial")
+        raise UndefinedError("factorial")
     return math.gamma(value + 1)
 
 
@@ -195,11 +197,17 @@ def _binomial(top: Any, bottom: Any) -> float:
 
 def _logarithm(value: Any, base: Any = math.e) -> Any:
     if value == 0:
-        raise Undefined("log 0")
-    return cmath.log(value) / cmath.log(base) if isinstance(value, complex) or value < 0 else math.log(value) / math.log(base)
+        raise UndefinedError("log 0")
+    return (
+        cmath.log(value) / cmath.log(base)
+        if isinstance(value, complex) or value < 0
+        else math.log(value) / math.log(base)
+    )
 
 
-def _either(real_function: Callable[[float], float], complex_function: Callable[[Any], complex]) -> Callable[[Any], Any]:
+def _either(
+    real_function: Callable[[float], float], complex_function: Callable[[Any], complex]
+) -> Callable[[Any], Any]:
     """The real function where it is defined, the complex one elsewhere."""
 
     def apply(value: Any) -> Any:
@@ -222,8 +230,16 @@ def _of_inverse(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 
 _SIN, _COS, _TAN = _either(math.sin, cmath.sin), _either(math.cos, cmath.cos), _either(math.tan, cmath.tan)
-_SINH, _COSH, _TANH = _either(math.sinh, cmath.sinh), _either(math.cosh, cmath.cosh), _either(math.tanh, cmath.tanh)
-_ASIN, _ACOS, _ATAN = _either(math.asin, cmath.asin), _either(math.acos, cmath.acos), _either(math.atan, cmath.atan)
+_SINH, _COSH, _TANH = (
+    _either(math.sinh, cmath.sinh),
+    _either(math.cosh, cmath.cosh),
+    _either(math.tanh, cmath.tanh),
+)
+_ASIN, _ACOS, _ATAN = (
+    _either(math.asin, cmath.asin),
+    _either(math.acos, cmath.acos),
+    _either(math.atan, cmath.atan),
+)
 _FLOAT_FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "sin": _SIN, "cos": _COS, "tan": _TAN, "cot": _inverse(_TAN), "sec": _inverse(_COS), "csc": _inverse(_SIN),
     "sinh": _SINH, "cosh": _COSH, "tanh": _TANH, "coth": _inverse(_TANH), "sech": _inverse(_COSH), "csch": _inverse(_SINH),

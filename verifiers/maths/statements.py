@@ -15,7 +15,9 @@ _VERB = (
     r"|\s*\*\*\s*:?|(?=\s*(?:\\\(|\$|\\\[)))"
 )
 _STATED = re.compile(rf"{_OF}\s*{_VERB}", re.IGNORECASE)
-_HEADING = re.compile(r"[#*\s]*(?:the\s+)?(?:final\s+|correct\s+)?answer[\s*_:]*$", re.IGNORECASE | re.MULTILINE)
+_HEADING = re.compile(
+    r"[#*\s]*(?:the\s+)?(?:final\s+|correct\s+)?answer[\s*_:]*$", re.IGNORECASE | re.MULTILINE
+)
 _LINE_END = re.compile(r"[\s*_:]*\n\s*")
 _JSON_VALUE = re.compile(r"[\"']\s*:\s*(?:\"((?:[^\"\\]|\\.)*)\"|'([^']*)'|([^,}\n]+))")
 _CLOSING_TAG = re.compile(r"</(?:final_)?answer>|\[/answer\]", re.IGNORECASE)
@@ -56,7 +58,7 @@ _CLOSING = {
 }
 _LEADING = re.compile(r"[\s*_:：>–—\"“]*")
 _SENTENCE_END = re.compile(r"[.。।!?？！](?=\s|$|[*_\"”」<])|\n|<\||</")
-_EDGES = " \t\n*_\"”“"
+_EDGES = ' \t\n*_"”“'
 # The last line of GSM8K's own form, which needs no search.
 _LAST_LINE = re.compile(r"[ \t]*(####|A ?:)[ \t]*([-+]?\d[\d,.]*?)[ \t.]*\Z")
 _NEAR = 120  # characters at the end that are searched first: most statements stand there

@@ -46,6 +46,9 @@ def _settled(pair: OpenPair, result: TaskResult) -> Settled:
     why = f"symbolic comparison: {result.failure.value} ({result.detail})"
     if result.failure is Failure.POOL:
         return Settled(Status.UNAVAILABLE, why, result.seconds)
-    if result.failure in (Failure.TIMEOUT, Failure.MEMORY) and len(pair.answer) > _LONGER * len(pair.gold) + _SPARE:
+    if (
+        result.failure in (Failure.TIMEOUT, Failure.MEMORY)
+        and len(pair.answer) > _LONGER * len(pair.gold) + _SPARE
+    ):
         return Settled(Status.INCORRECT, f"too large to evaluate: {why}", result.seconds)
     return Settled(Status.GRADER_ERROR, why, result.seconds)

@@ -38,10 +38,10 @@ class ManyDigits:
     def power(self, base: Any, exponent: Any, exact: Fraction | None) -> Any:
         if base == 0:
             if mpmath.re(exponent) <= 0:
-                raise sampling.Undefined("a power of zero")
+                raise sampling.UndefinedError("a power of zero")
             return base
         if abs(exponent) * max(1, abs(mpmath.log(abs(base), 2))) > _MOST_BITS:
-            raise sampling.Undefined("a power beyond any bound")
+            raise sampling.UndefinedError("a power beyond any bound")
         if exact is not None and exact.denominator % 2 and mpmath.im(base) == 0 and mpmath.re(base) < 0:
             root = mpmath.power(-base, self.number(exact))
             return -root if exact.numerator % 2 else root
@@ -89,7 +89,9 @@ def by_algebra(gold: str, answer: str) -> bool:
     from math_verify import LatexExtractionConfig, parse, verify
 
     config = (LatexExtractionConfig(),)
-    one, other = (parse(f"${text.strip().strip('$')}$", config, parsing_timeout=None) for text in (gold, answer))
+    one, other = (
+        parse(f"${text.strip().strip('$')}$", config, parsing_timeout=None) for text in (gold, answer)
+    )
     return bool(one and other and verify(one, other, timeout_seconds=None))
 
 
@@ -107,7 +109,7 @@ def _is_real(value: Any) -> bool:
 
 def _factorial(value: Any) -> Any:
     if mpmath.im(value) or value < 0 or value > 1_000_000:
-        raise sampling.Undefined("factorial")
+        raise sampling.UndefinedError("factorial")
     return mpmath.factorial(value)
 
 
@@ -117,7 +119,7 @@ def _binomial(top: Any, bottom: Any) -> Any:
 
 def _logarithm(value: Any, base: Any = None) -> Any:
     if value == 0:
-        raise sampling.Undefined("log 0")
+        raise sampling.UndefinedError("log 0")
     return mpmath.log(value) if base is None else mpmath.log(value) / mpmath.log(base)
 
 

@@ -89,7 +89,7 @@ class Words:
     text: str
 
 
-PI, E, I, INFINITY = Symbol("pi"), Symbol("e"), Symbol("i"), Symbol("oo")
+PI, EULER, IMAGINARY, INFINITY = Symbol("pi"), Symbol("e"), Symbol("i"), Symbol("oo")
 ZERO, ONE, MINUS_ONE = Number(Fraction(0)), Number(Fraction(1)), Number(Fraction(-1))
 CONSTANTS = frozenset({"pi", "e", "i", "oo"})
 

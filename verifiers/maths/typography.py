@@ -13,7 +13,9 @@ import unicodedata
 _SUPERSCRIPTS = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾ⁿⁱˣʸ", "0123456789+-=()nixy", strict=True))
 _SUBSCRIPTS = dict(zip("₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎ₐₑₒₓₙₘₖᵢⱼ", "0123456789+-=()aeoxnmkij", strict=True))
 _CIRCLED = "①②③④⑤⑥⑦⑧⑨⑩⑪⑫⑬⑭⑮⑯⑰⑱⑲⑳"
-_INVISIBLE = "\u00ad\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\u2061\u2063\u2064\ufeff"
+_INVISIBLE = (
+    "\u00ad\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\u2061\u2063\u2064\ufe0e\ufe0f\ufeff"
+)
 _GREEK = {
     **dict(zip("αβγδεζηθικλμνξπρστυφχψω", (
         "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau upsilon "
@@ -31,8 +33,8 @@ _COMMANDS = {
 }  # fmt: skip
 _PLAIN = {
     "-": "−‐‑‒–—―﹣⁻", "/": "∕⁄", "'": "′’‘", "''": "″", '"': "“”„«»", "|": "∣｜", ",": "、،", ".": "。٫", "*": "∗",
-    "^{\\circ}": "°º˚", " ": "\u00a0\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000",
-    ";": "؛", ":": "∶", "\\sqrt[3]": "∛", "\\sqrt[4]": "∜", "\\pi ": "π𝜋𝛑ℼ", "\\cdot ": "\u2062",
+    " ": "\u00a0\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000",
+    "^{\\circ}": "°º˚", ";": "؛", ":": "∶", "\\sqrt[3]": "∛", "\\sqrt[4]": "∜", "\\pi ": "π𝜋𝛑ℼ", "\\cdot ": "\u2062",
     "\\mathbb{R}": "ℝ", "\\mathbb{Z}": "ℤ", "\\mathbb{N}": "ℕ", "\\mathbb{Q}": "ℚ", "\\mathbb{C}": "ℂ",
 }  # fmt: skip
 _TABLE: dict[int, str] = {
@@ -41,17 +43,17 @@ _TABLE: dict[int, str] = {
     **{ord(char): f"\\{name} " for name, chars in _COMMANDS.items() for char in chars},
     **{ord(char): plain for plain, chars in _PLAIN.items() for char in chars},
 }
-_PUNCTUATION = "∴∵"
+_SUPERSCRIPT_TABLE, _SUBSCRIPT_TABLE = str.maketrans(_SUPERSCRIPTS), str.maketrans(_SUBSCRIPTS)
 _SUPERSCRIPT_RUN = re.compile(f"[{''.join(map(re.escape, _SUPERSCRIPTS))}]+")
 _SUBSCRIPT_RUN = re.compile(f"[{''.join(map(re.escape, _SUBSCRIPTS))}]+")
 _CIRCLED_RUN = re.compile(f"[{_CIRCLED}]+")
-_COMBINING = re.compile("[\u0300-\u036f\u20d0-\u20f0]")
 
 
 def to_latex(text: str) -> str:
     """The same text in LaTeX and ASCII wherever there is a plain spelling; other characters stay."""
     if text.isascii():
         return text
+    text = unicodedata.normalize("NFC", text)
     text = _SUPERSCRIPT_RUN.sub(lambda run: "^{" + run[0].translate(_SUPERSCRIPT_TABLE) + "}", text)
     text = _SUBSCRIPT_RUN.sub(lambda run: "_{" + run[0].translate(_SUBSCRIPT_TABLE) + "}", text)
     text = _CIRCLED_RUN.sub(lambda run: ", ".join(str(_CIRCLED.index(char) + 1) for char in run[0]), text)
@@ -69,14 +71,10 @@ def _plain(char: str) -> str:
     digit = unicodedata.decimal(char, None)
     if digit is not None:
         return str(digit)
-    if unicodedata.category(char) == "So" or char in _PUNCTUATION:  # check marks, emoji
+    if unicodedata.category(char) == "So" or char in "∴∵":  # check marks, emoji, therefore
         return " "
     mapped = unicodedata.normalize("NFKC", char)
     if "⁄" in mapped:  # ½, ¾, ⅓ ...
         top, _, bottom = mapped.partition("⁄")
         return f"\\frac{{{top}}}{{{bottom}}}"
     return mapped
-
-
-_SUPERSCRIPT_TABLE = str.maketrans(_SUPERSCRIPTS)
-_SUBSCRIPT_TABLE = str.maketrans(_SUBSCRIPTS)

@@ -78,7 +78,24 @@ degree      0           -       | degree degrees deg
 percent     1/100       -       | percent pct percentage
 """
 
-_BASES = ("celsius", "fahrenheit", "month", "mol", "usd", "eur", "gbp", "cny", "jpy", "inr", "kg", "m", "s", "A", "V", "K")
+_BASES = (
+    "celsius",
+    "fahrenheit",
+    "month",
+    "mol",
+    "usd",
+    "eur",
+    "gbp",
+    "cny",
+    "jpy",
+    "inr",
+    "kg",
+    "m",
+    "s",
+    "A",
+    "V",
+    "K",
+)
 
 
 def _dimensions(text: str) -> Dimensions:

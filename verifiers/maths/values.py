@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 from proctor.verifiers.maths import sampling
 from proctor.verifiers.maths.normal import normal
-from proctor.verifiers.maths.polynomials import Form, NoForm, TooLarge, same_value
+from proctor.verifiers.maths.polynomials import Form, NoFormError, TooLargeError, same_value
 from proctor.verifiers.maths.rules import Rules
 from proctor.verifiers.maths.trees import Number, Power, Product, Symbol, Tree, Unit, symbols
 from proctor.verifiers.maths.units import NAMES
@@ -73,7 +73,9 @@ def quantity(tree: Tree, variables: frozenset[str] = frozenset()) -> Quantity:
         (taken if unit else kept).append(unit or factor)
     if not taken or not kept:
         return Quantity(tree, tree)
-    return Quantity(Product((*kept, *taken)), kept[0] if len(kept) == 1 else Product(tuple(kept)), tuple(taken))
+    return Quantity(
+        Product((*kept, *taken)), kept[0] if len(kept) == 1 else Product(tuple(kept)), tuple(taken)
+    )
 
 
 def _as_unit(tree: Tree, variables: frozenset[str] | None) -> Tree | None:
@@ -137,7 +139,7 @@ def form(tree: Tree) -> Form | None:
     """The normal form, or None where there is none within the bounds."""
     try:
         return normal(tree)
-    except (NoForm, TooLarge):
+    except (NoFormError, TooLargeError):
         return None
 
 

@@ -1,90 +1,156 @@
-"""Names that answers use: LaTeX commands, functions, spelled-out constants, joining words. Data only."""
+"""Names that answers use: LaTeX commands, functions, spelled-out constants, joining words."""
 
 from __future__ import annotations
 
+
+def word_set(text: str) -> frozenset[str]:
+    """The words of a text. Tables of words read best as text."""
+    return frozenset(text.split())
+
+
 # Commands whose argument is plain language.
-TEXT_COMMANDS = frozenset(
-    "text textbf textit textrm texttt textsf textsc textnormal textup textmd emph mbox hbox mathrm operatorname "
-    "mathtt mathsf mathit textsuperscript".split()
+TEXT_COMMANDS = word_set(
+    """text textbf textit textrm texttt textsf textsc textnormal textup textmd emph mbox hbox mathrm operatorname
+    mathtt mathsf mathit textsuperscript"""
 )
 # Commands that only dress up what follows.
-TRANSPARENT = frozenset(
-    "mathbf boldsymbol bm pmb mathcal mathfrak mathscr mathbb vec hat widehat overrightarrow boxed fbox underline "
-    "displaystyle mathop mathord mathclose mathopen mathrel mathbin overbrace underbrace framebox Bbb bold cal".split()
+TRANSPARENT = word_set(
+    """mathbf boldsymbol bm pmb mathcal mathfrak mathscr mathbb Bbb bold cal vec hat widehat overrightarrow boxed
+    fbox framebox underline overbrace underbrace displaystyle mathop mathord mathclose mathopen mathrel mathbin"""
 )
-ACCENTS = frozenset("bar overline tilde widetilde dot ddot check breve not".split())
+# Commands that may change what follows: a conjugate, a mean, a repeating decimal.
+ACCENTS = word_set("bar overline tilde widetilde dot ddot")
 
-FUNCTIONS = frozenset(
-    "sin cos tan cot sec csc arcsin arccos arctan arccot arcsec arccsc sinh cosh tanh coth sech csch arcsinh arccosh "
-    "arctanh log ln lg exp gcd lcm max min abs det arg deg dim ker sgn sign floor ceil Re Im".split()
-)
-FUNCTION_ALIASES = {
-    "asin": "arcsin", "acos": "arccos", "atan": "arctan", "tg": "tan", "ctg": "cot", "cotg": "cot", "cosec": "csc",
-    "arctg": "arctan", "arcctg": "arccot", "sh": "sinh", "ch": "cosh", "th": "tanh", "asinh": "arcsinh",
-    "acosh": "arccosh", "atanh": "arctanh", "arsinh": "arcsinh", "arcosh": "arccosh", "artanh": "arctanh",
-    "ceiling": "ceil",
-}  # fmt: skip
-_GREEK = (
-    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi rho sigma tau upsilon phi chi psi "
-    "omega Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega"
-).split()
-# command or spelled-out name -> (kind, text) of its token
+_GREEK = """alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi rho sigma tau upsilon phi chi
+    psi omega Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega"""
+_FUNCTIONS = """sin cos tan cot sec csc arcsin arccos arctan arccot arcsec arccsc sinh cosh tanh coth sech csch
+    arcsinh arccosh arctanh log ln lg exp gcd lcm max min abs det arg deg dim ker sgn sign floor ceil Re Im"""
+# kind and text of a token, then the commands for it.
+_COMMAND_TABLE = r"""
+symbol pi         | pi
+symbol oo         | infty infin
+symbol l          | ell
+symbol i          | imath
+symbol hbar       | hbar
+symbol emptyset   | emptyset varnothing
+symbol partial    | partial
+function arcsin   | asin
+function arccos   | acos
+function arctan   | atan arctg
+function arccot   | arcctg
+function tan      | tg
+function cot      | ctg cotg
+function csc      | cosec
+function sinh     | sh
+function cosh     | ch
+function tanh     | th
+function arcsinh  | asinh arsinh
+function arccosh  | acosh arcosh
+function arctanh  | atanh artanh
+function ceil     | ceiling
+structure frac    | frac dfrac tfrac cfrac nicefrac sfrac flatfrac
+structure sqrt    | sqrt
+structure surd    | surd
+structure binom   | binom dbinom tbinom
+structure pmod    | pmod
+word mod          | mod bmod
+op choose         | choose
+op over           | over
+op *              | cdot times ast star bullet
+op /              | div
+op pm             | pm
+op mp             | mp
+op '              | prime
+op union          | cup bigcup sqcup cupdot uplus lor vee
+op intersection   | cap bigcap land wedge
+op setminus       | setminus backslash smallsetminus
+op circ           | circ
+rel <=            | le leq leqslant leqq
+rel >=            | ge geq geqslant geqq
+rel <             | lt
+rel >             | gt
+rel !=            | ne neq
+rel =             | equiv
+rel ~             | approx simeq cong sim doteq
+rel in            | in
+rel notin         | notin
+rel :             | colon
+rel subset        | subset subseteq supset supseteq
+rel ->            | to rightarrow Rightarrow implies mapsto longrightarrow
+rel perp          | perp
+rel parallel      | parallel
+bar |             | mid vert lvert rvert
+bar ||            | Vert lVert rVert
+open \{           | lbrace
+close \}          | rbrace
+open [            | lbrack
+close ]           | rbrack
+open (            | langle lparen
+close )           | rangle rparen
+open floor        | lfloor
+close floor       | rfloor
+open ceil         | lceil
+close ceil        | rceil
+dots ...          | ldots dots cdots dotsc dotsb dotsm vdots ddots
+big big           | sum prod int iint iiint oint lim limsup liminf sup inf
+sep ;             | newline
+sep and           | And
+label angle       | angle measuredangle
+label triangle    | triangle
+label therefore   | therefore
+label because     | because
+word for          | forall
+word exists       | exists
+stop ?            | square
+stop .            | checkmark blacksquare qed Box qedsymbol
+unit sterling     | pounds
+unit euro         | euro
+unit yen          | yen
+"""
+# Runs of letters that mean one thing outside of LaTeX too, besides Greek and functions.
+_NAME_TABLE = """
+symbol pi         | pi Pi PI
+symbol oo         | infinity Infinity oo inf infty
+function arcsin   | asin
+function arccos   | acos
+function arctan   | atan
+structure sqrt    | sqrt
+structure cbrt    | cbrt
+structure binom   | binom
+sep and           | and And AND und et
+sep or            | or Or OR ou oder
+op union          | union
+op *              | times
+op +              | plus
+op -              | minus
+op /              | per
+rel =             | equals
+"""
+
+
+def _read_table(table: str) -> dict[str, tuple[str, str]]:
+    found: dict[str, tuple[str, str]] = {}
+    for line in table.strip().splitlines():
+        kind, text, _, *names = line.split(maxsplit=3)
+        found |= dict.fromkeys(names[0].split(), (kind, text))
+    return found
+
+
 COMMANDS: dict[str, tuple[str, str]] = {
-    **{name: ("symbol", name) for name in _GREEK},
-    **{f"var{name}": ("symbol", name) for name in _GREEK},
-    **{name: ("function", name) for name in FUNCTIONS},
-    **{name: ("function", target) for name, target in FUNCTION_ALIASES.items()},
-    **{name: ("structure", name) for name in ("frac", "sqrt", "surd", "binom", "pmod", "bmod", "mod", "overset", "underset", "stackrel", "root")},
-    **dict.fromkeys(("dfrac", "tfrac", "cfrac", "nicefrac", "sfrac", "flatfrac"), ("structure", "frac")),
-    **dict.fromkeys(("dbinom", "tbinom"), ("structure", "binom")),
-    **dict.fromkeys(("choose",), ("op", "choose")),
-    **dict.fromkeys(("over",), ("op", "over")),
-    "pi": ("symbol", "pi"), "infty": ("symbol", "oo"), "infin": ("symbol", "oo"), "ell": ("symbol", "l"),
-    "imath": ("symbol", "i"), "hbar": ("symbol", "hbar"), "emptyset": ("symbol", "emptyset"),
-    "varnothing": ("symbol", "emptyset"), "partial": ("symbol", "partial"), "square": ("stop", "?"),
-    **dict.fromkeys(("checkmark", "blacksquare", "qed", "Box", "qedsymbol"), ("stop", ".")),
-    **dict.fromkeys(("cdot", "times", "ast", "star", "bullet"), ("op", "*")),
-    **dict.fromkeys(("div",), ("op", "/")),
-    "pm": ("op", "pm"), "mp": ("op", "mp"), "prime": ("op", "'"),
-    **dict.fromkeys(("cup", "bigcup", "sqcup", "cupdot", "uplus", "lor", "vee"), ("op", "union")),
-    **dict.fromkeys(("cap", "bigcap", "land", "wedge"), ("op", "intersection")),
-    **dict.fromkeys(("setminus", "backslash", "smallsetminus"), ("op", "setminus")),
-    **dict.fromkeys(("le", "leq", "leqslant", "leqq"), ("rel", "<=")),
-    **dict.fromkeys(("ge", "geq", "geqslant", "geqq"), ("rel", ">=")),
-    "lt": ("rel", "<"), "gt": ("rel", ">"), **dict.fromkeys(("ne", "neq"), ("rel", "!=")),
-    **dict.fromkeys(("approx", "simeq", "cong", "sim", "doteq"), ("rel", "~")),
-    "equiv": ("rel", "="), "in": ("rel", "in"), "notin": ("rel", "notin"), "colon": ("rel", ":"),
-    **dict.fromkeys(("subset", "subseteq", "supset", "supseteq"), ("rel", "subset")),
-    **dict.fromkeys(("to", "rightarrow", "Rightarrow", "implies", "mapsto", "longrightarrow"), ("rel", "->")),
-    **dict.fromkeys(("mid", "vert", "lvert", "rvert"), ("bar", "|")),
-    **dict.fromkeys(("Vert", "lVert", "rVert"), ("bar", "||")),
-    "lbrace": ("open", "\\{"), "rbrace": ("close", "\\}"), "lbrack": ("open", "["), "rbrack": ("close", "]"),
-    "langle": ("open", "("), "rangle": ("close", ")"), "lfloor": ("open", "floor"), "rfloor": ("close", "floor"),
-    "lceil": ("open", "ceil"), "rceil": ("close", "ceil"), "lparen": ("open", "("), "rparen": ("close", ")"),
-    **dict.fromkeys(("ldots", "dots", "cdots", "dotsc", "dotsb", "dotsm", "vdots", "ddots"), ("dots", "...")),
-    **dict.fromkeys(("sum", "prod", "int", "iint", "iiint", "oint", "lim", "limsup", "liminf", "bigcup_", "sup", "inf"), ("big", "big")),
-    "newline": ("sep", ";"), "angle": ("label", "angle"), "triangle": ("label", "triangle"), "therefore": ("label", "therefore"),
-    "because": ("label", "because"), "measuredangle": ("label", "angle"), "perp": ("rel", "perp"), "parallel": ("rel", "parallel"),
-    "forall": ("word", "for"), "exists": ("word", "exists"), "And": ("sep", "and"), "circ": ("op", "circ"),
-    "quad": ("space", " "), "pounds": ("unit", "sterling"), "euro": ("unit", "euro"), "yen": ("unit", "yen"),
-    "neg": ("op", "neg"), "lnot": ("op", "neg"), "mod": ("word", "mod"),
-}  # fmt: skip
-# Runs of letters that mean one thing outside of LaTeX too.
+    **{name: ("symbol", name) for name in _GREEK.split()},
+    **{f"var{name}": ("symbol", name) for name in _GREEK.split()},
+    **{name: ("function", name) for name in _FUNCTIONS.split()},
+    **_read_table(_COMMAND_TABLE),
+}
 NAMED: dict[str, tuple[str, str]] = {
-    **{name: COMMANDS[name] for name in (*_GREEK, "pi", "sqrt", "binom")},
-    **{name: ("function", name) for name in FUNCTIONS},
-    **{name: ("function", target) for name, target in FUNCTION_ALIASES.items() if len(name) > 2},
-    **dict.fromkeys(("infinity", "Infinity", "oo", "inf", "infty"), ("symbol", "oo")),
-    "cbrt": ("structure", "cbrt"), "Pi": ("symbol", "pi"), "PI": ("symbol", "pi"),
-    "and": ("sep", "and"), "or": ("sep", "or"), "And": ("sep", "and"), "Or": ("sep", "or"), "OR": ("sep", "or"),
-    "AND": ("sep", "and"), "union": ("op", "union"), "U": ("symbol", "U"), "times": ("op", "*"), "plus": ("op", "+"),
-    "minus": ("op", "-"), "divided": ("word", "divided"), "equals": ("rel", "="), "per": ("op", "/"),
-    "y": ("symbol", "y"), "und": ("sep", "and"), "et": ("sep", "and"), "ou": ("sep", "or"), "oder": ("sep", "or"),
-}  # fmt: skip
-SHORT_WORDS = frozenset(
-    "a an the is are was be by of to on at as it its no not non for all any one two ten six odd day our we he she his "
-    "her men man may can has had but out way who why how now new old only box car cat dog egg cup pen red yes nor "
-    "if so up do did let set via than then that this with from when some each both none true false even".split()
+    **{name: ("symbol", name) for name in _GREEK.split()},
+    **{name: ("function", name) for name in _FUNCTIONS.split()},
+    **_read_table(_NAME_TABLE),
+}
+_SHORT_WORDS = word_set(
+    """a an the is are was be by of to on at as it its no not non for all any one two ten six odd day our we he she
+    his her men man may can has had but out way who why how now new old only box car cat dog egg cup pen red yes
+    nor if so up do did let set via than then that this with from when some each both none true false even"""
 )
 _VOWELS = frozenset("aeiouyAEIOUY")
 
@@ -93,7 +159,7 @@ def is_word(run: str) -> bool:
     """Whether a run of letters outside of \\text{} is language rather than a product of variables."""
     if run.isupper():  # points: NO is a segment
         return False
-    if run.lower() in SHORT_WORDS:
+    if run.lower() in _SHORT_WORDS:
         return len(run) > 1
     if len(run) < 4:
         return False

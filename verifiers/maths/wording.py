@@ -13,7 +13,9 @@ _CHOICE = re.compile(
 )
 _OFFERS_MORE = re.compile(r"\s*(?:or|and|,|/)", re.IGNORECASE)
 _AFTER_CHOICE = re.compile(r"[(\[]?\s?[A-Za-z]\s?(?:[)\]]\.?|\.|:)\s*(.+)", re.DOTALL)
-_WRAPPED = re.compile(r"\\(?:text(?:bf|it|rm|sf|tt)?|math(?:rm|bf|it|sf|cal)|mbox|boxed|boldsymbol|bm)\s?\{([^{}]*)\}")
+_WRAPPED = re.compile(
+    r"\\(?:text(?:bf|it|rm|sf|tt)?|math(?:rm|bf|it|sf|cal)|mbox|boxed|boldsymbol|bm)\s?\{([^{}]*)\}"
+)
 _COMMAND = re.compile(r"\\[a-zA-Z]+|\\.")
 _NOT_WORD = re.compile(r"[^\w\s.+\-*/^=<>%?]|(?<![\d.])\.(?!\.)|(?<!\.)\.(?![\d.])|_")
 _JOINING = re.compile(r"\s*[,;&]\s*")
@@ -42,7 +44,9 @@ def normalised(text: str) -> str:
         return ""
     while (bare := _WRAPPED.sub(r" \1 ", text)) != text:
         text = bare
-    text = _JOINING.sub(" and ", _COMMAND.sub(lambda command: f" {command[0][1:]} ", text).casefold().replace("'", ""))
+    text = _JOINING.sub(
+        " and ", _COMMAND.sub(lambda command: f" {command[0][1:]} ", text).casefold().replace("'", "")
+    )
     words = [word for word in _NOT_WORD.sub(" ", text).split() if word not in _ARTICLES]
     while len(words) > 1 and words[0] in _LEADING:
         del words[0]
@@ -92,7 +96,9 @@ def same_words(gold: str, answer: str) -> bool:
         return False
     if not any(word.isalpha() and len(word) > 2 for word in short_words):
         return False
-    if long_words[-len(short_words) :] == short_words and " ".join(long_words[: -len(short_words)]).endswith(_LINKING):
+    if long_words[-len(short_words) :] == short_words and " ".join(long_words[: -len(short_words)]).endswith(
+        _LINKING
+    ):
         return True
     verb = long_words[len(short_words)] if len(long_words) > len(short_words) else ""
     return long_words[: len(short_words)] == short_words and (verb in _FOLLOWING or verb.endswith("ed"))
@@ -112,8 +118,12 @@ def is_named_in(answer: str, gold: str) -> bool:
 
 
 _SENTENCE = 5  # words from which on a reference is a sentence
-_TWO_SIDED = frozenset("not no never neither nor cannot or and but than unless except without versus both".split())
+_TWO_SIDED = frozenset(
+    "not no never neither nor cannot or and but than unless except without versus both".split()
+)
 _SMALL = frozenset("the and for are was were has have had with from that this than then its will can".split())
 _OPPOSITE = {"yes": "no", "no": "yes"}
 _LINKING = tuple(f" {verb}" for verb in "is are was were be remains equals becomes called".split())
-_FOLLOWING = frozenset("will is are was were has have wins won can function functions number numbers triangle polygon angle series sequence day".split())
+_FOLLOWING = frozenset(
+    "will is are was were has have wins won can function functions number numbers triangle polygon angle series sequence day".split()
+)
