@@ -77,8 +77,9 @@ class ContainerLink:
         self._stderr = bytearray()
         self._socket: Any = None
         self._raw: Any = None
-        self.id = self._create(walls)
+        self.id = ""
         try:
+            self.id = self._create(walls)
             self._attach()
             self._api.start(self.id)
             self._socket.sendall(_packed_sources())
@@ -98,7 +99,7 @@ class ContainerLink:
             stdin_open=True,
             labels={engine.LABEL: "1", engine.OWNER: engine.owner()},
             network_disabled=True,
-            host_config=self._api.create_host_config(**_host_config(walls, user)),
+            host_config=self._api.create_host_config(**_host_config(walls, user)) | _unmasked(walls),
         )
         return str(created["Id"])
 
@@ -174,9 +175,9 @@ class ContainerLink:
             with contextlib.suppress(OSError):
                 self._socket.close()
                 self._raw.close()
-        if is_ours:  # a fork of the host only lets go of its descriptor
+        if is_ours and self.id:  # a fork of the host only lets go of its descriptors
             engine.remove(self._api, self.id)
-            self._api.close()
+        self._api.close()
 
 
 def _host_config(walls: Walls, user: int) -> dict[str, Any]:
@@ -197,6 +198,14 @@ def _host_config(walls: Walls, user: int) -> dict[str, Any]:
         "tmpfs": {CODE: f"{rights},noexec,size=16m", WORK: f"{rights},exec,size={walls.scratch_mb}m"},
         "log_config": {"type": "none", "config": {}},
     }
+
+
+def _unmasked(walls: Walls) -> dict[str, list[str]]:
+    """Without a whole /proc in its container no jail can give a command a /proc of its own.
+
+    The user that sees the container's can read nothing of what is masked otherwise; programs do not see it.
+    """
+    return {"MaskedPaths": [], "ReadonlyPaths": []} if walls.has_namespaces else {}
 
 
 @cache

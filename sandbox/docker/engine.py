@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,10 +16,10 @@ from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from proctor.sandbox.core import PoolError
 
 LABEL, OWNER = "proctor.sandbox", "proctor.sandbox.owner"
-IMAGE = "proctor-sandbox:latest"
+IMAGE_VARIABLE, IMAGE = "PROCTOR_SANDBOX_IMAGE", "proctor-sandbox:latest"
 _TIMEOUT_S = 60
 _PAUSE_S = 0.3
-_FAILURES = (DockerException, requests.exceptions.RequestException, OSError)
+FAILURES = (DockerException, requests.exceptions.RequestException, OSError)
 # Users that own nothing: one for each container, because the kernel counts processes by user, over all of
 # them. Engines that map users, or that run without root, have 65,536 in all.
 _FIRST_USER, _FEW_USERS, _MANY = 1_900_000_000, 20_000, 1 << 24
@@ -27,12 +27,26 @@ _FIRST_USER, _FEW_USERS, _MANY = 1_900_000_000, 20_000, 1 << 24
 T = TypeVar("T")
 
 
+@contextlib.contextmanager
+def connection() -> Iterator[Any]:
+    """The SDK's client for DOCKER_HOST, closed at the end. Raises PoolError that says what to do."""
+    api = connect()
+    try:
+        yield api
+    finally:
+        api.close()
+
+
 def connect() -> Any:
-    """The SDK's client for DOCKER_HOST. Raises PoolError that says what to do."""
+    """Such a client for the caller to close. Raises PoolError."""
     try:
         return docker.from_env(timeout=_TIMEOUT_S).api
-    except _FAILURES as error:
+    except FAILURES as error:
         raise unreachable(error) from error
+
+
+def default_image() -> str:
+    return os.environ.get(IMAGE_VARIABLE) or IMAGE
 
 
 def unreachable(error: Exception) -> PoolError:
@@ -51,7 +65,7 @@ def patiently(action: Callable[[], T], patience_s: float) -> T:
                 f"the engine has no image for the sandbox ({error.explanation}); make it with "
                 "'proctor sandbox build-image', or with --from-host where there is no registry"
             ) from error
-        except (PoolError, *_FAILURES) as error:
+        except (PoolError, *FAILURES) as error:
             if time.monotonic() >= deadline:
                 raise error if isinstance(error, PoolError) else unreachable(error) from error
         time.sleep(_PAUSE_S)
@@ -83,8 +97,13 @@ def _start_of(process: int) -> str:
         return ""
 
 
-def remove_leftovers(api: Any) -> int:
+def remove_leftovers() -> int:
     """Removes containers whose process is gone. Judges only those of processes that it could see."""
+    with connection() as api:
+        return _remove_leftovers(api)
+
+
+def _remove_leftovers(api: Any) -> int:
     here = owner().split("|")
     count = 0
     for container in api.containers(all=True, filters={"label": LABEL}):
@@ -97,5 +116,5 @@ def remove_leftovers(api: Any) -> int:
 
 def remove(api: Any, container: str) -> None:
     """Kills and removes a container; quiet where it is going already, or the engine is gone."""
-    with contextlib.suppress(NotFound, APIError, *_FAILURES):
+    with contextlib.suppress(NotFound, APIError, *FAILURES):
         api.remove_container(container, force=True, v=True)

@@ -13,8 +13,6 @@ import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from docker.errors import APIError, BuildError
-
 from proctor.sandbox.core import SandboxError
 from proctor.sandbox.docker import engine
 
@@ -35,10 +33,9 @@ _LEFT_OUT = {"site-packages", "dist-packages", "test", "tests", "__pycache__", "
 
 def build(dockerfile: Path, tag: str, note: Callable[[str], None]) -> str:
     """Builds a Dockerfile, passing the engine's lines to `note`. Returns the image's id. Raises SandboxError."""
-    api = engine.connect()
     last = ""
     try:
-        with dockerfile.open("rb") as file:
+        with engine.connection() as api, dockerfile.open("rb") as file:
             for event in api.build(fileobj=file, tag=tag, rm=True, forcerm=True, decode=True):
                 last = str(event.get("error") or event.get("stream") or "").strip()
                 if last:
@@ -47,9 +44,9 @@ def build(dockerfile: Path, tag: str, note: Callable[[str], None]) -> str:
                     raise SandboxError(
                         f"{dockerfile} could not be built: {last}. Without a registry use --from-host"
                     )
-    except (APIError, BuildError) as error:
+            return _id_of(api, tag)
+    except engine.FAILURES as error:
         raise SandboxError(f"{dockerfile} could not be built: {error}") from error
-    return _id_of(api, tag)
 
 
 def build_from_host(tag: str, *, has_toolchains: bool = False) -> str:
@@ -58,7 +55,6 @@ def build_from_host(tag: str, *, has_toolchains: bool = False) -> str:
     `has_toolchains`: also the system's compilers and interpreters of other languages: a gigabyte.
     Returns the image's id. Raises SandboxError.
     """
-    api = engine.connect()
     base = Path(os.path.realpath(sys.base_prefix))
     with tempfile.NamedTemporaryFile(suffix=".tar") as file:
         with tarfile.open(fileobj=file, mode="w") as archive:
@@ -66,10 +62,11 @@ def build_from_host(tag: str, *, has_toolchains: bool = False) -> str:
         file.flush()
         changes = [f"ENV PATH={base}/bin:/usr/local/bin:/usr/bin:/bin", f"LABEL {engine.LABEL}=image"]
         repository, _, version = tag.partition(":")
-        answer = api.import_image_from_file(file.name, repository, version or "latest", changes=changes)
-    if '"error"' in answer:
-        raise SandboxError(f"the engine did not take the image: {answer.strip()}")
-    return _id_of(api, tag)
+        with engine.connection() as api:
+            answer = api.import_image_from_file(file.name, repository, version or "latest", changes=changes)
+            if '"error"' in answer:
+                raise SandboxError(f"the engine did not take the image: {answer.strip()}")
+            return _id_of(api, tag)
 
 
 def _id_of(api: object, tag: str) -> str:

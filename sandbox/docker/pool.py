@@ -18,6 +18,7 @@ from __future__ import annotations
 import os
 import queue
 import threading
+import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -66,7 +67,8 @@ class DockerSandbox:
 
     Args:
         slots: how many containers, and so programs, run at once; None: one for each processor.
-        image: see `proctor sandbox build-image`. Python programs may import what is installed in it.
+        image: see `proctor sandbox build-image`; None: $PROCTOR_SANDBOX_IMAGE, or what is built without a
+            name. Python programs may import what is installed in it.
         memory_mb, processes, scratch_mb: of each container, above what single programs are limited to.
         inner: the jail within: "full", "no-namespaces", or "auto" for the best that this engine allows.
         recycle_runs: programs after which a container makes room for a new one.
@@ -77,7 +79,7 @@ class DockerSandbox:
     def __init__(
         self,
         slots: int | None = None,
-        image: str = engine.IMAGE,
+        image: str | None = None,
         *,
         memory_mb: int = 6144,
         processes: int = 1024,
@@ -89,7 +91,11 @@ class DockerSandbox:
             raise IsolationError(f"inner jail {inner!r} is unknown; known are auto, {', '.join(_INNER)}")
         self._slots = slots or len(os.sched_getaffinity(0))
         self._walls = Walls(
-            image=image, memory_mb=memory_mb, processes=processes, scratch_mb=scratch_mb, has_namespaces=True
+            image=image or engine.default_image(),
+            memory_mb=memory_mb,
+            processes=processes,
+            scratch_mb=scratch_mb,
+            has_namespaces=True,
         )
         self._asked = inner
         self._recycle_runs = recycle_runs
@@ -97,6 +103,7 @@ class DockerSandbox:
         _LIVE.add(self)
 
     def _reset(self) -> None:
+        self._hopeless_until = 0.0  # time.monotonic(): the engine was gone for longer than our patience
         self._mode = ""  # the inner jail that was proved to hold
         self._choosing = threading.Lock()
         self._lanes: list[_Lane] = []
@@ -176,7 +183,11 @@ class DockerSandbox:
         def do(chunk: Sequence[Asked]) -> list[Found]:
             programs = [program for each in chunk for program in programs_of(each)]
             with self._lane() as lane:
-                return self._ask(lane, programs, lambda: ask(lane.client, chunk), len(chunk), lost)
+                found = self._ask(lane, programs, lambda: ask(lane.client, chunk), len(chunk), lost)
+            if len(chunk) > 1:  # whoever brings its container down shall not take the others of its chunk along
+                return [do([each])[0] if _is_doubtful(got) else got
+                        for each, got in zip(chunk, found, strict=True)]  # fmt: skip
+            return found
 
         if len(chunks) <= 1:
             return do(asked) if chunks else []
@@ -236,14 +247,23 @@ class DockerSandbox:
         link: ContainerLink | None = None
         with self._choosing:
             if not self._mode:
-                engine.patiently(lambda: engine.remove_leftovers(engine.connect()), 0)
+                engine.patiently(engine.remove_leftovers, 0)
                 link = self._choose(lane)
                 self._mode = link.setting.isolation
         if link is None:
-            link = engine.patiently(lambda: self._start(lane, self._mode), _PATIENCE_S)
+            link = self._start_patiently(lane)
         link.set_patience(lane.patience_s)
         lane.link = link
         return link
+
+    def _start_patiently(self, lane: _Lane) -> ContainerLink:
+        """Waits for an engine that has just gone; once in vain, others are not kept waiting for a while."""
+        patience = 0.0 if time.monotonic() < self._hopeless_until else _PATIENCE_S
+        try:
+            return engine.patiently(lambda: self._start(lane, self._mode), patience)
+        except PoolError:
+            self._hopeless_until = time.monotonic() + _PATIENCE_S
+            raise
 
     def _start(self, lane: _Lane, mode: str) -> ContainerLink:
         walls = replace(self._walls, has_namespaces=mode == "full")

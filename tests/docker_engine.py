@@ -1,0 +1,116 @@
+"""A Docker engine for tests: the one that DOCKER_HOST names, and one of a test's own that it may kill."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from proctor.sandbox.core import PoolError
+
+docker = pytest.importorskip("docker", reason="the docker SDK is not installed: pip install proctor[docker]")
+
+TAG = f"proctor-sandbox:test-{platform.python_version()}"
+
+
+def why_no_engine() -> str:
+    """Why no engine can be used; "" where one can."""
+    from proctor.sandbox.docker import engine
+
+    try:
+        with engine.connection() as api:
+            api.ping()
+    except (PoolError, *engine.FAILURES) as error:
+        return f"no Docker engine answers, start one (.ci/docker.sh does): {error}"
+    return ""
+
+
+def needs_engine() -> None:
+    """Skips a module's tests where no engine is reachable. CI starts one."""
+    reason = why_no_engine()
+    if reason:
+        pytest.skip(reason, allow_module_level=True)
+
+
+def image() -> str:
+    """The tag of an image made of this host's interpreter; built once for each engine."""
+    from proctor.sandbox.docker import engine
+    from proctor.sandbox.docker.image import build_from_host
+
+    try:
+        with engine.connection() as api:
+            api.inspect_image(TAG)
+    except docker.errors.ImageNotFound:
+        build_from_host(TAG)
+    return TAG
+
+
+class OwnEngine:
+    """A second dockerd with folders and a socket of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.host = f"unix://{folder}/docker.sock"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        folder = self.folder
+        (folder / "pid").unlink(missing_ok=True)
+        command = [
+            "dockerd", "--iptables=false", "--ip6tables=false", "--bridge=none", "-H", self.host,
+            "--data-root", f"{folder}/data", "--exec-root", f"{folder}/exec", "-p", f"{folder}/pid",
+        ]  # fmt: skip
+        with (folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+        deadline = time.monotonic() + 60
+        while not self._answers():
+            assert time.monotonic() < deadline, (folder / "log").read_text()[-2000:]
+            time.sleep(0.2)
+
+    def _answers(self) -> bool:
+        try:
+            with contextlib.closing(docker.DockerClient(self.host, timeout=5)) as client:
+                return bool(client.ping())
+        except docker.errors.DockerException:
+            return False
+
+    def kill(self) -> None:
+        """kill -9, as a crash would."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+
+    def stop(self) -> None:
+        assert self._process is not None
+        self._process.terminate()
+        self._process.wait(60)
+        for mount in reversed(Path("/proc/self/mounts").read_text().splitlines()):
+            if (place := mount.split()[1]).startswith(str(self.folder)):
+                subprocess.run(["umount", "-l", place], check=False)
+        for shim in _shims_of(self.folder):
+            os.kill(shim, signal.SIGKILL)
+
+
+def _shims_of(folder: Path) -> list[int]:
+    """What a killed engine may have left: containerd and its shims, by the folder in their command lines."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if f"{folder}/".encode() in path.read_bytes():
+                found.append(int(path.parent.name))
+        except OSError:
+            continue
+    return found
+
+
+def why_no_own_engine() -> str:
+    if os.geteuid() != 0 or shutil.which("dockerd") is None:
+        return "starting a second engine needs root and dockerd"
+    return ""

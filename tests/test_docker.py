@@ -1,0 +1,204 @@
+"""The docker sandbox: what programs get, the walls of the container, order, recycling, nothing left behind."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from proctor.sandbox.core import IsolationError, Limits, Outcome, PoolError, Program
+from tests import docker_engine
+
+docker_engine.needs_engine()
+
+from proctor.sandbox.docker import DockerSandbox, engine  # noqa: E402
+
+pytestmark = pytest.mark.docker
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[DockerSandbox]:
+    with DockerSandbox(2, docker_engine.image()) as started:
+        yield started
+
+
+def shell(script: str, **fields: Any) -> Program:
+    return Program(argv=("/bin/sh", "-c", script), **fields)
+
+
+def own_containers() -> list[dict[str, Any]]:
+    """Of this process."""
+    with engine.connection() as api:
+        found: list[dict[str, Any]] = api.containers(all=True, filters={"label": engine.LABEL})
+    return [each for each in found if each["Labels"][engine.OWNER] == engine.owner()]
+
+
+def ids() -> set[str]:
+    return {container["Id"] for container in own_containers()}
+
+
+def wait_until(is_true: Any, seconds: float = 20) -> bool:
+    deadline = time.monotonic() + seconds
+    while not is_true() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return bool(is_true())
+
+
+def test_a_command_gets_files_stdin_and_environment(sandbox: DockerSandbox) -> None:
+    found = sandbox.run(
+        shell('cat; cat dir/a; echo "$X"; exit 7', stdin=b"in ", files={"dir/a": b"file\n"}, env={"X": "x"})
+    )
+    assert (found.stdout, found.exit_code, found.isolation) == (b"in file\nx\n", 7, "docker")
+
+
+def test_results_come_in_order_from_several_containers(sandbox: DockerSandbox) -> None:
+    programs = [shell(f"sleep 0.0{i % 3}; echo {i}") for i in range(40)]
+    assert [int(found.stdout) for found in sandbox.run_many(programs)] == list(range(40))
+
+
+def test_many_threads_may_ask(sandbox: DockerSandbox) -> None:
+    outputs: dict[int, bytes] = {}
+    threads = [
+        threading.Thread(target=lambda i=i: outputs.update({i: sandbox.run(shell(f"echo {i}")).stdout}))
+        for i in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert outputs == {i: f"{i}\n".encode() for i in range(8)}
+
+
+def test_containers_have_their_walls(sandbox: DockerSandbox) -> None:
+    sandbox.run(shell("true"))
+    for container in own_containers():
+        with engine.connection() as api:
+            details = api.inspect_container(container["Id"])
+        host = details["HostConfig"]
+        assert (host["NetworkMode"], host["ReadonlyRootfs"], host["CapDrop"]) == ("none", True, ["ALL"])
+        assert "no-new-privileges" in host["SecurityOpt"]
+        assert host["AutoRemove"]
+        assert 0 < host["PidsLimit"] <= 1024
+        assert 0 < host["Memory"] == host["MemorySwap"]
+        assert int(details["Config"]["User"].split(":")[0]) >= 20_000
+        assert host["Binds"] is None
+
+
+@pytest.mark.parametrize("inner", ["full", "no-namespaces"])
+def test_every_layer_that_is_asked_holds(inner: str) -> None:
+    with DockerSandbox(1, docker_engine.image(), inner=inner) as sandbox:
+        reports = sandbox.prove()
+    assert all(report.holds for report in reports if report.asked), reports
+    assert sandbox.inner == inner
+
+
+@pytest.mark.parametrize(
+    ("script", "limits", "wanted"),
+    [
+        ("while :; do :; done", Limits(cpu_s=0.3), Outcome.CPU_LIMIT),
+        ("sleep 30", Limits(wall_s=0.3), Outcome.WALL_LIMIT),
+        ("yes", Limits(output_bytes=1 << 16), Outcome.OUTPUT_LIMIT),
+        ("x=$(head -c 300000000 /dev/zero | tr '\\0' x)", Limits(memory_mb=96), Outcome.MEMORY_LIMIT),
+        ("for i in $(seq 40); do sleep 20 & done; wait", Limits(processes=8), Outcome.PROCESS_LIMIT),
+        ("head -c 9000000 /dev/zero > file", Limits(file_mb=4), Outcome.FILE_LIMIT),
+        ("kill -SYS $$", Limits(), Outcome.SECURITY_VIOLATION),
+    ],
+)
+def test_every_limit_has_its_outcome(
+    sandbox: DockerSandbox, script: str, limits: Limits, wanted: Outcome
+) -> None:
+    assert sandbox.run(shell(script, limits=limits)).outcome is wanted
+
+
+@pytest.mark.parametrize("inner", ["full", "no-namespaces"])
+def test_one_run_finds_nothing_of_another(inner: str) -> None:
+    before = ids()
+    with DockerSandbox(1, docker_engine.image(), inner=inner) as sandbox:
+        left = sandbox.run(
+            shell('echo x > "$HOME/secret"; (setsid sleep 77 &); (setsid sleep 77 >/dev/null 2>&1 &); sleep 0.1')
+        )
+        assert left.outcome is Outcome.OK
+        assert sandbox.run(shell('ls -A "$HOME"')).stdout == b""
+        (container,) = ids() - before
+        with engine.connection() as api:
+            processes = api.top(container)["Processes"]
+    assert not [row for row in processes if "sleep 77" in row[-1]]
+
+
+def test_a_container_is_replaced_after_its_runs() -> None:
+    before = ids()
+    with DockerSandbox(1, docker_engine.image(), recycle_runs=3) as sandbox:
+        sandbox.run(shell("true"))
+        (first,) = ids() - before
+        for _ in range(4):
+            assert sandbox.run(shell("true")).outcome is Outcome.OK
+        assert wait_until(lambda: first not in ids())
+
+
+def test_closing_leaves_no_container() -> None:
+    before = ids()
+    with DockerSandbox(2, docker_engine.image()) as sandbox:
+        sandbox.run_many([shell("true")] * 4)
+        mine = ids() - before
+        assert mine
+    assert wait_until(lambda: not mine & ids())
+
+
+_HOST = """
+import os, signal, sys
+from proctor.sandbox.core import Program
+from proctor.sandbox.docker import DockerSandbox
+sandbox = DockerSandbox(1, sys.argv[1])
+print(sandbox.run(Program(argv=("/bin/sh", "-c", "echo ran"))).stdout, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_containers_end_with_a_host_that_is_killed() -> None:
+    root = str(Path(__file__).parents[1])
+    done = subprocess.run(
+        [sys.executable, "-c", _HOST, docker_engine.image()],
+        env=os.environ | {"PYTHONPATH": root}, capture_output=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (-9, b"b'ran\\n'\n"), done.stderr
+
+    def left() -> list[str]:
+        with engine.connection() as api:
+            containers = api.containers(all=True, filters={"label": engine.LABEL})
+        owners = [container["Labels"][engine.OWNER] for container in containers]
+        return [owner for owner in owners if not Path("/proc", owner.split("|")[2]).exists()]
+
+    assert wait_until(lambda: not left()), left()
+
+
+def test_leftovers_of_a_process_that_is_gone_are_removed() -> None:
+    gone = engine.owner().rpartition("|")[0] + "|1"  # our id, but another start
+    labels = {engine.LABEL: "1", engine.OWNER: gone}
+    image = docker_engine.image()
+    with engine.connection() as api:
+        made = api.create_container(image, command=["python3", "-c", "0"], labels=labels)["Id"]
+        assert engine.remove_leftovers() >= 1
+        assert made not in [each["Id"] for each in api.containers(all=True)]
+
+
+def test_a_missing_image_says_how_to_make_it() -> None:
+    with DockerSandbox(1, "proctor-sandbox:no-such") as sandbox, pytest.raises(PoolError, match="build-image"):
+        sandbox.run(shell("true"))
+
+
+def test_a_missing_engine_says_where_it_was_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent/docker.sock")
+    with DockerSandbox(1) as sandbox, pytest.raises(PoolError, match=r"nonexistent/docker\.sock.*DOCKER_HOST"):
+        sandbox.run(shell("true"))
+
+
+def test_an_unknown_inner_jail_is_refused() -> None:
+    with pytest.raises(IsolationError, match="known are auto, full, no-namespaces"):
+        DockerSandbox(1, inner="none")
