@@ -1,34 +1,39 @@
 """The grammar of answers: tokens to a tree, by recursive descent with a limit on nesting.
 
-relation  = ratio (sign ratio)*                    x = 3, 0 < x <= 2, x \\in A
-ratio     = setwise (":" setwise)*                 7 : 32
-setwise   = sum (("cup" | "cap" | "setminus") sum)*
-sum       = ["+" | "-"] product (("+" | "-" | "pm") product)*
-product   = factor (["*" | "/"] factor)*           juxtaposition multiplies
-factor    = primary postfix*                       x^2, 5!, x_1, f'
-primary   = number | symbol | unit | function | \\frac | \\sqrt | bracket | |x| | matrix
+    relation  = ratio (sign ratio)*                    x = 3, 0 < x <= 2, x \\in A
+    ratio     = setwise (":" setwise)*                 7 : 32
+    setwise   = sum (("cup" | "cap" | "setminus") sum)*
+    sum       = [sign] product (sign product)*         sign is + - pm mp
+    product   = factor (["*" | "/"] factor)*           juxtaposition multiplies
+    factor    = primary postfix*                       x^2, 5!, x_1, f'
+    primary   = number | symbol | unit | function | \\frac | \\sqrt | bracket | |x| | matrix
 """
 
 from __future__ import annotations
 
 from fractions import Fraction
 
+from proctor.verifiers.maths import literals
+from proctor.verifiers.maths.forming import (
+    accented,
+    applied,
+    bracketed,
+    has_unit,
+    multiplies_number,
+    primed,
+    product_of,
+    sum_of,
+)
 from proctor.verifiers.maths.lexer import Token, UnreadableError
-from proctor.verifiers.maths.numerals import number_in_words
 from proctor.verifiers.maths.trees import (
     MINUS_ONE,
     ONE,
-    PI,
     Apply,
     Bracket,
-    EULER,
-    IMAGINARY,
     Matrix,
     Number,
     Power,
-    Product,
     Relation,
-    Sum,
     Symbol,
     Tree,
     Unit,
@@ -36,15 +41,14 @@ from proctor.verifiers.maths.trees import (
     negative,
     quotient,
 )
+from proctor.verifiers.maths.vocabulary import word_set
 
-MAX_DEPTH = 30  # nesting of a real answer stays under 10; a level costs up to ten frames of Python's stack
-MAX_EXPONENT = 400  # of 1e400: beyond it a literal is a bomb (Fraction writes all its digits out)
+# Nesting of a real answer stays under 10, and a level costs up to ten frames of Python's stack.
+MAX_DEPTH = 30
 _END = Token("end of answer", "")
-_STARTS_FACTOR = frozenset(
-    {"number", "repeating", "symbol", "function", "structure", "unit", "open", "begin", "accent"}
-)
+_STARTS_FACTOR = word_set("number repeating symbol function structure unit open begin accent")
+_SIGNS = ("+", "-", "pm", "mp")
 _CLOSES = {"(": ")", "[": "]", "{": "}", "\\{": "\\}", "floor": "floor", "ceil": "ceil"}
-_VARIADIC = frozenset({"gcd", "lcm", "max", "min"})
 _INVERSE = {"sin": "arcsin", "cos": "arccos", "tan": "arctan", "cot": "arccot", "sec": "arcsec", "csc": "arccsc",
             "sinh": "arcsinh", "cosh": "arccosh", "tanh": "arctanh"}  # fmt: skip
 
@@ -96,11 +100,13 @@ class _Grammar:
         while sign := self.accept("rel"):
             signs.append(sign.text)
             sides.append(self.ratio())
+        if signs:
+            return Relation(tuple(sides), tuple(signs))
         infix = self.accept("op", "choose", "over")
-        if infix and not signs:
-            other = self.ratio()
-            return Apply("binom", (sides[0], other)) if infix.text == "choose" else quotient(sides[0], other)
-        return Relation(tuple(sides), tuple(signs)) if signs else sides[0]
+        if infix is None:
+            return sides[0]
+        other = self.ratio()
+        return Apply("binom", (sides[0], other)) if infix.text == "choose" else quotient(sides[0], other)
 
     def ratio(self) -> Tree:
         parts = [self.setwise()]
@@ -119,7 +125,7 @@ class _Grammar:
 
     def sum(self) -> Tree:
         terms: list[Tree] = []
-        sign = self.accept("op", "+", "-", "pm", "mp")
+        sign = self.accept("op", *_SIGNS)
         while True:
             term = self.product()
             match sign.text if sign else "+":
@@ -129,12 +135,13 @@ class _Grammar:
                     terms.append(term)
                 case either:
                     self.deepen()  # never to come up again: every such sign doubles what the sum may mean
-                    terms = [Apply(either, (_sum(terms), term))]
-            sign = self.accept("op", "+", "-", "pm", "mp")
+                    terms = [Apply(either, (sum_of(terms), term))]
+            sign = self.accept("op", *_SIGNS)
             if sign is None:
-                return _sum(terms)
+                return sum_of(terms)
 
     def product(self) -> Tree:
+        """Factors; `5 feet 6 inches` is a sum of such products."""
         parts: list[Tree] = []
         factors = [self.signed_factor()]
         while True:
@@ -142,27 +149,16 @@ class _Grammar:
                 factors.append(self.signed_factor())
             elif self.accept("op", "/"):
                 factors.append(Power(self.signed_factor(), MINUS_ONE))
-            elif self.starts_factor():
-                if self.peek().kind in ("number", "repeating") and not self.may_multiply_number(
-                    factors[-1], alone=len(factors) == 1
-                ):
-                    if not isinstance(factors[-1], Unit | Power):
-                        raise UnreadableError("two numbers side by side")
-                    parts.append(_product(factors))  # 5 feet 6 inches
+            elif not self.starts_factor():
+                break
+            else:
+                if self.peek().kind in ("number", "repeating") and not multiplies_number(factors):
+                    parts.append(product_of(factors))
                     factors = []
                 factors.append(self.factor())
-            else:
-                if parts and not any(isinstance(factor, Unit) for factor in factors):
-                    raise UnreadableError("a number after a unit")
-                return _sum([*parts, _product(factors)])
-
-    def may_multiply_number(self, before: Tree, *, alone: bool) -> bool:
-        """A number may follow a currency sign, a bracket or a symbol; not a number, nor a unit of measure."""
-        if isinstance(before, Number | Symbol):
-            return before in (PI, IMAGINARY)
-        if isinstance(before, Unit):  # $12, but not 5 feet 6
-            return alone
-        return not (isinstance(before, Power) and isinstance(before.base, Unit))
+        if parts and not all(map(has_unit, [*parts, product_of(factors)])):
+            raise UnreadableError("two numbers side by side")
+        return sum_of([*parts, product_of(factors)])
 
     def starts_factor(self) -> bool:
         token = self.peek()
@@ -183,7 +179,7 @@ class _Grammar:
             elif self.accept("op", "!"):
                 tree = Apply("factorial", (tree,))
             elif self.accept("op", "'"):
-                tree = Symbol(tree.name + "'") if isinstance(tree, Symbol) else Apply("prime", (tree,))
+                tree = primed(tree)
             elif self.accept("op", "_"):
                 tree = self.subscripted(tree)
             else:
@@ -191,9 +187,7 @@ class _Grammar:
         raise UnreadableError(f"more than {MAX_DEPTH} powers or signs on one factor")
 
     def raised(self, base: Tree) -> Tree:
-        if self.accept("op", "'"):
-            return Symbol(base.name + "'") if isinstance(base, Symbol) else Apply("prime", (base,))
-        return Power(base, self.exponent())
+        return primed(base) if self.accept("op", "'") else Power(base, self.exponent())
 
     def exponent(self) -> Tree:
         self.deepen()
@@ -207,22 +201,21 @@ class _Grammar:
         return negative(tree) if sign and sign.text == "-" else tree
 
     def subscripted(self, tree: Tree) -> Tree:
-        if self.accept("open", "{"):
-            start = self.position
-            depth = 1
-            while depth and self.peek() is not _END:
-                token = self.take()
-                depth += (token.kind == "open") - (token.kind == "close")
-            inside = self.tokens[start : self.position - 1]
-            index = "".join(token.text for token in inside if token.kind not in ("open", "close"))
-        else:
-            index = self.take().text
-        if isinstance(tree, Symbol):
-            return Symbol(f"{tree.name}_{index}")
-        if isinstance(tree, Number):
-            spelled = number_in_words([index])
-            return _in_base(tree, int(index) if index.isdigit() else int(spelled or 0))
-        return Apply("subscript", (tree, Symbol(index)))
+        start, depth = self.position, 0
+        while True:
+            token = self.take()
+            depth += (token.kind == "open") - (token.kind == "close")
+            if depth <= 0 or token is _END:
+                break
+        inside = self.tokens[start : self.position]
+        index = "".join(token.text for token in inside if token.kind not in ("open", "close"))
+        match tree:
+            case Symbol(name):
+                return Symbol(f"{name}_{index}")
+            case Number():
+                return literals.in_base(tree, index)
+            case _:
+                return Apply("subscript", (tree, Symbol(index)))
 
     def primary(self) -> Tree:
         self.deepen()
@@ -233,9 +226,9 @@ class _Grammar:
     def primary_of(self, token: Token) -> Tree:
         match token.kind:
             case "number":
-                return self.mixed(_number(token.text))
+                return self.mixed(literals.number(token.text))
             case "repeating":
-                return _repeating(token.text)
+                return literals.repeating(token.text)
             case "symbol":
                 return Symbol(token.text)
             case "unit":
@@ -245,10 +238,10 @@ class _Grammar:
             case "structure":
                 return self.structure(token.text)
             case "accent":
-                return self.accented(token.text)
+                return accented(token.text, self.argument())
             case "open":
                 return self.bracket(token.text)
-            case "close" if token.text == "]":  # the French open interval ]a, b[
+            case "close" if token.text == "]":
                 return self.french_interval()
             case "bar":
                 return self.absolute(token.text)
@@ -261,28 +254,19 @@ class _Grammar:
             case _:
                 raise UnreadableError(f"did not expect {token.text or token.kind!r}")
 
-    def accented(self, accent: str) -> Tree:
-        r"""A bar over points names a segment (\overline{AB} is AB); over anything else it has a meaning."""
-        inner = self.argument()
-        points = inner.factors if isinstance(inner, Product) else ()
-        if points and all(isinstance(point, Symbol) and point.name.isupper() for point in points):
-            return inner
-        return Apply(accent, (inner,))
-
     def mixed(self, whole: Number) -> Tree:
         r"""2\frac{1}{2} and 2 1/2 are mixed numbers; a number before any other fraction multiplies."""
+        start = self.position
         if whole.places is not None:
             return whole
-        start = self.position
-        if self.peek() == ("structure", "frac"):
-            self.take()
+        if self.accept("structure", "frac"):
             top, bottom = self.argument(), self.argument()
         elif self.peek().kind == "number" and self.peek(1) == ("op", "/") and self.peek(2).kind == "number":
-            top, _, bottom = _number(self.take().text), self.take(), _number(self.take().text)
+            top, _, bottom = literals.number(self.take().text), self.take(), literals.number(self.take().text)
         else:
             return whole
         match top, bottom:
-            case Number(above, None), Number(below, None) if 0 < above < below and above.denominator == 1:
+            case Number(above, None), Number(below, None) if 0 < above < below:
                 return Number(whole.value + above / below)
             case _:
                 self.position = start
@@ -293,18 +277,15 @@ class _Grammar:
         token = self.peek()
         if token.kind == "number" and token.text.isdigit() and len(token.text) > 1:
             self.tokens[self.position : self.position + 1] = [
-                Token("number", d) for d in (token.text[0], token.text[1:])
+                Token("number", token.text[0]),
+                Token("number", token.text[1:]),
             ]
-        if self.accept("op", "-"):
-            return negative(self.argument())
-        return self.primary_plain()
+        return negative(self.argument()) if self.accept("op", "-") else self.unmixed()
 
-    def primary_plain(self) -> Tree:
-        token = self.peek()
-        if token.kind == "number":
-            self.take()
-            return _number(token.text)
-        return self.primary()
+    def unmixed(self) -> Tree:
+        """A primary; of numbers one alone, since \\frac 1 2 has two."""
+        token = self.accept("number")
+        return literals.number(token.text) if token else self.primary()
 
     def structure(self, name: str) -> Tree:
         match name:
@@ -313,21 +294,14 @@ class _Grammar:
                 return quotient(top, self.argument())
             case "binom":
                 return Apply("binom", (self.argument(), self.argument()))
-            case "pmod" | "mod" | "bmod":
-                raise UnreadableError("a modulus where a value should be")
             case "cbrt":
                 return Power(self.primary(), Number(Fraction(1, 3)))
             case "sqrt" | "surd":
-                degree = ONE if not self.accept("open", "[") else self.until("]")
-                root = Number(Fraction(1, 2)) if degree is ONE else quotient(ONE, degree)
-                radicand = (
-                    self.primary_plain()
-                    if self.peek().kind in ("number", "symbol", "open")
-                    else self.argument()
-                )
-                return Power(radicand, root)
+                degree = self.until("]") if self.accept("open", "[") else None
+                root = Number(Fraction(1, 2)) if degree is None else quotient(ONE, degree)
+                return Power(self.unmixed(), root)
             case _:
-                raise UnreadableError(f"no meaning for \\{name}")
+                raise UnreadableError(f"no meaning for \\{name} here")
 
     def function(self, name: str) -> Tree:
         power: Tree = ONE
@@ -341,20 +315,18 @@ class _Grammar:
                 break
         if power == MINUS_ONE and name in _INVERSE:
             name, power = _INVERSE[name], ONE
-        applied = _apply(name, (*self.function_arguments(), *base))
-        return applied if power is ONE else Power(applied, power)
+        found = applied(name, (*self.function_arguments(), *base))
+        return found if power is ONE else Power(found, power)
 
     def function_arguments(self) -> tuple[Tree, ...]:
+        """The arguments in brackets, or the product that follows: sin 2x, but sin x cos x."""
         if self.peek().kind == "open":
             inner = self.primary()
-            if isinstance(inner, Bracket):
-                return inner.items
-            return (inner,)
-        sign = self.accept("op", "+", "-")
-        factors = [self.factor()]
+            return inner.items if isinstance(inner, Bracket) else (inner,)
+        factors = [self.signed_factor()]
         while self.starts_factor() and self.peek().kind != "function":
             factors.append(self.factor())
-        return (negative(_product(factors)) if sign and sign.text == "-" else _product(factors),)
+        return (product_of(factors),)
 
     def until(self, close: str) -> Tree:
         tree = self.relation()
@@ -362,51 +334,50 @@ class _Grammar:
             raise UnreadableError(f"{close} is missing")
         return tree
 
-    def bracket(self, left: str, close: tuple[str, ...] = ()) -> Tree:
+    def bracket(self, left: str, closes: tuple[str, ...] = ()) -> Tree:
         bars, self.bars = self.bars, 0
-        closes = close or (("]", ")", "[") if left in ("(", "[") else (_CLOSES[left],))
-        if self.peek().text in closes and self.peek().kind == "close":
-            self.take()
-            self.bars = bars
-            return ONE if left == "{" else Bracket((), left, _CLOSES[left])
-        items = [self.member(left)]
-        while self.accept("sep") or (left != "{" and self.accept("row")):
+        closes = closes or (("]", ")", "[") if left in ("(", "[") else (_CLOSES[left],))
+        items: list[Tree] = []
+        if not (self.peek().kind == "close" and self.peek().text in closes):
             items.append(self.member(left))
+            while self.accept("sep") or (left != "{" and self.accept("row")):
+                items.append(self.member(left))
         token = self.take()
         if token.kind not in ("close", "open") or token.text not in closes:
             raise UnreadableError(f"{left} is not closed")
         self.bars = bars
-        right = ")" if token.kind == "open" else token.text
-        return _bracket(items, left, right)
+        return bracketed(items, left, ")" if token.kind == "open" else token.text)
 
     def french_interval(self) -> Tree:
         """]a, b[ is open; ]a, b] is closed on the right. Inside of it `[` ends, and begins nothing."""
         self.is_french = True
-        tree = self.bracket("(", close=("[", "]"))
+        tree = self.bracket("(", ("[", "]"))
         self.is_french = False
         return tree
 
     def member(self, left: str) -> Tree:
-        return self.set_builder() if left in ("\\{", "{") else self.relation()
-
-    def set_builder(self) -> Tree:
+        if left not in ("\\{", "{"):
+            return self.relation()
         start = self.position
-        tree = self.relation_without_ratio()
-        if self.accept("bar") or self.accept("rel", ":"):
-            conditions = [self.relation()]
-            while self.accept("sep"):
-                conditions.append(self.relation())
-            return Apply("builder", (tree, *conditions))
-        self.position = start
-        return self.relation()
+        tree = self.set_builder()
+        if tree is None:
+            self.position = start
+            tree = self.relation()
+        return tree
 
-    def relation_without_ratio(self) -> Tree:
+    def set_builder(self) -> Tree | None:
+        """{x | x > 2}, {x \\in A : x > 2}; None where nothing separates an expression from conditions."""
         self.bars += 1  # a bar after the first expression separates, and does not open an absolute value
-        try:
-            tree = self.setwise()
-            return Relation((tree, self.setwise()), ("in",)) if self.accept("rel", "in") else tree
-        finally:
-            self.bars -= 1
+        tree = self.setwise()
+        if self.accept("rel", "in"):
+            tree = Relation((tree, self.setwise()), ("in",))
+        self.bars -= 1
+        if not (self.accept("bar") or self.accept("rel", ":")):
+            return None
+        conditions = [self.relation()]
+        while self.accept("sep"):
+            conditions.append(self.relation())
+        return Apply("builder", (tree, *conditions))
 
     def absolute(self, bar: str) -> Tree:
         self.bars += 1
@@ -424,67 +395,3 @@ class _Grammar:
             elif not self.accept("cell") and not self.accept("sep"):
                 rows[-1].append(self.relation())
         return Matrix(tuple(tuple(row) for row in rows if row))
-
-
-def _sum(terms: list[Tree]) -> Tree:
-    if len(terms) == 1:
-        return terms[0]
-    return Sum(tuple(terms)) if terms else Number(Fraction(0))
-
-
-def _product(factors: list[Tree]) -> Tree:
-    match factors:
-        case [
-            Number(value, places),
-            Power(Number(Fraction(numerator=10, denominator=1)), Number(exponent)),
-        ] if exponent.denominator == 1 and abs(exponent) <= MAX_EXPONENT:  # 2.5 x 10^3 is a literal
-            digits = None if places is None and exponent >= 0 else max(0, (places or 0) - int(exponent))
-            return Number(value * Fraction(10) ** int(exponent), digits)
-    return factors[0] if len(factors) == 1 else Product(tuple(factors))
-
-
-def _number(text: str) -> Number:
-    mantissa, _, exponent = text.lower().partition("e")
-    if exponent and abs(int(exponent)) > MAX_EXPONENT:
-        raise UnreadableError(f"an exponent beyond {MAX_EXPONENT}")
-    value = Fraction(text)
-    if exponent:
-        return Number(value, max(0, len(mantissa.partition(".")[2]) - int(exponent)))
-    return Number(value, len(text.partition(".")[2]) if "." in text else None)
-
-
-def _repeating(text: str) -> Number:
-    digits = "".join(char for char in text if char.isdigit() or char in ".({")
-    whole, _, decimals = digits.partition(".")
-    fixed, _, cycle = decimals.replace("{", "(").partition("(")
-    scale = 10 ** len(fixed)
-    tail = Fraction(int(cycle), scale * (10 ** len(cycle) - 1))
-    return Number(Fraction(int(whole or "0")) + Fraction(int(fixed or "0"), scale) + tail)
-
-
-def _in_base(number: Number, base: int) -> Tree:
-    digits = str(number.value)
-    if not 2 <= base <= 36 or not digits.isdigit() or any(int(digit) >= base for digit in digits):
-        raise UnreadableError(f"{digits} is no number in base {base}")
-    return Apply("base", (Number(Fraction(int(digits, base))), Number(Fraction(base)), number))
-
-
-def _apply(name: str, arguments: tuple[Tree, ...]) -> Tree:
-    most = len(arguments) if name in _VARIADIC else 2 if name == "log" else 1
-    if not 1 <= len(arguments) <= most:
-        raise UnreadableError(f"{name} of {len(arguments)} arguments")
-    if name == "exp":
-        return Power(EULER, arguments[0])
-    if name == "lg":
-        return Apply("log", (arguments[0], Number(Fraction(10))))
-    return Apply(name, arguments)
-
-
-def _bracket(items: list[Tree], left: str, right: str) -> Tree:
-    if left in ("floor", "ceil"):
-        return Apply(left, tuple(items))
-    if (left, right) in (("(", "]"), ("[", ")")) and len(items) != 2:
-        raise UnreadableError(f"{left} closed by {right}")
-    if len(items) == 1:
-        return items[0] if left in ("{", "(") else Bracket((items[0],), left, right)
-    return Bracket(tuple(items), "" if left == "{" else left, "" if left == "{" else right)
