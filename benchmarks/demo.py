@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import shutil
 import subprocess
@@ -22,7 +23,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+import proctor as proctor_package
+
 DATA = Path(__file__).parent / "data"
+ROOT = Path(proctor_package.__file__).parents[1]
 console = Console(highlight=False)
 
 
@@ -35,6 +39,7 @@ def main(
     only: Annotated[list[str] | None, typer.Option(help="score, code or train. Repeatable.")] = None,
 ) -> None:
     """Runs the demo and says where its reports are."""
+    out = out.resolve()
     out.mkdir(parents=True, exist_ok=True)
     steps: dict[str, Callable[[Path], None]] = {"score": score, "code": code, "train": train}
     for name in only or steps:
@@ -93,8 +98,10 @@ def train(out: Path) -> None:
     console.rule("3. Teach addition: SFT, then GRPO")
     task = out / "addition"
     _write_task(task)
-    proctor("sft", str(DATA / "addition_sft.toml"), cwd=task)
-    proctor("train", str(DATA / "addition_grpo.toml"), cwd=task)
+    for name in ("addition_sft.toml", "addition_grpo.toml"):
+        shutil.copy(DATA / name, task)
+    proctor("sft", "addition_sft.toml", cwd=task)
+    proctor("train", "addition_grpo.toml", cwd=task)
     proctor("report", "grpo", "--out", "report.html", cwd=task)
     _plot(task / "grpo" / "metrics.jsonl")
     console.print(f"report: {task / 'report.html'}")
@@ -103,8 +110,9 @@ def train(out: Path) -> None:
 def proctor(*words: str, cwd: Path | None = None) -> None:
     """Runs a command of ours as a user would, and shows it first."""
     console.print(f"[bold]$ proctor {shlex.join(words)}[/bold]")
-    words = tuple(str(Path(word).resolve()) if Path(word).exists() else word for word in words)
-    done = subprocess.run([sys.executable, "-m", "proctor", *words], cwd=cwd)
+    # From another folder a bare checkout must still be found; an installed package is found first.
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([os.environ.get("PYTHONPATH", ""), str(ROOT)])}
+    done = subprocess.run([sys.executable, "-m", "proctor", *words], cwd=cwd, env=environment)
     if done.returncode:
         raise StepFailedError(f"proctor {words[0]} ended with exit code {done.returncode}")
 

@@ -41,6 +41,8 @@ def dry_run(config_path: Path | None, overrides: list[str]) -> None:
 def start(config_path: Path | None, overrides: list[str]) -> Evaluation | None:
     """Trains to the end; the last evaluation. Raises InputError for what cannot be used."""
     run = set_up(load_config(RLConfig, config_path, overrides))
+    if run.workers.rank != 0:  # one process talks
+        return train(run)[1]
     _report_input(run)
     with display.watching(run.config.run.steps, completions=run.config.run.show) as watch:
         before, after = train(run, watch=watch)
