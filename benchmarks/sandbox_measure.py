@@ -9,18 +9,14 @@ inherits; a daemon's is not in it.
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import sys
 import time
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
+from proctor.benchmarks.process_tree import adopt_orphans, look_at
 from proctor.benchmarks.sandbox_contenders import CONTENDERS, Calls, Job
-
-_SET_CHILD_SUBREAPER = 36
-_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,34 +30,13 @@ class Measured:
     failed: int  # canonical solutions that did not pass: a contender's false verdicts
 
 
-def processor_seconds(root: int) -> float:
-    """User and system time of a process, of those it has waited for, and of all below it, so far."""
-    parents: dict[int, list[int]] = {}
-    used: dict[int, float] = {}
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit():
-            continue
-        try:
-            fields = (entry / "stat").read_text().rpartition(")")[2].split()
-        except OSError:
-            continue  # it has just ended
-        parents.setdefault(int(fields[1]), []).append(int(entry.name))
-        used[int(entry.name)] = sum(map(int, fields[11:15])) / _TICKS
-    total, waiting = 0.0, [root]
-    while waiting:
-        process = waiting.pop()
-        total += used.get(process, 0.0)
-        waiting += parents.get(process, [])
-    return total
-
-
 def measure(calls: Calls, jobs: list[Job], share: int) -> Measured:
     """Throughput of all jobs together, then the latency of each alone (not where samples come together)."""
     calls.many(jobs[:4] * share)  # starts what it starts
     together = [job for job in jobs for _ in range(share)]
-    cpu, start = processor_seconds(os.getpid()), time.perf_counter()
+    cpu, start = look_at(os.getpid()).cpu_s, time.perf_counter()
     passed = calls.many(together)
-    wall, cpu = time.perf_counter() - start, processor_seconds(os.getpid()) - cpu
+    wall, cpu = time.perf_counter() - start, look_at(os.getpid()).cpu_s - cpu
     latencies = []
     for job in jobs if share == 1 else []:
         start = time.perf_counter()
@@ -71,7 +46,7 @@ def measure(calls: Calls, jobs: list[Job], share: int) -> Measured:
 
 
 def main(name: str, workers: int, share: int) -> None:
-    ctypes.CDLL(None).prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    adopt_orphans()
     jobs = [Job(**fields) for fields in json.load(sys.stdin)]
     processors = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(0, processors[-workers:])
