@@ -4,7 +4,7 @@ import sys
 
 from proctor import console
 from proctor.app import Exit, app
-from proctor.commands import evaluate, explain, report, rewards, rm, score, sft, train
+from proctor.commands import evaluate, explain, report, rewards, rm, sandbox, score, sft, train
 from proctor.rl import learned  # a part that is registered here, for verifiers/ knows no rl/
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "report",
     "rewards",
     "rm",
+    "sandbox",
     "score",
     "sft",
     "train",

@@ -22,6 +22,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from proctor.sandbox.local.proof import LayerReport
 from proctor.verifiers.core import Blame
 from proctor.verifiers.expression import Expression
 from proctor.verifiers.files.summary import Summary, Tally, name_of
@@ -156,6 +157,22 @@ def plan(reward: Expression) -> None:
 def span(bounds: Bounds) -> str:
     """A range in words."""
     return f"{bounds.low:g} to {bounds.high:g}"
+
+
+def layers(reports: Iterable[LayerReport]) -> None:
+    """The walls of a sandbox: which were asked for, which hold, how that was proved, what to do if not."""
+    table = Table(box=None, pad_edge=False)
+    for heading in ("layer", "asked", "holds", "proof", "what to do"):
+        table.add_column(heading, overflow="fold")
+    for report in reports:
+        style = "" if report.holds else "bold red" if report.asked else "dim"
+        cells = (report.layer, _yes(report.asked), _yes(report.holds), report.proof)
+        table.add_row(*map(Text, cells), Text("" if report.holds else report.remedy), style=style)
+    _out().print(table)
+
+
+def _yes(is_so: bool) -> str:
+    return "yes" if is_so else "no"
 
 
 def part_list(rows: Iterable[tuple[str, str, str]]) -> None:

@@ -1,0 +1,110 @@
+"""`proctor sandbox`: whether the walls hold on this machine, and the image of the docker sandbox."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from proctor import console
+from proctor.app import Exit, app, usable
+from proctor.sandbox import doctor as local_doctor
+from proctor.sandbox.core import SandboxError
+from proctor.sandbox.local.proof import LayerReport
+from proctor.sandbox.local.setting import MODES
+from proctor.verifiers.files.sources import InputError
+
+sandbox = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    help="Look the sandboxes over, and build what they need.",
+    epilog="Examples:\n\n[bold]proctor sandbox doctor[/bold]\n\n[bold]proctor sandbox build-image --from-host[/bold]",
+)
+app.add_typer(sandbox, name="sandbox")
+
+Isolation = Enum("Isolation", {mode: mode for mode in MODES}, type=str)  # type: ignore[misc]
+
+
+class Kind(str, Enum):
+    """Which sandbox."""
+
+    local = "local"
+    docker = "docker"
+
+
+@sandbox.command(
+    epilog="Examples:\n\n[bold]proctor sandbox doctor[/bold]\n\n"
+    "[bold]proctor sandbox doctor --isolation no-namespaces --json[/bold]"
+)
+def doctor(
+    isolation: Annotated[
+        Isolation, typer.Option(help="The local jail's isolation to ask for.")
+    ] = Isolation("full"),  # noqa: B008  # an enum member is a constant
+    kind: Annotated[Kind, typer.Option("--sandbox", help="The sandbox to look over.")] = Kind.local,
+    json: Annotated[bool, typer.Option("--json", help="Print the rows as JSON.")] = False,
+) -> None:
+    """Attack the sandbox from inside, layer by layer: which walls hold, how that was proved, what to do if not.
+
+    Exit code 1 where a layer that was asked for does not hold.
+    """
+    with usable():
+        reports = _prove_docker() if kind is Kind.docker else local_doctor.inspect(str(isolation.value))
+    if json:
+        console.as_json([asdict(report) for report in reports])
+    else:
+        console.layers(reports)
+    if any(report.asked and not report.holds for report in reports):
+        raise typer.Exit(Exit.FAILURES)
+
+
+def _prove_docker() -> list[LayerReport]:
+    try:
+        from proctor.sandbox.docker import DockerSandbox
+
+        with DockerSandbox(1) as sandbox:
+            return sandbox.prove()
+    except (SandboxError, ImportError) as error:
+        raise InputError(_with_extra(error)) from error
+
+
+@sandbox.command(
+    "build-image",
+    epilog="Examples:\n\n[bold]proctor sandbox build-image[/bold]\n\n"
+    "[bold]proctor sandbox build-image --from-host --toolchains[/bold]",
+)
+def build_image(
+    from_host: Annotated[
+        bool, typer.Option("--from-host", help="From this machine's own interpreter; needs no registry.")
+    ] = False,
+    toolchains: Annotated[
+        bool, typer.Option("--toolchains", help="With --from-host: other languages' compilers too (1 GB).")
+    ] = False,
+    tag: Annotated[str, typer.Option(help="Name of the image; the default one is found by itself.")] = "",
+    dockerfile: Annotated[
+        Path | None, typer.Option(help="Build this instead of the Dockerfile that comes with proctor.")
+    ] = None,
+) -> None:
+    """Build the image of the docker sandbox. The sandbox's own code is not in it, but sent in at each start."""
+    with usable():
+        if from_host and dockerfile is not None:
+            raise InputError("--from-host and --dockerfile exclude each other: choose one")
+        try:
+            from proctor.sandbox.docker import engine, image
+
+            name = tag or engine.default_image()
+            if from_host:
+                built = image.build_from_host(name, has_toolchains=toolchains)
+            else:
+                built = image.build(dockerfile or image.DOCKERFILE, name, console.note)
+        except (SandboxError, ImportError) as error:
+            raise InputError(_with_extra(error)) from error
+    console.line(f"{name} {built}")
+
+
+def _with_extra(error: Exception) -> str:
+    if isinstance(error, ImportError):
+        return f"the docker sandbox needs the docker SDK: pip install 'proctor[docker]' ({error})"
+    return str(error)
