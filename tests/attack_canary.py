@@ -74,7 +74,7 @@ class Canary:
         pattern = observe.get("re")
         if pattern and re.search(pattern, output):
             found.append(f"an output matches {pattern}")
-        left = [name for each in observe.get("globs", ()) for name in glob.glob(self.localise(each))]  # noqa: PTH207: absolute patterns
+        left = [name for each in observe.get("globs", ()) for name in glob.glob(self.localise(each))]  # noqa: PTH207
         found.append(f"left behind: {left}" if left else "")
         found.append(watch.excess(observe))
         return "; ".join(each for each in found if each)
