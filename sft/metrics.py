@@ -17,6 +17,8 @@ class MetricsLog:
     def __init__(
         self, folder: Path, *, resume_step: int = 0, tensorboard: bool = False, wandb_project: str = ""
     ) -> None:
+        if wandb_project and importlib.util.find_spec("wandb") is None:
+            raise ImportError(f"run.wandb = '{wandb_project}' needs wandb: pip install wandb")
         folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / "metrics.jsonl"
         _drop_after(self.path, resume_step)
@@ -28,8 +30,6 @@ class MetricsLog:
 
             self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=resume_step)
         if wandb_project:
-            if importlib.util.find_spec("wandb") is None:
-                raise ImportError(f"run.wandb = '{wandb_project}' needs wandb: pip install wandb")
             import wandb
 
             self._wandb = wandb.init(project=wandb_project, dir=str(folder), resume="allow")
