@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from proctor.verifiers.maths import realsets, values
+from proctor.verifiers.maths.normal import form
 from proctor.verifiers.maths.polynomials import proportion
 from proctor.verifiers.maths.rewriting import (
     Named,
@@ -42,6 +43,7 @@ from proctor.verifiers.maths.trees import (
     walk,
 )
 from proctor.verifiers.maths.values import both, either
+from proctor.verifiers.maths.vocabulary import word_set
 
 TEN = Number(Fraction(10))
 MAX_ITEMS = 100  # of a list that is compared item by item; every item may be compared with every other
@@ -49,7 +51,7 @@ _SET_OPERATIONS = frozenset({"union", "intersection", "setminus", "builder", "an
 _ORDERINGS = frozenset({"<", ">", "<=", ">=", "!="})
 _FLIPPED = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}
 # Letters that stand for any integer or constant in a family of solutions: x = k pi, (3 + t, 2 - t), ... + C.
-_PARAMETERS = frozenset("k l m n r s t c j K C N M T".split())
+_PARAMETERS = word_set("k l m n r s t c j K C N M T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +122,7 @@ class Comparison:
         if not isinstance(equation, Relation) or equation.signs != ("=",) or not symbols(expression):
             return False
         missing = symbols(equation) - symbols(expression)
-        difference = values.form(_difference(equation))
+        difference = form(_difference(equation))
         if len(missing) != 1 or difference is None or not difference.is_linear_in(*missing):
             return False
         substituted = mapped(_difference(equation), {Symbol(*missing): expression})
@@ -140,7 +142,7 @@ class Comparison:
         """Whether left minus right of one is a multiple of the other's: 2x - 2y = 4 and x = y + 2, -x > 1 and x < -1."""
         if len(gold.signs) != 1 or len(answer.signs) != 1:
             return False
-        one, other = values.form(_difference(gold)), values.form(_difference(answer))
+        one, other = form(_difference(gold)), form(_difference(answer))
         if one is None or other is None:
             return None
         factor = proportion(one.numerator, other.numerator)

@@ -14,10 +14,13 @@ import math
 from fractions import Fraction
 
 from proctor.verifiers.maths.trees import Apply, Number, Power, Product, Sum, Tree, Unit, symbols, walk
+from proctor.verifiers.maths.vocabulary import word_set
 
-_OPERATIONS = frozenset(
-    "sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh log ln gcd lcm max min floor ceil factorial binom".split()
+_OPERATIONS = word_set(
+    """sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh log ln gcd lcm max min floor ceil factorial
+    binom"""
 )
+_LARGEST_ROOT = 1_000  # squares above its square are not looked for in a radicand
 
 
 def is_unfinished(gold: Tree, answer: Tree) -> bool:
@@ -26,12 +29,8 @@ def is_unfinished(gold: Tree, answer: Tree) -> bool:
         case Power(Number(base), Number(exponent)) if exponent.denominator == 2:
             return _is_simplified_surd(gold) and not _is_squarefree(int(base))
         case Apply(name):
-            return (
-                name in _OPERATIONS
-                and not symbols(gold)
-                and not any(map(_is_measured_or_applied, walk(gold)))
-            )
-        case Sum(terms) if all(_is_integer(term) for term in terms):
+            return name in _OPERATIONS and not symbols(gold) and not any(map(_is_decimal_or_applied, walk(gold)))
+        case Sum(terms) if all(map(_is_integer, terms)):
             return False
         case Sum() if symbols(answer):
             return _is_factored(gold) and _is_expanded(answer)
@@ -41,36 +40,34 @@ def is_unfinished(gold: Tree, answer: Tree) -> bool:
             return False
 
 
-def _is_measured_or_applied(tree: Tree) -> bool:
+def _is_decimal_or_applied(tree: Tree) -> bool:
     return isinstance(tree, Apply) or (isinstance(tree, Number) and tree.places is not None)
 
 
 def _is_plain(tree: Tree) -> bool:
-    """A number or a fraction of numbers, with a sign, a unit."""
+    """A number or a fraction of numbers, with a sign or a unit; a power of ten."""
     match tree:
-        case (
-            Number() | Unit() | Power(Unit()) | Power(Number(), Number(Fraction(numerator=-1, denominator=1)))
-        ):
+        case Number() | Unit() | Power(Unit()) | Power(Number(), Number(Fraction(numerator=-1, denominator=1))):
             return True
         case Power(Number(Fraction(numerator=10, denominator=1)), Number()):
             return True
         case Product(factors):
             numbers = [factor for factor in factors if isinstance(factor, Number) and abs(factor.value) != 1]
-            return len(numbers) < 2 and all(_is_plain(factor) for factor in factors)
+            return len(numbers) < 2 and all(map(_is_plain, factors))
         case _:
             return False
 
 
 def _is_arithmetic(tree: Tree) -> bool:
     """Sums, products and whole powers of numbers, and nothing else."""
-    return all(
-        isinstance(node, Number | Sum | Product)
-        or (
-            isinstance(node, Power)
-            and isinstance(node.exponent, Number)
-            and node.exponent.value.denominator == 1
-        )
-        for node in walk(tree)
+    return all(isinstance(node, Number | Sum | Product) or _is_whole_power(node) for node in walk(tree))
+
+
+def _is_whole_power(tree: Tree) -> bool:
+    return (
+        isinstance(tree, Power)
+        and isinstance(tree.exponent, Number)
+        and tree.exponent.value.denominator == 1
     )
 
 
@@ -86,10 +83,9 @@ def _is_integer(tree: Tree) -> bool:
 
 def _is_factored(tree: Tree) -> bool:
     """A product of at least two sums with variables in them."""
-    return (
-        isinstance(tree, Product)
-        and sum(isinstance(part, Sum) and bool(symbols(part)) for part in tree.factors) > 1
-    )
+    if not isinstance(tree, Product):
+        return False
+    return sum(isinstance(part, Sum) and bool(symbols(part)) for part in tree.factors) > 1
 
 
 def _is_expanded(tree: Sum) -> bool:
@@ -101,4 +97,4 @@ def _is_simplified_surd(tree: Tree) -> bool:
 
 
 def _is_squarefree(number: int) -> bool:
-    return all(number % (root * root) for root in range(2, min(math.isqrt(abs(number)), 1000) + 1))
+    return all(number % (root * root) for root in range(2, min(math.isqrt(abs(number)), _LARGEST_ROOT) + 1))

@@ -12,23 +12,18 @@ from dataclasses import dataclass
 from proctor.verifiers.maths import units
 from proctor.verifiers.maths.lexer import Token, UnreadableError
 from proctor.verifiers.maths.numerals import NUMERALS, SCALES, number_in_words
+from proctor.verifiers.maths.vocabulary import word_set
 
 # What follows one of these tells where the answer holds or where it comes from.
-QUALIFIERS = frozenset(
-    "for where with when whenever such assuming given provided as because since so which in at on if from by respectively "
-    "approximately about exactly only rounded using after during".split()
-)
+QUALIFIERS = word_set("for where with when whenever such assuming given provided as because since so which in at on if from by respectively "
+    "approximately about exactly only rounded using after during")
 # Words that say nothing about a value.
-NEUTRAL = frozenset(
-    "only exactly just precisely the a an is are was be equals equal to of all both total answer value values solution "
+NEUTRAL = word_set("only exactly just precisely the a an is are was be equals equal to of all both total answer value values solution "
     "solutions result final so thus hence therefore then we get have has approximately about roughly around "
-    "integer integers number numbers real any each".split()
-)
+    "integer integers number numbers real any each")
 # Words that turn a number into something else than itself.
-CHANGING = frozenset(
-    "not no never neither nor without except excluding less fewer more greater larger smaller than least most over "
-    "under above below between almost nearly unless cannot isn't aren't wrong incorrect false minus infinitely".split()
-)
+CHANGING = word_set("not no never neither nor without except excluding less fewer more greater larger smaller than least most over "
+    "under above below between almost nearly unless cannot isn't aren't wrong incorrect false minus infinitely")
 _GENERIC = frozenset({"unit", "units"})
 
 

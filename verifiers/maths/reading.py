@@ -12,12 +12,12 @@ from proctor.verifiers.maths.grammar import parse
 from proctor.verifiers.maths.latex import tidy
 from proctor.verifiers.maths.lexer import UnreadableError, tokens
 from proctor.verifiers.maths.phrases import Item, QualifiedError, items, numbers_in_prose
+from proctor.verifiers.maths.quantities import quantity
 from proctor.verifiers.maths.rewriting import computed, is_name, unnamed
 from proctor.verifiers.maths.rules import Rules
 from proctor.verifiers.maths.sampling import real
 from proctor.verifiers.maths.trees import Apply, Bracket, Number, Relation, Sum, Tree, Unit, symbols
 from proctor.verifiers.maths.units import MEASURES
-from proctor.verifiers.maths.values import quantity
 
 _ORDINAL = re.compile(
     r"(?<=\d)\s?\^?\s?\{?\s?(?:\\(?:text|mathrm|textrm|mbox|textsuperscript|rm)\s?)?\{?\s?(?:st|nd|rd|th)\s?\}?\}?(?![a-zA-Z])"
