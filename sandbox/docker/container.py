@@ -18,6 +18,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from docker.errors import APIError
+
 from proctor.sandbox import wire
 from proctor.sandbox.client import exchange
 from proctor.sandbox.core import PoolError
@@ -105,7 +107,12 @@ class ContainerLink:
 
     def _attach(self) -> None:
         streams = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
-        self._raw = self._api.attach_socket(self.id, streams)
+        try:
+            self._raw = self._api.attach_socket(self.id, streams)
+        except APIError as error:
+            if error.response is not None:
+                error.response.close()  # the SDK leaves a refused stream open
+            raise
         self._socket = getattr(self._raw, "_sock", self._raw)
         self._socket.settimeout(_START_S)
 
