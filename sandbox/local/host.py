@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import tempfile
 import threading
 import weakref
 from collections.abc import Iterable, Sequence
-from pathlib import Path
+from functools import partial
 
-from proctor.sandbox.client import RunnerClient, run_on
+from proctor.sandbox.client import RunnerClient, exam_many, run_many, run_on
 from proctor.sandbox.core import Exam, Execution, IsolationError, PoolError, Program
 from proctor.sandbox.local import proof
 from proctor.sandbox.local.layout import PACKAGE_ROOT, make_setting
 from proctor.sandbox.local.link import ProcessLink
 from proctor.sandbox.local.proof import LayerReport
 from proctor.sandbox.local.setting import MODES, Setting
+
+_SLOTS_PER_RUNNER = 8  # a runner spends half a millisecond on a program, a slot four
 
 
 class LocalSandbox:
@@ -45,9 +47,8 @@ class LocalSandbox:
         self._readable = tuple(readable)
         self._packages = tuple(packages)
         self._modules: tuple[str, ...] = ()
-        self._work: tempfile.TemporaryDirectory[str] | None = None
         self._lock = threading.Lock()
-        self._client = RunnerClient(self._connect)
+        self._clients = [RunnerClient(partial(self._connect, slots)) for slots in _shares(self._slots)]
         _LIVE.add(self)
 
     def run(self, program: Program) -> Execution:
@@ -58,7 +59,7 @@ class LocalSandbox:
         """Results in order; as many at once as there are slots."""
         programs = list(programs)
         self._make_callable(programs)
-        return self._client.run_many(programs)
+        return run_many(self._rotated(), programs)
 
     def exam(self, examiner: Program, candidate: Program) -> Exam:
         """Two programs in jails of their own, joined by a socket; only the examiner's report is a verdict."""
@@ -68,14 +69,16 @@ class LocalSandbox:
         """Exams of (examiner, candidate), in order; those with one `keep` share examiner processes."""
         pairs = list(pairs)
         self._make_callable([program for pair in pairs for program in pair])
-        return self._client.exam_many(pairs)
+        return exam_many(self._rotated(), pairs)
 
     def close(self) -> None:
         """Ends the runner and all that it runs. The next call would start another."""
-        self._client.close()
-        if self._work is not None:
-            self._work.cleanup()
-            self._work = None
+        for client in self._clients:
+            client.close()
+
+    def __del__(self) -> None:
+        with contextlib.suppress(Exception):  # at the interpreter's end half of it may be gone already
+            self.close()
 
     def __enter__(self) -> LocalSandbox:
         return self
@@ -89,22 +92,29 @@ class LocalSandbox:
             with self._lock:
                 if name in self._modules:
                     continue
-                if self._client.is_connected:
-                    self._client.import_module(name)
+                for client in self._clients:
+                    if client.is_connected:
+                        client.import_module(name)
                 self._modules = (*self._modules, name)
 
     def prove(self) -> list[LayerReport]:
         """Attacks the jail from inside and reports layer by layer, without refusing anything."""
-        link = self._start()
+        link = self._start(1)
         try:
             reports = proof.prove(self._setting(), lambda program: run_on(link, program))
             return [*reports, proof.report_totals(link.group)]
         finally:
             link.close()
 
-    def _connect(self) -> ProcessLink:
+    def _rotated(self) -> list[RunnerClient]:
+        """The clients, each call beginning with another: single programs are spread as well."""
+        with self._lock:
+            self._clients.append(self._clients.pop(0))
+            return list(self._clients)
+
+    def _connect(self, slots: int) -> ProcessLink:
         """Starts a runner; the first with this isolation in this process must prove it beforehand."""
-        link = self._start()
+        link = self._start(slots)
         if self._isolation not in _PROVED:
             try:
                 setting = self._setting()
@@ -115,31 +125,26 @@ class LocalSandbox:
             _PROVED.add(self._isolation)
         return link
 
-    def _start(self) -> ProcessLink:
+    def _start(self, slots: int) -> ProcessLink:
         setting = self._setting()
         try:
-            return ProcessLink(setting, self._slots)
+            return ProcessLink(setting, slots)
         except PoolError as error:
             self._modules = ()  # one of them may be the reason, and shall not be the next start's as well
             if "ImportError" in str(error) or "ModuleNotFoundError" in str(error):
                 raise
             raise proof.explain_failure(setting, PACKAGE_ROOT, str(error)) from error
 
-    def _work_folder(self) -> str:
-        """Without namespaces submissions write in a folder of the host's; it goes when the sandbox goes."""
-        if self._work is None:
-            self._work = tempfile.TemporaryDirectory(prefix="proctor-", ignore_cleanup_errors=True)
-            Path(self._work.name).chmod(0o711)  # slots of root have identities of their own
-        return self._work.name
-
     def _setting(self) -> Setting:
         return make_setting(
-            self._isolation,
-            readable=self._readable,
-            packages=self._packages,
-            modules=self._modules,
-            work="" if self._isolation in ("full", "no-landlock") else self._work_folder(),
+            self._isolation, readable=self._readable, packages=self._packages, modules=self._modules
         )
+
+
+def _shares(slots: int) -> list[int]:
+    """Slots for each of as many runners as can feed them."""
+    runners = -(-slots // _SLOTS_PER_RUNNER)
+    return [slots // runners + (index < slots % runners) for index in range(runners)]
 
 
 _PROVED: set[str] = set()  # kinds of isolation that have been attacked in vain, in this process
@@ -149,7 +154,8 @@ _LIVE: weakref.WeakSet[LocalSandbox] = weakref.WeakSet()
 def _leave_after_fork() -> None:
     for sandbox in list(_LIVE):
         sandbox._lock = threading.Lock()
-        sandbox._client.after_fork()
+        for client in sandbox._clients:
+            client.after_fork()
 
 
 os.register_at_fork(after_in_child=_leave_after_fork)

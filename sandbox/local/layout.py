@@ -33,7 +33,6 @@ def make_setting(
     readable: tuple[str, ...] = (),
     packages: tuple[str, ...] = (),
     modules: tuple[str, ...] = (),
-    work: str = "",
 ) -> Setting:
     """The plan of a jail on this host, for this interpreter.
 
@@ -41,7 +40,6 @@ def make_setting(
         readable: further paths to show.
         packages: distributions that Python programs may import.
         modules: where `entry` functions live.
-        work: without namespaces, the folder for work folders.
 
     Raises:
         SandboxError: a package is not installed.
@@ -58,7 +56,6 @@ def make_setting(
         search_path=(*standard, *filter(None, sys.path), PACKAGE_ROOT),
         inner_path=(*standard, *sorted({str(Path(path).parent) for path in shown})),
         environment=_SINGLE_THREADED if shown else (),
-        work=work,
         modules=(*COMMON_MODULES, probes.__name__, *modules),
     )
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import os
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 from proctor.sandbox import runner
 from proctor.sandbox.client import exchange
@@ -22,6 +27,10 @@ class ProcessLink:
     """
 
     def __init__(self, setting: Setting, slots: int) -> None:
+        if not setting.uses_namespaces:
+            setting = dataclasses.replace(setting, work=tempfile.mkdtemp(prefix="proctor-"))
+            Path(setting.work).chmod(0o711)  # slots of root have identities of their own
+        self._work = setting.work
         ours, theirs = socket.socketpair()
         python = os.path.realpath(sys.executable)
         command = [python, "-I", "-S", "-X", "utf8", runner.__file__, str(theirs.fileno()), PACKAGE_ROOT]
@@ -56,11 +65,16 @@ class ProcessLink:
 
     def close(self) -> None:
         """In a fork of the host, which has no such child, only its copy of the socket goes."""
-        self._socket.close()
         if self._host != os.getpid():
+            self._socket.close()
             return
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)  # wakes a thread that reads from it
+        self._socket.close()
         try:
             self._process.wait(_END_S)  # it has seen the end of its link, and clears up
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        if self._work:
+            shutil.rmtree(self._work, ignore_errors=True)  # the runner has, unless it was killed

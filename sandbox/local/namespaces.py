@@ -26,9 +26,10 @@ OF_SLOT = (
     | syscalls.CLONE_NEWCGROUP
 )
 # Identities for slots on a host where we are root: high ones that distributions leave alone (they end at
-# 2_147_483_647; systemd's and Docker's ranges lie lower), two for each slot.
+# 2_147_483_647; systemd's and Docker's ranges lie lower), two for each slot, others for each zygote.
 _FIRST_ID = 1_878_000_000
-_MOST_IDS = 4096
+_MOST_IDS = 1 << 20
+_IDS_PER_ZYGOTE = 128
 _CAP_SYS_ADMIN, _CAP_SETUID = 21, 7
 
 
@@ -59,16 +60,21 @@ def enter_own_mounts(*, privileged: bool) -> None:
 
 
 def id_base() -> int:
-    """The first of the identities from which slots get theirs, two each. Read before /proc is out of sight.
+    """The first of the identities from which this zygote's slots get theirs. Read while /proc is in sight.
 
-    In a container's user namespace only some identities exist: then the last ones of the largest extent.
+    In a container's user namespace only some identities exist: then from the end of the largest extent.
     """
     with open("/proc/self/uid_map") as extents:
         rows = [[int(field) for field in line.split()] for line in extents]
     inside, _, length = max(rows, key=lambda row: row[2])
     if inside <= _FIRST_ID <= inside + length - _MOST_IDS:
-        return _FIRST_ID
-    return inside + max(1000, length - _MOST_IDS)
+        return _FIRST_ID + os.getpid() * _IDS_PER_ZYGOTE % _MOST_IDS
+    return inside + max(1000, length - _IDS_PER_ZYGOTE)
+
+
+def submission_id(number: int, base: int) -> int:
+    """User and group, on the host, of what runs in slot `number`; one less is the slot's own."""
+    return base + 2 * number % _IDS_PER_ZYGOTE + 1
 
 
 def slot_maps(number: int, base: int | None) -> str:
@@ -79,8 +85,8 @@ def slot_maps(number: int, base: int | None) -> str:
     """
     if base is None:
         return f"{BOX_ID} {BOX_ID} 1"
-    first = base + 2 * (number % (_MOST_IDS // 2))
-    return f"0 {first} 1\n{BOX_ID} {first + 1} 1"
+    box = submission_id(number, base)
+    return f"0 {box - 1} 1\n{BOX_ID} {box} 1"
 
 
 def write_maps(process: int, users: str, groups: str, *, may_set_groups: bool) -> None:

@@ -58,6 +58,7 @@ class Run:
     grace_s: float = 0.0  # what the deadline was put off because the machine was busy
     answer: Answer | None = None
     cpu_s: float = 0.0
+    earlier_cpu_s: float = 0.0  # of a kept examiner, in the sittings before; where only samples tell
     memory_mb: float = 0.0  # most that was seen, of all its processes together
     kills: int = 0  # of its processes by the kernel, for want of memory
     refusals: int = 0  # forks beyond the limit

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -165,6 +166,8 @@ class Stable:
     def close(self) -> None:
         if self._zygote is not None:
             self._zygote.close()
+        if self.setting.work:
+            shutil.rmtree(self.setting.work, ignore_errors=True)
         if self._delegation is not None:
             self._delegation.close()
 

@@ -180,6 +180,8 @@ class Supervisor:
             seat.next_check = run.started + _FIRST_CHECK_S
             if seat.slot.group is not None:
                 seat.slot.group.begin(ask.limits.memory_mb, ask.limits.processes)
+            else:
+                run.earlier_cpu_s = watch.sample(seat.slot.pid).cpu_s
         seat.keep = ask.header["keep"]
         run.sittings += 1
         payload = b"" if is_same else ask.block
@@ -339,7 +341,7 @@ class Supervisor:
                 return Outcome.MEMORY_LIMIT
         else:
             sample = watch.sample(seat.slot.pid)
-            run.cpu_s = max(run.cpu_s, sample.cpu_s)
+            run.cpu_s = max(run.cpu_s, sample.cpu_s - run.earlier_cpu_s)
             run.memory_mb = max(run.memory_mb, sample.memory_mb)
             if sample.memory_mb > limits.memory_mb:
                 return Outcome.MEMORY_LIMIT

@@ -94,7 +94,7 @@ class Zygote:
         if self._setting.uses_namespaces:
             box_id = namespaces.BOX_ID if self._privileged else None
             return slot.Plan(number, box_id, becomes_root=self._privileged)
-        box_id = None if self._id_base is None else self._id_base + 2 * number + 1
+        box_id = None if self._id_base is None else namespaces.submission_id(number, self._id_base)
         return slot.Plan(number, box_id, becomes_root=False)
 
     def _map(self, process: int, number: int) -> None:
