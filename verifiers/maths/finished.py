@@ -29,7 +29,9 @@ def is_unfinished(gold: Tree, answer: Tree) -> bool:
         case Power(Number(base), Number(exponent)) if exponent.denominator == 2:
             return _is_simplified_surd(gold) and not _is_squarefree(int(base))
         case Apply(name):
-            return name in _OPERATIONS and not symbols(gold) and not any(map(_is_decimal_or_applied, walk(gold)))
+            return (
+                name in _OPERATIONS and not symbols(gold) and not any(map(_is_decimal_or_applied, walk(gold)))
+            )
         case Sum(terms) if all(map(_is_integer, terms)):
             return False
         case Sum() if symbols(answer):
@@ -47,7 +49,9 @@ def _is_decimal_or_applied(tree: Tree) -> bool:
 def _is_plain(tree: Tree) -> bool:
     """A number or a fraction of numbers, with a sign or a unit; a power of ten."""
     match tree:
-        case Number() | Unit() | Power(Unit()) | Power(Number(), Number(Fraction(numerator=-1, denominator=1))):
+        case (
+            Number() | Unit() | Power(Unit()) | Power(Number(), Number(Fraction(numerator=-1, denominator=1)))
+        ):
             return True
         case Power(Number(Fraction(numerator=10, denominator=1)), Number()):
             return True
@@ -65,9 +69,7 @@ def _is_arithmetic(tree: Tree) -> bool:
 
 def _is_whole_power(tree: Tree) -> bool:
     return (
-        isinstance(tree, Power)
-        and isinstance(tree.exponent, Number)
-        and tree.exponent.value.denominator == 1
+        isinstance(tree, Power) and isinstance(tree.exponent, Number) and tree.exponent.value.denominator == 1
     )
 
 

@@ -1,12 +1,12 @@
 """The grammar of answers: tokens to a tree, by recursive descent with a limit on nesting.
 
-    relation  = ratio (sign ratio)*                    x = 3, 0 < x <= 2, x \\in A
-    ratio     = setwise (":" setwise)*                 7 : 32
-    setwise   = sum (("cup" | "cap" | "setminus") sum)*
-    sum       = [sign] product (sign product)*         sign is + - pm mp
-    product   = factor (["*" | "/"] factor)*           juxtaposition multiplies
-    factor    = primary postfix*                       x^2, 5!, x_1, f'
-    primary   = number | symbol | unit | function | \\frac | \\sqrt | bracket | |x| | matrix
+relation  = ratio (sign ratio)*                    x = 3, 0 < x <= 2, x \\in A
+ratio     = setwise (":" setwise)*                 7 : 32
+setwise   = sum (("cup" | "cap" | "setminus") sum)*
+sum       = [sign] product (sign product)*         sign is + - pm mp
+product   = factor (["*" | "/"] factor)*           juxtaposition multiplies
+factor    = primary postfix*                       x^2, 5!, x_1, f'
+primary   = number | symbol | unit | function | \\frac | \\sqrt | bracket | |x| | matrix
 """
 
 from __future__ import annotations

@@ -190,7 +190,9 @@ def _number_raised(value: Fraction, by: Fraction) -> Polynomial:
         return multiply(sign, {((f"({value})", by),): Fraction(1)})
     if by.denominator == 1:
         return multiply(sign, {ONE: value ** int(by)})
-    return multiply(sign, _term([(f"#{prime}", count * by) for prime, count in prime_powers(value)], Fraction(1)))
+    return multiply(
+        sign, _term([(f"#{prime}", count * by) for prime, count in prime_powers(value)], Fraction(1))
+    )
 
 
 def prime_powers(value: Fraction) -> list[tuple[int, int]]:

@@ -123,7 +123,7 @@ def _tree(text: str) -> Tree:
 
 def _item_tree(item: Item) -> Tree:
     tree = computed(parse(list(item.tokens)))
-    if item.said and not _has_number(tree):
+    if item.said_more and not _has_number(tree):
         raise UnreadableError("words that may matter, and no number")
     return tree
 

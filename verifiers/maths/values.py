@@ -67,7 +67,9 @@ def _same_quantity(gold: Quantity, answer: Quantity, rules: Rules, decide: Decid
         return same_number(gold.whole, answer.whole, decide)
     policy = rules.percent if gold.is_percent or answer.is_percent else "either"
     bare = same_number(gold.bare, answer.bare, decide) if policy != "fraction" else False
-    whole = same_number(gold.whole, answer.whole, decide) if policy != "number" and bare is not True else False
+    whole = (
+        same_number(gold.whole, answer.whole, decide) if policy != "number" and bare is not True else False
+    )
     return either(bare, whole)
 
 

@@ -45,7 +45,9 @@ _MEANINGS: dict[str, Tree] = {
 _OPPOSITE = {"yes": "no", "no": "yes"}
 _MOST_WORDS = 3  # of an answer that is a phrase of the reference, or the other way round
 _SENTENCE = 5  # words from which on a reference is a sentence
-_TWO_SIDED = word_set("not no never neither nor cannot isn't or and but than unless except without versus both")
+_TWO_SIDED = word_set(
+    "not no never neither nor cannot isn't or and but than unless except without versus both"
+)
 _SMALL = word_set("the and for are was were has have had with from that this than then its will can")
 _LINKING = word_set("is are was were be remains equals becomes called")
 _FOLLOWING = word_set(

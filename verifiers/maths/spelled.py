@@ -1,0 +1,120 @@
+"""Words that are units or numbers, turned into tokens: `square feet` into foot ^ 2, `forty-two` into (42)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+
+from proctor.verifiers.maths import units
+from proctor.verifiers.maths.lexer import Token
+from proctor.verifiers.maths.numerals import NUMERALS, SCALES, number_in_words
+from proctor.verifiers.maths.vocabulary import word_set
+
+_GENERIC = word_set("unit units")  # `12 square units` has no unit
+_LONGEST_NUMERAL = 12  # words of one number
+_STARTS_NUMERAL = NUMERALS | {"a", "half"}
+
+
+def closes_at(found: Sequence[Token], start: int) -> int:
+    """Where the bracket that opens at `start` closes; -1 where it does not."""
+    depth = 0
+    for index in range(start, len(found)):
+        depth += (found[index].kind == "open") - (found[index].kind == "close")
+        if depth == 0:
+            return index
+    return -1
+
+
+def with_units(found: Sequence[Token]) -> list[Token]:
+    """Units in words as unit tokens: `metres per second` is metre / second, `feet squared` is foot ^ 2."""
+    result: list[Token] = []
+    index = 0
+    while index < len(found):
+        made, length = _unit_phrase(found, index, result)
+        result += made
+        index += length
+    return result
+
+
+def _unit_phrase(found: Sequence[Token], index: int, before: Sequence[Token]) -> tuple[list[Token], int]:
+    """The tokens for what starts at `index`, and how many tokens that is."""
+    token = found[index]
+    if token.kind == "word" and token.text in units.RAISING:
+        return _raised(found, index, before)
+    if token.kind == "word" and token.text in _GENERIC and before:
+        return [], 1 + _exponent_length(found, index + 1)
+    name = _unit_name(token) if token.kind in ("word", "symbol") and _may_be_unit(before) else None
+    return [Token("unit", name) if name else token], 1
+
+
+def _raised(found: Sequence[Token], index: int, before: Sequence[Token]) -> tuple[list[Token], int]:
+    """`square feet`, `sq. ft`, `feet squared`, `square units`."""
+    power = [Token("op", "^"), Token("number", str(units.RAISING[found[index].text]))]
+    place = index + 2 if found[index + 1 : index + 2] == [Token("stop", ".")] else index + 1
+    following = found[place] if place < len(found) else Token("", "")
+    name = _unit_name(following)
+    if name:
+        return [Token("unit", name), *power], place + 1 - index
+    if following.text in _GENERIC:
+        return [], place + 1 - index
+    return (power if before and before[-1].kind == "unit" else [found[index]]), 1
+
+
+def _exponent_length(found: Sequence[Token], index: int) -> int:
+    """How many tokens the exponent at `index` has; 0 where there is none."""
+    if found[index : index + 1] != [Token("op", "^")]:
+        return 0
+    is_group = found[index + 1 : index + 2] == [Token("open", "{")]
+    return closes_at(found, index + 1) + 1 - index if is_group else 2
+
+
+def _unit_name(token: Token) -> str | None:
+    return token.text if token.kind == "unit" else units.NAMES.get(token.text)
+
+
+def _may_be_unit(before: Sequence[Token]) -> bool:
+    """Whether a unit may stand here: after another unit, or after `unit /`."""
+    if len(before) > 1 and before[-1] in (("op", "/"), ("op", "*")):
+        return before[-2].kind == "unit"
+    return bool(before) and before[-1].kind == "unit"
+
+
+def with_numerals(found: Sequence[Token]) -> list[Token]:
+    """Number words as number tokens; `3 million` is 3 * 1000000."""
+    result: list[Token] = []
+    index = 0
+    while index < len(found):
+        token = found[index]
+        is_scale = token.kind == "word" and token.text in SCALES
+        if is_scale and result and result[-1].kind == "number":
+            result += [Token("op", "*"), Token("number", str(SCALES[token.text]))]
+            index += 1
+            continue
+        value, length = _numeral(found, index)
+        result += [token] if value is None else _bracketed(value)
+        index += length
+    return result
+
+
+def _numeral(found: Sequence[Token], index: int) -> tuple[Fraction | None, int]:
+    """The longest number in words at `index`, and how many tokens it has; None and 1 where there is none."""
+    if found[index].kind != "word" or found[index].text not in _STARTS_NUMERAL:
+        return None, 1
+    words: list[str] = []
+    ends: list[int] = []
+    for place in range(index, min(index + 2 * _LONGEST_NUMERAL, len(found))):
+        if found[place].kind == "word":
+            words.append(found[place].text)
+            ends.append(place + 1)
+        elif found[place] != ("op", "-"):
+            break
+    for length in range(min(len(words), _LONGEST_NUMERAL), 0, -1):
+        value = number_in_words(words[:length])
+        if value is not None:
+            return value, ends[length - 1] - index
+    return None, 1
+
+
+def _bracketed(value: Fraction) -> list[Token]:
+    quotient = [Token("op", "/"), Token("number", str(value.denominator))] if value.denominator > 1 else []
+    return [Token("open", "("), Token("number", str(value.numerator)), *quotient, Token("close", ")")]
