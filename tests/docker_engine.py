@@ -62,7 +62,9 @@ class OwnEngine:
 
     def start(self) -> None:
         folder = self.folder
-        (folder / "pid").unlink(missing_ok=True)
+        # Ids of processes that were killed, which a new engine would wait for where nobody reaps them.
+        for left in (folder / "pid", folder / "exec/containerd/containerd.pid"):
+            left.unlink(missing_ok=True)
         command = [
             "dockerd", "--iptables=false", "--ip6tables=false", "--bridge=none", "-H", self.host,
             "--data-root", f"{folder}/data", "--exec-root", f"{folder}/exec", "-p", f"{folder}/pid",

@@ -122,7 +122,9 @@ def test_one_run_finds_nothing_of_another(inner: str) -> None:
     before = ids()
     with DockerSandbox(1, docker_engine.image(), inner=inner) as sandbox:
         left = sandbox.run(
-            shell('echo x > "$HOME/secret"; (setsid sleep 77 &); (setsid sleep 77 >/dev/null 2>&1 &); sleep 0.1')
+            shell(
+                'echo x > "$HOME/secret"; (setsid sleep 77 &); (setsid sleep 77 >/dev/null 2>&1 &); sleep 0.1'
+            )
         )
         assert left.outcome is Outcome.OK
         assert sandbox.run(shell('ls -A "$HOME"')).stdout == b""
@@ -189,13 +191,19 @@ def test_leftovers_of_a_process_that_is_gone_are_removed() -> None:
 
 
 def test_a_missing_image_says_how_to_make_it() -> None:
-    with DockerSandbox(1, "proctor-sandbox:no-such") as sandbox, pytest.raises(PoolError, match="build-image"):
+    with (
+        DockerSandbox(1, "proctor-sandbox:no-such") as sandbox,
+        pytest.raises(PoolError, match="build-image"),
+    ):
         sandbox.run(shell("true"))
 
 
 def test_a_missing_engine_says_where_it_was_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent/docker.sock")
-    with DockerSandbox(1) as sandbox, pytest.raises(PoolError, match=r"nonexistent/docker\.sock.*DOCKER_HOST"):
+    with (
+        DockerSandbox(1) as sandbox,
+        pytest.raises(PoolError, match=r"nonexistent/docker\.sock.*DOCKER_HOST"),
+    ):
         sandbox.run(shell("true"))
 
 

@@ -28,7 +28,7 @@ class InBackground(threading.Thread):
     """Runs programs while the test breaks something."""
 
     def __init__(self, sandbox: DockerSandbox, programs: list[Program]) -> None:
-        super().__init__()
+        super().__init__(daemon=True)
         self.sandbox, self.programs = sandbox, programs
         self.found: list[Execution] = []
         self.start()
@@ -45,7 +45,9 @@ class InBackground(threading.Thread):
 def new_containers(before: set[str]) -> list[str]:
     with engine.connection() as api:
         containers = api.containers(filters={"label": engine.LABEL})
-    return [c["Id"] for c in containers if c["Labels"][engine.OWNER] == engine.owner() and c["Id"] not in before]
+    return [
+        c["Id"] for c in containers if c["Labels"][engine.OWNER] == engine.owner() and c["Id"] not in before
+    ]
 
 
 def running(before: set[str]) -> list[str]:
@@ -128,7 +130,9 @@ def own_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dock
 
 
 @pytest.mark.slow
-def test_an_engine_that_is_killed(own_engine: docker_engine.OwnEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_engine_that_is_killed(
+    own_engine: docker_engine.OwnEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """First it comes back in time, and nothing is lost; then it stays away, and nobody is blamed."""
     with DockerSandbox(1, docker_engine.image()) as sandbox:
         assert sandbox.run(Program(argv=("/bin/true",))).outcome is Outcome.OK

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -88,6 +87,11 @@ def attacks() -> list[dict[str, Any]]:
     return [row for row in rows("attacks.jsonl") if row["language"] == "python"]
 
 
+def droppings() -> set[Path]:
+    """What attacks would leave outside."""
+    return {path for folder in ("/tmp", "/dev/shm") for path in Path(folder).glob("*sbx*")}
+
+
 @pytest.mark.slow
 def test_no_attack_passes_and_canaries_are_untouched(monkeypatch: pytest.MonkeyPatch) -> None:
     tasks = json.loads(Path(FOLDER, "attack_tasks.json").read_text())["tasks"]
@@ -96,12 +100,14 @@ def test_no_attack_passes_and_canaries_are_untouched(monkeypatch: pytest.MonkeyP
     canary = folder / "secret.txt"
     canary.write_text("SBXSECRET-5d1")
     monkeypatch.setenv("SBX_HOST_SECRET", "SBXSECRET-5d1")
-    before = set(os.listdir("/tmp")) | set(os.listdir("/dev/shm"))
+    before = droppings()
     rollouts = []
     for row in attacks():
         task = tasks[row["task"]]
         tests = task["tests"] if row["task"] == "sum" else task["check"]
-        rollouts.append(Rollout(row["code"], "", tests=tests, fields={"entry_point": task.get("entry_point")}))
+        rollouts.append(
+            Rollout(row["code"], "", tests=tests, fields={"entry_point": task.get("entry_point")})
+        )
     verdicts = docker_code(timeout=2.0, memory_mb=512).verify(rollouts)
     paid = {row["id"] for row, v in zip(attacks(), verdicts, strict=True) if v.value == 1.0}
     assert paid == {row["id"] for row in attacks() if "pass" in row["must"]}
@@ -109,4 +115,4 @@ def test_no_attack_passes_and_canaries_are_untouched(monkeypatch: pytest.MonkeyP
     assert ours == {}
     assert not [v for v in verdicts if "SBXSECRET" in str(v.evidence)]
     assert canary.read_text() == "SBXSECRET-5d1"
-    assert not {name for name in set(os.listdir("/tmp")) | set(os.listdir("/dev/shm")) if "sbx" in name} - before
+    assert droppings() == before

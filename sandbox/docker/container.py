@@ -28,7 +28,17 @@ from proctor.sandbox.local import seccomp
 from proctor.sandbox.local.setting import Setting
 
 CODE, WORK = "/proctor", "/tmp"
-_SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc/alternatives", "/etc/ld.so.cache")
+_SYSTEM = (
+    "/usr",
+    "/bin",
+    "/sbin",
+    "/lib",
+    "/lib32",
+    "/lib64",
+    "/libx32",
+    "/etc/alternatives",
+    "/etc/ld.so.cache",
+)
 _SOURCES = Path(__file__).absolute().parents[1]
 _START_S = 90.0
 _HEADER = struct.Struct(">BxxxL")  # of the engine's multiplexed stream: 1 output, 2 error output; size
@@ -84,7 +94,7 @@ class ContainerLink:
             self.id = self._create(walls)
             self._attach()
             self._api.start(self.id)
-            self._socket.sendall(_packed_sources())
+            self.send(_packed_sources())
             self.setting = self._set_up(setting)
         except BaseException:
             self.close()
@@ -221,7 +231,9 @@ def _profile() -> str:
 
     Programs never see it: the jail's own filter, which is stricter than the engine's profile, stands before.
     """
-    forbidden = sorted({*seccomp.KILLED, "io_uring_setup", "io_uring_enter", "io_uring_register"} - _FOR_JAILS)
+    forbidden = sorted(
+        {*seccomp.KILLED, "io_uring_setup", "io_uring_enter", "io_uring_register"} - _FOR_JAILS
+    )
     rules = [{"names": forbidden, "action": "SCMP_ACT_ERRNO"}]
     return json.dumps({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": rules})
 

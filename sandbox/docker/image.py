@@ -28,7 +28,16 @@ _TOOLCHAINS = (
     "usr/include", "usr/lib/jvm", "usr/share/nodejs", "usr/lib/go*", "usr/share/go*", "etc/alternatives",
     "etc/java-*-openjdk",
 )  # fmt: skip
-_LEFT_OUT = {"site-packages", "dist-packages", "test", "tests", "__pycache__", "idlelib", "tkinter", "ensurepip"}
+_LEFT_OUT = {
+    "site-packages",
+    "dist-packages",
+    "test",
+    "tests",
+    "__pycache__",
+    "idlelib",
+    "tkinter",
+    "ensurepip",
+}
 
 
 def build(dockerfile: Path, tag: str, note: Callable[[str], None]) -> str:
@@ -152,11 +161,15 @@ def _libraries(programs: Iterable[Path]) -> list[Path]:
     """The shared libraries that programs are linked to, the loader among them, as `ldd` finds them."""
     paths: dict[Path, None] = {}
     done = subprocess.run(
-        ["ldd", *map(str, programs)], capture_output=True, text=True, env={"LC_ALL": "C"} | os.environ, check=False
+        ["ldd", *map(str, programs)],
+        capture_output=True,
+        text=True,
+        env={"LC_ALL": "C"} | os.environ,
+        check=False,
     )
     for line in done.stdout.splitlines():
         words = line.strip().split()
-        for word in (words[2:3] if "=>" in words else words[:1]):
+        for word in words[2:3] if "=>" in words else words[:1]:
             if word.startswith("/") and not word.endswith(":"):
                 paths[Path(word)] = None
     return list(paths)

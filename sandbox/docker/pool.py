@@ -144,7 +144,9 @@ class DockerSandbox:
             found = client.exam_many(chunk)
             return [Exam(examiner=_in_docker(e.examiner), candidate=_in_docker(e.candidate)) for e in found]
 
-        return self._share_out(list(pairs), list, ask, lambda why: Exam(examiner=_lost(why), candidate=_lost(why)))
+        return self._share_out(
+            list(pairs), list, ask, lambda why: Exam(examiner=_lost(why), candidate=_lost(why))
+        )
 
     def prove(self) -> list[proof.LayerReport]:
         """Attacks the jail inside a container and reports layer by layer. Raises PoolError, IsolationError."""
@@ -184,7 +186,9 @@ class DockerSandbox:
             programs = [program for each in chunk for program in programs_of(each)]
             with self._lane() as lane:
                 found = self._ask(lane, programs, lambda: ask(lane.client, chunk), len(chunk), lost)
-            if len(chunk) > 1:  # whoever brings its container down shall not take the others of its chunk along
+            if (
+                len(chunk) > 1
+            ):  # whoever brings its container down shall not take the others of its chunk along
                 return [do([each])[0] if _is_doubtful(got) else got
                         for each, got in zip(chunk, found, strict=True)]  # fmt: skip
             return found
