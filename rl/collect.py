@@ -11,6 +11,7 @@ from transformers import PreTrainedTokenizerBase
 from proctor.rl.experience import Experience
 from proctor.rl.prompts import Problem
 from proctor.rl.rollouts.core import Completion, RolloutEngine, Sampling
+from proctor.rl.sharing import gather, share
 from proctor.verifiers.core import Reward, Score
 
 
@@ -23,14 +24,27 @@ class Collector:
     tokenizer: PreTrainedTokenizerBase
     exams: tuple[str, ...] = ()  # the reward's parts that verify answers, as scores name them
     chunks: int = 2  # a step is sampled in so many parts; a part is scored while the next is sampled
+    rank: int = 0
+    num_processes: int = 1  # each samples and scores its share of the problems; all get the whole
 
     def __call__(
         self, problems: Sequence[Problem], sampling: Sampling, *, step: int, first_group: int = 0
     ) -> list[Experience]:
         """`sampling.num_samples` experiences per problem, problems in order, groups counted up.
 
-        Whole prompts go to the reward together, so that parts which compare within a group can.
+        Whole prompts go to the reward together, so that parts which compare within a group can. Collective.
         """
+        own = share(len(problems), self.rank, self.num_processes)
+        # Another seed for each process, or the same noise would fall on the prompts of all.
+        seeded = replace(sampling, seed=sampling.seed * self.num_processes + self.rank)
+        found = self._collect(
+            [problems[place] for place in own], seeded, step=step, first_group=first_group + own.start
+        )
+        return [each for part in gather(found, self.num_processes) for each in part]
+
+    def _collect(
+        self, problems: Sequence[Problem], sampling: Sampling, *, step: int, first_group: int
+    ) -> list[Experience]:
         size = max(1, -(-len(problems) // self.chunks))
         parts: list[tuple[list[Completion], list[str], Future[list[Score]]]] = []
         with ThreadPoolExecutor(1, thread_name_prefix="scoring") as scoring:

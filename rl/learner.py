@@ -20,6 +20,7 @@ from proctor.rl.objective import Correction, Objective
 from proctor.rl.reference import Reference
 from proctor.rl.rows import MicroBatch, Row, cut, with_tensors
 from proctor.rl.settings import UpdateSettings
+from proctor.rl.sharing import gather, share, sum_gradients
 from proctor.rl.update import StepStats, Tally, critic_losses, logprobs, policy_losses, token_values
 from proctor.sft.model import Policy
 from proctor.sft.parallel import Workers
@@ -34,16 +35,17 @@ class CriticLearner:
         parameters = [parameter for parameter in critic.parameters() if parameter.requires_grad]
         self._optimizer = torch.optim.AdamW(parameters, lr=learning_rate, weight_decay=0.0)
 
-    def step(self, rows: Sequence[Row], micros: Sequence[MicroBatch], *, value_clip: float | None) -> float:
-        """One optimiser step; the loss before it."""
-        total = 0.0
-        for loss in critic_losses(self.critic, rows, micros, clip=value_clip):
+    def step(
+        self, rows: Sequence[Row], micros: Sequence[MicroBatch], *, value_clip: float | None, workers: Workers
+    ) -> None:
+        """One optimiser step, each process on its micro-batches."""
+        own = micros[workers.rank :: workers.num_processes]
+        for loss in critic_losses(self.critic, rows, own, clip=value_clip):
             loss.backward()
-            total += float(loss.detach())
+        sum_gradients(self.critic.parameters(), workers.num_processes)
         torch.nn.utils.clip_grad_norm_(self.critic.parameters(), self.clip)
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
-        return total
 
     def state(self) -> dict[str, Any]:
         return {"critic": self.critic.state_dict(), "optimizer": self._optimizer.state_dict()}
@@ -85,13 +87,12 @@ class Learner:
     def rows(self, experiences: Sequence[Experience], *, kl_coef: float) -> list[Row]:
         """One row per experience, with what the update needs of reference, old policy and critic."""
         rows = self._with_reference(_plain_rows(experiences))
-        micros = self._cut(rows)
         if not self.is_on_policy:
-            found = logprobs(self.policy, micros, len(rows), temperature=self.temperature)
-            rows = with_tensors(rows, "old_logp", found)
+            found = logprobs(self.policy, self._own(rows), temperature=self.temperature)
+            rows = with_tensors(rows, "old_logp", self._whole(found))
         if self.critic is not None:
             rewards = [each.reward for each in experiences]
-            rows = self._with_gae(rows, micros, rewards, kl_coef=kl_coef)
+            rows = self._with_gae(rows, rewards, kl_coef=kl_coef)
         return rows
 
     @property
@@ -100,15 +101,17 @@ class Learner:
         return self.settings.minibatches == 1 and self.settings.epochs == 1
 
     def update(self, rows: Sequence[Row], *, kl_coef: float, train_policy: bool = True) -> list[StepStats]:
-        """One optimiser step per minibatch and epoch, in order."""
+        """One optimiser step per minibatch and epoch, in order. Collective; at least a row per process."""
         found = []
-        size = -(-len(rows) // self.settings.minibatches)
+        count = min(self.settings.minibatches, len(rows) // self.workers.num_processes)
         for _ in range(self.settings.epochs):
-            for start in range(0, len(rows), size):
-                part = rows[start : start + size]
+            for number in range(count):
+                chosen = share(len(rows), number, count)
+                part = rows[chosen.start : chosen.stop]
                 micros = self._cut(part)
                 if self.critic is not None:
-                    self.critic.step(part, micros, value_clip=self.algorithm.value_clip)
+                    clip = self.algorithm.value_clip
+                    self.critic.step(part, micros, value_clip=clip, workers=self.workers)
                 if train_policy:
                     found.append(self._policy_step(part, micros, kl_coef=kl_coef))
         return found
@@ -117,8 +120,8 @@ class Learner:
         if self.reference is None:
             return rows
         with self.reference.active() as reference:
-            found = logprobs(reference, self._cut(rows), len(rows), temperature=self.temperature)
-        return with_tensors(rows, "ref_logp", found)
+            found = logprobs(reference, self._own(rows), temperature=self.temperature)
+        return with_tensors(rows, "ref_logp", self._whole(found))
 
     def _policy_step(self, rows: Sequence[Row], micros: Sequence[MicroBatch], *, kl_coef: float) -> StepStats:
         correction = None
@@ -139,14 +142,14 @@ class Learner:
         for number, (loss, micro, logp, entropies) in enumerate(losses, start=1):
             self.workers.accumulate(loss, is_last=number == len(own))
             tally.add(loss, micro, logp, entropies)
+        tally.merge(self.workers.num_processes)
         return tally.stats(self.workers.step())
 
-    def _with_gae(
-        self, rows: list[Row], micros: Sequence[MicroBatch], rewards: Sequence[float], *, kl_coef: float
-    ) -> list[Row]:
+    def _with_gae(self, rows: list[Row], rewards: Sequence[float], *, kl_coef: float) -> list[Row]:
         """Advantages and returns per token from the critic, whitened over the batch's tokens."""
         assert self.critic is not None
-        rows = with_tensors(rows, "values", token_values(self.critic.critic, micros, len(rows)))
+        values = self._whole(token_values(self.critic.critic, self._own(rows)))
+        rows = with_tensors(rows, "values", values)
         found = [self._gae_of(row, reward, kl_coef) for row, reward in zip(rows, rewards, strict=True)]
         flat = torch.cat([advantages for advantages, _ in found])
         whitened = whiten(flat, torch.ones_like(flat)).split([len(row) for row in rows])
@@ -170,13 +173,25 @@ class Learner:
         )
         return advantages[0], returns[0]
 
-    def _cut(self, rows: Sequence[Row]) -> list[MicroBatch]:
+    def _own(self, rows: Sequence[Row]) -> list[MicroBatch]:
+        """This process' micro-batches; all of them where there are too few rows to share out."""
+        if len(rows) < self.workers.num_processes:
+            return self._cut(rows, multiple_of=1)
+        return self._cut(rows)[self.workers.rank :: self.workers.num_processes]
+
+    def _whole(self, found: dict[int, Tensor]) -> list[Tensor]:
+        """All rows' tensors in order, from what the processes found. Collective."""
+        parts = gather(found, self.workers.num_processes)
+        merged = {row: value for part in parts for row, value in part.items()}
+        return [merged[row] for row in range(len(merged))]
+
+    def _cut(self, rows: Sequence[Row], *, multiple_of: int | None = None) -> list[MicroBatch]:
         return cut(
             rows,
             token_budget=self.settings.token_budget,
             pad_id=self.pad_id,
             device=self.workers.device,
-            multiple_of=self.workers.num_processes,
+            multiple_of=multiple_of or self.workers.num_processes,
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TextIO
@@ -15,10 +16,22 @@ class Recorder:
     """Writes as the run goes; a resumed run cuts off what came after its checkpoint and goes on."""
 
     def __init__(
-        self, folder: Path, *, from_step: int = 0, tensorboard: bool = True, wandb: str = ""
+        self,
+        folder: Path,
+        *,
+        from_step: int = 0,
+        tensorboard: bool = True,
+        wandb: str = "",
+        is_main: bool = True,
     ) -> None:
-        """Keeps the records of steps up to and including `from_step`."""
+        """Keeps the records of steps up to and including `from_step`. Only the main process writes."""
         self.folder = folder
+        self._is_main = is_main
+        if not is_main:
+            nowhere = [Path(os.devnull).open("w") for _ in range(2)]  # noqa: SIM115 - closed on leaving
+            self._metrics, self._completions = nowhere
+            self._board = self._wandb = None
+            return
         folder.mkdir(parents=True, exist_ok=True)
         self._metrics = _reopen(folder / "metrics.jsonl", from_step)
         self._completions = _reopen(folder / "completions.jsonl", from_step)
@@ -56,6 +69,8 @@ class Recorder:
     def incident(self, step: int, reason: str, experiences: Iterable[Experience], **facts: Any) -> Path:
         """A file of its own with what tripped the guard and the batch that did."""
         path = self.folder / f"incident-{step:06d}.json"
+        if not self._is_main:
+            return path
         batch = [
             {
                 "prompt_ids": experience.completion.prompt_ids,

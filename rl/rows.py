@@ -66,6 +66,8 @@ def cut(
     forward is shared. Raises ValueError for fewer rows than `multiple_of` (the processes).
     """
     groups = _units(rows)
+    if len(groups) < multiple_of:  # too few prompts to share out whole
+        groups = [[index] for index in range(len(rows))]
     lengths = [_padded_tokens(rows, group) for group in groups]
     cuts = micro_batches(lengths, token_budget=token_budget, multiple_of=multiple_of)
     made = []

@@ -121,7 +121,15 @@ def set_up(config: RLConfig) -> Run:
     return Run(
         config,
         learner,
-        Collector(engine, expression, tokenizer, exams, config.rollouts.chunks),
+        Collector(
+            engine,
+            expression,
+            tokenizer,
+            exams,
+            config.rollouts.chunks,
+            workers.rank,
+            workers.num_processes,
+        ),
         engine,
         sampling,
         problems,

@@ -60,6 +60,7 @@ def train(
         from_step=progress.step,
         tensorboard=config.run.tensorboard,
         wandb=config.run.wandb,
+        is_main=run.workers.rank == 0,
     ) as recorder:
         found = _loop(run, folder, recorder, watch)
     save_model(run, config.run.output / "model")
@@ -122,7 +123,14 @@ def collect(run: Run, clock: Clock) -> list[Experience]:
         missing = settings.prompts - len(useful)
         if not learner.algorithm.refill_zero_variance or missing <= 0:
             break
-    return found
+    return _shareable(found, run.workers.num_processes)
+
+
+def _shareable(experiences: list[Experience], num_processes: int) -> list[Experience]:
+    """Drops what is left to train where it does not give every process a row."""
+    if sum(each.fate is Fate.TRAINED for each in experiences) >= num_processes:
+        return experiences
+    return [replace(each, fate=Fate.DROPPED) if each.fate is Fate.TRAINED else each for each in experiences]
 
 
 def learn(run: Run, experiences: Sequence[Experience], clock: Clock) -> list[StepStats]:

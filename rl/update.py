@@ -14,6 +14,7 @@ from proctor.rl.algorithms.losses import clip_shares, value_loss
 from proctor.rl.critic import Critic
 from proctor.rl.objective import Objective
 from proctor.rl.rows import MicroBatch, Row
+from proctor.rl.sharing import gather
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,20 +52,18 @@ def policy_losses(
 
 
 @torch.no_grad()
-def logprobs(
-    policy: nn.Module, micros: Sequence[MicroBatch], num_rows: int, *, temperature: float
-) -> list[Tensor]:
-    """Log-probs of every row's tokens, one (L,) tensor a row, on the CPU, without gradient."""
-    found: list[Tensor] = [torch.empty(0)] * num_rows
+def logprobs(policy: nn.Module, micros: Iterable[MicroBatch], *, temperature: float) -> dict[int, Tensor]:
+    """Log-probs of the rows' tokens, by row one (L,) tensor, on the CPU, without gradient."""
+    found: dict[int, Tensor] = {}
     for micro in micros:
         _scatter(found, micro, policy(micro.batch, temperature=temperature).logp)
     return found
 
 
 @torch.no_grad()
-def token_values(critic: Critic, micros: Sequence[MicroBatch], num_rows: int) -> list[Tensor]:
-    """The critic's values of every row's tokens, one (L,) tensor a row, on the CPU."""
-    found: list[Tensor] = [torch.empty(0)] * num_rows
+def token_values(critic: Critic, micros: Iterable[MicroBatch]) -> dict[int, Tensor]:
+    """The critic's values of the rows' tokens, by row one (L,) tensor, on the CPU."""
+    found: dict[int, Tensor] = {}
     for micro in micros:
         _scatter(found, micro, critic(micro.batch))
     return found
@@ -107,6 +106,15 @@ class Tally:
         if rows[0].ref_logp is not None:
             self._ref.append(micro.flat([row.ref_logp for row in rows]))
 
+    def merge(self, num_processes: int) -> None:
+        """Takes in the other processes' micro-batches, so that all see, and decide on, the same numbers."""
+        names = ("_entropy", "_logp", "_old", "_sampler", "_ref", "_advantages")
+        own = {name: [part.cpu() for part in getattr(self, name)] for name in names}
+        parts = gather((self._loss, own), num_processes)
+        self._loss = sum(loss for loss, _ in parts)
+        for name in names:
+            setattr(self, name, [part for _, columns in parts for part in columns[name]])
+
     def stats(self, grad_norm: float) -> StepStats:
         logp = torch.cat(self._logp)
         old = torch.cat(self._old) if self._old else logp
@@ -127,7 +135,7 @@ class Tally:
         return StepStats(self._loss, grad_norm, entropy, kl, low, high, gap, logp.numel())
 
 
-def _scatter(found: list[Tensor], micro: MicroBatch, flat: Tensor) -> None:
+def _scatter(found: dict[int, Tensor], micro: MicroBatch, flat: Tensor) -> None:
     lengths = micro.mask.sum(-1).tolist()
     for row, part in zip(micro.rows, flat.float().cpu().split(lengths), strict=True):
         found[row] = part

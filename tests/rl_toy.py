@@ -40,10 +40,14 @@ def make_run(folder: Path, *overrides: Any, output: str = "run") -> Run:
     torch.set_num_threads(1)
     if not (folder / "model").exists():
         make_files(folder)
-    words = [
+    return set_up(load_config(RLConfig, None, [*toy_words(folder, output), *map(str, overrides)]))
+
+
+def toy_words(folder: Path, output: str = "run") -> list[str]:
+    """The toy's config as `--key value` words."""
+    return [
         "--model.path", str(folder / "model"), "--data.train", json.dumps([str(folder / "prompts.jsonl")]),
         "--reward.expression", "sevens", "--algorithm.name", "grpo", "--rollouts.prompts", "4",
         "--rollouts.samples", "4", "--rollouts.max_new_tokens", "8", "--optimizer.learning_rate", "0.01",
         "--run.output", str(folder / output), "--run.steps", "6", "--run.tensorboard", "false",
     ]  # fmt: skip
-    return set_up(load_config(RLConfig, None, [*words, *map(str, overrides)]))

@@ -1,0 +1,72 @@
+"""Two processes on gloo: updates are those of one process, and a whole run shares its prompts."""
+
+import json
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from proctor.rl.sharing import share
+from tests.rl_parallel_runs import WAYS, update
+from tests.rl_toy import make_files
+
+ROOT = Path(__file__).parents[1]
+pytest.importorskip("deepspeed")
+
+
+@pytest.mark.parametrize(("count", "processes"), [(7, 3), (2, 4), (8, 1)])
+def test_shares_are_the_whole_in_order(count: int, processes: int) -> None:
+    shares = [share(count, rank, processes) for rank in range(processes)]
+    assert [place for part in shares for place in part] == list(range(count))
+    assert max(map(len, shares)) - min(map(len, shares)) <= 1
+
+
+def run_together(folder: Path) -> list[dict]:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "DS_ACCELERATOR": "cpu"}
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    command = [*launch, "-m", "tests.rl_parallel_runs", str(folder)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=400)
+    assert done.returncode == 0, done.stderr[-5000:]
+    return [json.loads((folder / f"rank-{rank}.json").read_text()) for rank in range(2)]
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*:DeprecationWarning", "ignore:.*:FutureWarning")
+def test_two_processes_are_one(tmp_path: Path) -> None:
+    make_files(tmp_path)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    first, second = run_together(tmp_path)
+    for name, words in WAYS.items():
+        alone = update(tmp_path, tuple(without_zero(words)))
+        for got in (first["done"][name], second["done"][name]):
+            for mine, want in zip(got["stats"], alone["stats"], strict=True):
+                assert mine == pytest.approx(want, rel=1e-4, abs=1e-6, nan_ok=True), name
+            if got["squares"]:  # ZeRO-3 gathers the weights on the first process
+                assert got["squares"] == pytest.approx(alone["squares"], rel=1e-4, abs=1e-7), name
+    torch.set_num_threads(threads)
+    check_run(tmp_path / "together", first["ledger"], second["ledger"])
+
+
+def without_zero(words: tuple[str, ...]) -> list[str]:
+    pairs = list(zip(words[::2], words[1::2], strict=True))
+    return [
+        word for name, value in pairs if name not in ("--zero", "--rollouts.engine") for word in (name, value)
+    ]
+
+
+def check_run(folder: Path, ledger: dict, other: dict) -> None:
+    """Every rollout has one fate, both processes count alike, and one process wrote."""
+    lines = [json.loads(line) for line in (folder / "completions.jsonl").read_text().splitlines()]
+    assert ledger == other
+    assert ledger["sampled"] == len(lines) == sum(ledger["fates"].values())
+    steps = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in steps] == [1, 2, 3, 4]
+    assert all(math.isfinite(line["gap"]) and line["gap"] < 1e-4 for line in steps)
+    first_step = [(line["prompt"], line["completion"]) for line in lines if line["step"] == 1]
+    assert len({prompt for prompt, _ in first_step}) * 4 == len(first_step)  # no prompt sampled twice
+    assert (folder / "model" / "config.json").is_file()
