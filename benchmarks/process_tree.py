@@ -20,6 +20,7 @@ class Tree:
     """Sums over a process and all below it."""
 
     processes: int
+    jailed: int  # of those, in a pid namespace two below ours: a slot is in one, what it runs in the next
     cpu_s: float  # user and system, with that of children that were waited for
     resident_mb: float  # pages that several share are counted for each
     descriptors: int
@@ -44,6 +45,7 @@ def look_at(root: int) -> Tree:
         waiting += children.get(process, [])
     return Tree(
         processes=len(found),
+        jailed=sum(map(_is_jailed, found)),
         cpu_s=sum(sum(map(int, fields[process][11:15])) for process in found) / _TICKS,
         resident_mb=sum(int(fields[process][21]) for process in found) * _PAGE_MB,
         descriptors=sum(map(_descriptors, found)),
@@ -68,3 +70,12 @@ def _descriptors(process: int) -> int:
         return len(list(Path(f"/proc/{process}/fd").iterdir()))
     except OSError:
         return 0
+
+
+def _is_jailed(process: int) -> bool:
+    """Whether it has a number of its own in a namespace below a slot's."""
+    try:
+        status = Path(f"/proc/{process}/status").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    return len(status.partition("NSpid:")[2].partition("\n")[0].split()) > 2

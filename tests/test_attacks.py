@@ -6,6 +6,7 @@ import functools
 import json
 import os
 import socket
+import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -49,12 +50,9 @@ def run_as_script(code: str) -> str:
 
 @functools.cache
 def warm_up() -> None:
-    """Has every slot of the sandbox started, so that no process is new that is none of an attack's."""
-    honest = [
-        Rollout(HONEST, tests=["assert add(1, 2) == 3"]),
-        Rollout("print(3)", tests=TASKS["sum"]["tests"][:1]),
-    ]
-    Code(extraction="raw").verify(honest * 16)
+    """Has every slot of the sandbox started, so that a process that is new is an attack's."""
+    exams = [Rollout(HONEST, tests=[f"assert add(1, {n}) == {n + 1}"]) for n in range(32)]
+    Code(extraction="raw").verify([*exams, *[Rollout("print(3)", tests=TASKS["sum"]["tests"][:1])] * 8])
 
 
 @pytest.fixture
@@ -87,9 +85,11 @@ def test_attack(attack: dict[str, Any], surroundings: Canary) -> None:
 
 def assert_the_next_is_judged_rightly(attack: dict[str, Any]) -> None:
     start = time.monotonic()
-    tests = TASKS["add"]["check"]
-    fields = {"entry_point": "add"}
-    rows = [Rollout(code, tests=tests, fields=fields) for code in (HONEST, HONEST.replace("+", "-"))]
+    # Tests that differ: an examiner that was kept for the next sample would look like something left behind.
+    rows = [
+        Rollout(HONEST, tests=["assert add(1, 2) == 3"]),
+        Rollout(HONEST.replace("+", "-"), tests=["assert add(2, 2) == 4"]),
+    ]
     assert [each.value for each in Code(extraction="raw").verify(rows)] == [1.0, 0.0]
     assert time.monotonic() - start < PATIENCE_S
     if "probe" in attack["observe"]:
@@ -121,12 +121,10 @@ def test_the_canary_sees_what_there_is_to_see(surroundings: Canary) -> None:
     assert "secret in" in surroundings.harm(observe, f"x{surroundings.secret}", watch)
     (surroundings.folder / "owned").touch()
     assert "something new" in surroundings.harm(observe, "", watch)
-    child = os.fork()
-    if child == 0:
-        time.sleep(30)
-        os._exit(0)
+    children = [subprocess.Popen(["sleep", "30"]) for _ in range(2 * len(os.sched_getaffinity(0)) + 2)]
     try:
         assert not watch.ended_clean(0.1)
     finally:
-        os.kill(child, 9)
-        os.waitpid(child, 0)
+        for child in children:
+            child.kill()
+            child.wait()
