@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import platform
 import shutil
 import signal
 import subprocess
 import time
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,15 +23,25 @@ docker = pytest.importorskip("docker", reason="the docker SDK is not installed: 
 TAG = f"proctor-sandbox:test-{platform.python_version()}"
 
 
+@contextlib.contextmanager
+def forgiving_the_sdk() -> Iterator[None]:
+    """Where connecting fails, the SDK leaves its sockets to the garbage collector, which warns of them."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        yield
+        gc.collect()
+
+
 def why_no_engine() -> str:
     """Why no engine can be used; "" where one can."""
     from proctor.sandbox.docker import engine
 
-    try:
-        with engine.connection() as api:
-            api.ping()
-    except (PoolError, *engine.FAILURES) as error:
-        return f"no Docker engine answers, start one (.ci/docker.sh does): {error}"
+    with forgiving_the_sdk():
+        try:
+            with engine.connection() as api:
+                api.ping()
+        except (PoolError, *engine.FAILURES) as error:
+            return f"no Docker engine answers, start one (.ci/docker.sh does): {error}"
     return ""
 
 
@@ -72,9 +85,10 @@ class OwnEngine:
         with (folder / "log").open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
         deadline = time.monotonic() + 60
-        while not self._answers():
-            assert time.monotonic() < deadline, (folder / "log").read_text()[-2000:]
-            time.sleep(0.2)
+        with forgiving_the_sdk():
+            while not self._answers():
+                assert time.monotonic() < deadline, (folder / "log").read_text()[-2000:]
+                time.sleep(0.2)
 
     def _answers(self) -> bool:
         try:

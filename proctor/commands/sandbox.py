@@ -26,6 +26,7 @@ sandbox = typer.Typer(
 app.add_typer(sandbox, name="sandbox")
 
 Isolation = Enum("Isolation", {mode: mode for mode in MODES}, type=str)  # type: ignore[misc]
+_FULL = Isolation("full")
 
 
 class Kind(str, Enum):

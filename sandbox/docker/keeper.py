@@ -33,7 +33,7 @@ def greeting() -> bytes:
     base = os.path.realpath(sys.base_prefix)
     library = sysconfig.get_path("stdlib", vars={"base": base, "installed_base": base})
     found = [library, f"{library}/lib-dynload", sysconfig.get_path("purelib")]
-    return wire.pack({"base": base, "library": [path for path in found if os.path.isdir(path)]})
+    return wire.pack({"base": base, "library": [path for path in found if Path(path).is_dir()]})
 
 
 def run(package_root: str) -> NoReturn:

@@ -24,6 +24,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TypeVar
 
 from proctor.sandbox.client import RunnerClient, run_on
@@ -286,7 +287,7 @@ class DockerSandbox:
                 failures.append(f"{mode}: {error}")
                 continue
             try:
-                proof.require(link.setting, prove(link.setting, lambda program: run_on(link, program)))
+                proof.require(link.setting, prove(link.setting, partial(run_on, link)))
             except (IsolationError, PoolError) as error:
                 link.close()
                 failures.append(f"{mode}: {error} {link.last_words}")
