@@ -15,12 +15,11 @@ from typing import Any
 from proctor.sandbox.exam.encode import Encoder
 from proctor.sandbox.exam.equality import Equality
 from proctor.sandbox.exam.examinee import Examined
+from proctor.sandbox.exam.foresight import PORTION
 from proctor.sandbox.exam.names import Wanted
 from proctor.sandbox.exam.paper import BadTestsError
 from proctor.sandbox.exam.sheet import Sheet
 
-# What lies unread in a socket must not stop the other end: well below the usual buffer of 200 kB.
-_PORTION = 32 << 10
 NOT_EQUAL = "the answer is not what was expected"
 
 
@@ -65,7 +64,7 @@ class CallPaper:
     def _portions(self) -> Iterator[tuple[int, int]]:
         start, size = 0, 0
         for number, line in enumerate(self.lines):
-            if number > start and size + len(line) > _PORTION:
+            if number > start and size + len(line) > PORTION:
                 yield start, number
                 start, size = number, 0
             size += len(line)

@@ -41,11 +41,11 @@ class Decoder:
     ) -> None:
         self.classes = classes or Classes()
         self._bounds = bounds
-        self._makers: dict[str, Callable[[Any], Any]] = _MAKERS | self.classes.makers
-        self._makers["o"] = self._record
+        # No copy of the table of kinds: in a forked process, touching all its functions takes 0.1 ms.
+        self._makers: dict[str, Callable[[Any], Any]] = {**self.classes.makers, "o": self._record}
         if adopt is not None:
-            for tag in ("h", "y"):
-                self._makers[tag] = lambda body, tag=tag: adopt(tag, body)  # type: ignore[misc]
+            self._makers["h"] = lambda body: adopt("h", body)
+            self._makers["y"] = lambda body: adopt("y", body)
         self._parse = json.JSONDecoder(object_hook=self._hook).raw_decode
 
     def decode(self, data: bytes, known: Known = tuple) -> Any:
@@ -58,7 +58,7 @@ class Decoder:
         try:
             text = data.decode("utf-8", "surrogatepass")
             if data.startswith(_GRAPH):
-                return _Graph(self._makers, self.classes, known).build(text)
+                return _Graph(self.make, self.classes, known).build(text)
             value, end = self._parse(text)
         except WireError:
             raise
@@ -71,7 +71,11 @@ class Decoder:
     def _hook(self, node: dict[str, Any]) -> Any:
         """Builds the value of a one-key object; its members are built already."""
         ((tag, body),) = node.items()
-        return self._makers[tag](body)
+        return self.make(tag, body)
+
+    def make(self, tag: str, body: Any) -> Any:
+        """The value that a tag and the members behind it stand for."""
+        return (_MAKERS.get(tag) or self._makers[tag])(body)
 
     def _record(self, body: Any) -> Any:
         value = self.classes.new_record(body)
@@ -86,8 +90,8 @@ class _Graph:
     once, members first. So every cycle that Python allows can be built, and no other.
     """
 
-    def __init__(self, makers: dict[str, Callable[[Any], Any]], classes: Classes, known: Known) -> None:
-        self._makers = makers
+    def __init__(self, make: Callable[[str, Any], Any], classes: Classes, known: Known) -> None:
+        self._make = make
         self._new = _NEW | {"o": classes.new_record}
         self._fill = FILL | {"o": classes.fill_record}
         self._find_known = known
@@ -124,7 +128,7 @@ class _Graph:
             return self._refer(body)
         if tag == "@":
             return self._known[_index(body)]
-        return self._makers[tag](self._members(tag, body))
+        return self._make(tag, self._members(tag, body))
 
     def _refer(self, number: int) -> Any:
         if number in self._built:

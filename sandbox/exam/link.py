@@ -29,8 +29,8 @@ class ExamOverError(BaseException):
 class Lines:
     """Lines over a stream socket, of bounded length."""
 
-    def __init__(self, sock: socket.socket) -> None:
-        self._sock = sock
+    def __init__(self, sock: socket.socket | None) -> None:
+        self._sock: Any = sock
         self._ready: deque[bytes] = deque()
         self._parts: list[bytes] = []
 
@@ -66,7 +66,7 @@ class Lines:
 class Conversation:
     """One side's view of the exam. `serve` answers what the other side asks meanwhile."""
 
-    def __init__(self, sock: socket.socket, encoder: Encoder, decoder: Decoder, serve: Serve) -> None:
+    def __init__(self, sock: socket.socket | None, encoder: Encoder, decoder: Decoder, serve: Serve) -> None:
         self.lines = Lines(sock)
         self.encoder = encoder
         self.decoder = decoder
@@ -74,6 +74,10 @@ class Conversation:
         self._serve = serve
         self._depth = 0
         self._sent_ahead: deque[bytes] = deque()
+
+    def connect(self, sock: socket.socket) -> None:
+        """For a conversation that was prepared before there was somebody to talk to."""
+        self.lines = Lines(sock)
 
     def ask(self, line: bytes, known: Callable[[], Sequence[Any]] = tuple) -> list[Any]:
         """Sends a request and waits for its answer, serving requests in between.

@@ -15,6 +15,7 @@ from types import CodeType
 from typing import Any
 
 from proctor.sandbox.exam.checks import count_checks, mark_units
+from proctor.sandbox.exam.foresight import foresee
 from proctor.sandbox.exam.names import Used, Wanted, read_names, want
 
 TESTS = "tests.py"
@@ -51,6 +52,7 @@ class Paper:
     trees: dict[str, ast.Module] = field(default_factory=dict)  # by file name
     check_name: str = "check"
     calls_itself: bool = False
+    foreseen: list[bytes] = field(default_factory=list)  # calls that running it begins with
 
     @property
     def count(self) -> int:
@@ -100,10 +102,12 @@ def read_paper(spec: Mapping[str, Any]) -> Paper:
     if check is not None and (check.args.args or check.args.posonlyargs):
         paper.style = "check"
         paper.calls_itself = _calls(tree.body, check_name)
+        paper.foreseen = _foresee(paper, check.body, check.args)
         check.body, paper.units = mark_units(check.body, 0)
     elif _is_suite(tree):
         paper.style = "suite"
     else:
+        paper.foreseen = _foresee(paper, tree.body)
         tree.body, paper.units = mark_units(tree.body, 0)
     paper.trees[TESTS] = tree
     if paper.style != "suite" and not paper.units:
@@ -119,6 +123,7 @@ def _read_asserts(spec: Mapping[str, Any], entry: str, trusted: Used, prompt: Co
     _require_libraries(used)
     paper = Paper("script", want(used, trusted, entry), trusted, used, prompt, [])
     paper.parts.append((_compile(setup, "setup.py"), None))
+    paper.foreseen = _foresee(paper, [*setup.body, *(statement for tree in trees for statement in tree.body)])
     for number, tree in enumerate(trees):
         paper.trees[f"test {number}"] = tree
         paper.units.append(ast.Module(tree.body, []))  # type: ignore[arg-type]
@@ -135,6 +140,15 @@ def _read_prompt(text: str) -> tuple[ast.Module, CodeType | None]:
             continue
         return tree, _compile(tree, _PROMPT) if tree.body else None
     return ast.Module([], []), None
+
+
+def _foresee(paper: Paper, body: Sequence[ast.stmt], args: ast.arguments | None = None) -> list[bytes]:
+    """Calls of the entry point that `body` begins with; `args` are those of a check function."""
+    entry = paper.wanted.entry
+    names = {"candidate", entry} - (paper.used.bound | paper.trusted.bound - paper.trusted.stubs)
+    if args is not None and not paper.calls_itself:
+        names.add([*args.posonlyargs, *args.args][0].arg)
+    return foresee(body, entry, frozenset(names)) if entry else []
 
 
 def _require_libraries(used: Used) -> None:

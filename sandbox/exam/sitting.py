@@ -70,6 +70,8 @@ class Sitting:
         names = self._names
         names[CHECKED] = self._sheet.checked
         names[UNIT] = self._sheet.unit
+        if paper.foreseen:
+            self._examinee.send_ahead(paper.foreseen)
         for code, number in paper.parts:
             if number is None:
                 exec(code, names)

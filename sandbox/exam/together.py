@@ -52,7 +52,7 @@ class Neighbour:
     def introduce(self, names: Sequence[str], classes: Sequence[str]) -> dict[str, Any]:
         try:
             code, _ = compile_first(self._program["sources"])
-            load(code, self._module, prelude=self._program.get("prelude", False))
+            load(code, self._module, prelude=self._program["prelude"])
         except BaseException as error:
             self.last_error = error, where(error)
             raise

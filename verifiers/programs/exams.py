@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import secrets
 from collections import Counter
 from collections.abc import Sequence
@@ -73,7 +72,7 @@ def _programs(row: ExamRow, limits: Limits, *, shared: bool) -> tuple[Program, P
         cpu_s=max(30.0, 2 * limits.cpu_s), wall_s=limits.wall_s + max(30.0, 2 * limits.cpu_s), memory_mb=2048
     )
     examiner = Program(entry=_EXAMINER, payload=row.tests.spec, keep=keep, limits=own)
-    return examiner, Program(entry=_CANDIDATE, payload=json.dumps(_program(row)).encode(), limits=limits)
+    return examiner, Program(entry=_CANDIDATE, payload=Encoder().encode(_program(row)), limits=limits)
 
 
 def _program(row: ExamRow) -> dict[str, Any]:
