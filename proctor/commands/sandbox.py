@@ -41,9 +41,7 @@ class Kind(str, Enum):
     "[bold]proctor sandbox doctor --isolation no-namespaces --json[/bold]"
 )
 def doctor(
-    isolation: Annotated[Isolation, typer.Option(help="The local jail's isolation to ask for.")] = Isolation(
-        "full"
-    ),  # an enum member is a constant
+    isolation: Annotated[Isolation, typer.Option(help="The local jail's isolation to ask for.")] = _FULL,
     kind: Annotated[Kind, typer.Option("--sandbox", help="The sandbox to look over.")] = Kind.local,
     json: Annotated[bool, typer.Option("--json", help="Print the rows as JSON.")] = False,
 ) -> None:
