@@ -97,7 +97,7 @@ def train(out: Path) -> None:
     """Imitation, then a verified reward: from copying a mixture to being right."""
     console.rule("3. Teach addition: SFT, then GRPO")
     task = out / "addition"
-    _write_task(task)
+    write_task(task)
     for name in ("addition_sft.toml", "addition_grpo.toml"):
         shutil.copy(DATA / name, task)
     proctor("sft", "addition_sft.toml", cwd=task)
@@ -117,7 +117,7 @@ def proctor(*words: str, cwd: Path | None = None) -> None:
         raise StepFailedError(f"proctor {words[0]} ended with exit code {done.returncode}")
 
 
-def _write_task(folder: Path) -> None:
+def write_task(folder: Path) -> None:
     """Model, demonstrations and prompts of the addition task; an earlier demo's runs make room."""
     from proctor.sft import demo_task
 
