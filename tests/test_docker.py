@@ -44,6 +44,16 @@ def ids() -> set[str]:
     return {container["Id"] for container in own_containers()}
 
 
+def complaint_of(sandbox: DockerSandbox) -> str:
+    """Not by pytest.raises, which would keep the exception, its frames and their sockets."""
+    try:
+        with sandbox:
+            sandbox.run(shell("true"))
+    except PoolError as error:
+        return str(error)
+    return ""
+
+
 def wait_until(is_true: Any, seconds: float = 20) -> bool:
     deadline = time.monotonic() + seconds
     while not is_true() and time.monotonic() < deadline:
@@ -200,11 +210,10 @@ def test_a_missing_image_says_how_to_make_it() -> None:
 
 def test_a_missing_engine_says_where_it_was_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent/docker.sock")
-    with (
-        DockerSandbox(1) as sandbox,
-        pytest.raises(PoolError, match=r"nonexistent/docker\.sock.*DOCKER_HOST"),
-    ):
-        sandbox.run(shell("true"))
+    with docker_engine.forgiving_the_sdk():
+        complaint = complaint_of(DockerSandbox(1))
+    assert "nonexistent/docker.sock" in complaint
+    assert "DOCKER_HOST" in complaint
 
 
 def test_an_unknown_inner_jail_is_refused() -> None:
