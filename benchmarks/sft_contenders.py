@@ -18,19 +18,21 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from proctor.sft import (
+    chat,
+    config,
+    course,
+    demo_task,
+    labels,
+    learner,
+    losses,
+    metrics,
+    parallel,
+    settings,
+    step,
+)
 from proctor.sft.batch import Example
-from proctor.sft.chat import conversation_of
-from proctor.sft.config import load_config
-from proctor.sft.course import Course
-from proctor.sft.demo_task import demonstrations, make_model, make_tokenizer, split_problems
 from proctor.sft.head import Head, chosen_logprobs, fused_loss
-from proctor.sft.labels import Labeller
-from proctor.sft.learner import make_learner
-from proctor.sft.losses import find_loss
-from proctor.sft.metrics import MetricsLog
-from proctor.sft.parallel import Plain
-from proctor.sft.settings import SFTConfig
-from proctor.sft.step import Cutting, train_step
 
 VOCABULARY, HIDDEN, ROWS = 151_936, 256, 1024
 # tiny: the demo task. wide: the same rows and a vocabulary like Qwen's, hidden 256.
@@ -93,12 +95,12 @@ def _head_loss(way: str, hidden: Tensor, weight: Tensor, targets: Tensor) -> Cal
 def training(size: str, way: str) -> dict[str, Any]:
     """A short run of a trainer: real tokens per processor second, and peak memory over what loading took."""
     torch.manual_seed(0)
-    tokenizer = make_tokenizer()
-    labeller = Labeller(tokenizer)
-    rows = demonstrations(split_problems()[0], BATCH * STEPS[size])
-    conversations = [conversation_of(row, str(place)) for place, row in enumerate(rows)]
+    tokenizer = demo_task.make_tokenizer()
+    labeller = labels.Labeller(tokenizer)
+    rows = demo_task.demonstrations(demo_task.split_problems()[0], BATCH * STEPS[size])
+    conversations = [chat.conversation_of(row, str(place)) for place, row in enumerate(rows)]
     examples = [labelled.example for each in conversations for labelled in labeller.rows(each)]
-    model = make_model(tokenizer, **SIZES[size])
+    model = demo_task.make_model(tokenizer, **SIZES[size])
     make = _trl if way.startswith("trl") else _ours
     with tempfile.TemporaryDirectory() as folder:
         train = make(size, way.endswith("packed"), examples, model, Path(folder))
@@ -123,7 +125,7 @@ def _trl(size: str, packed: bool, examples: list[Example], model: Any, folder: P
         }
         for example in examples
     ]
-    config = trl.SFTConfig(
+    arguments = trl.SFTConfig(
         output_dir=str(folder),
         per_device_train_batch_size=PACKED_ROWS if packed else BATCH,
         num_train_epochs=1,
@@ -139,7 +141,10 @@ def _trl(size: str, packed: bool, examples: list[Example], model: Any, folder: P
         use_cpu=True,
     )
     trainer = trl.SFTTrainer(
-        model=model, args=config, train_dataset=Dataset.from_list(rows), processing_class=make_tokenizer()
+        model=model,
+        args=arguments,
+        train_dataset=Dataset.from_list(rows),
+        processing_class=demo_task.make_tokenizer(),
     )
     return trainer.train
 
@@ -147,17 +152,21 @@ def _trl(size: str, packed: bool, examples: list[Example], model: Any, folder: P
 def _ours(size: str, packed: bool, examples: list[Example], model: Any, folder: Path) -> Callable[[], Any]:
     budget = PACKED_LENGTH * PACKED_ROWS
     words = ["--batch-size", str(BATCH), "--token-budget", str(budget), "--learning-rate", "3e-3"]
-    config = load_config(SFTConfig, None, words)
-    workers = Plain(clip=1.0)
-    learner = make_learner(config.model, config.optimizer, workers, make_tokenizer(), model)
-    course = Course(config, examples)
-    cutting = Cutting(config.batch.token_budget, packed, learner.tokenizer.pad_token_id)
+    run = config.load_config(settings.SFTConfig, None, words)
+    workers = parallel.Plain(clip=1.0)
+    tokenizer = demo_task.make_tokenizer()
+    learner.make_learner(run.model, run.optimizer, workers, tokenizer, model)
+    steps = course.Course(run, examples)
+    cutting, loss = (
+        step.Cutting(run.batch.token_budget, packed, tokenizer.pad_token_id),
+        losses.find_loss("ce"),
+    )
 
     def train() -> None:
-        with closing(MetricsLog(folder)) as log:
-            for number in range(course.num_steps):
-                rate = course.learning_rate(number)
-                result = train_step(workers, course.batch(number), find_loss("ce"), cutting, rate=rate)
+        with closing(metrics.MetricsLog(folder)) as log:
+            for number in range(steps.num_steps):
+                rate = steps.learning_rate(number)
+                result = step.train_step(workers, steps.batch(number), loss, cutting, rate=rate)
                 log.write(number, {"loss": result.loss, "grad_norm": result.grad_norm})
 
     return train
