@@ -21,7 +21,7 @@ from queue import SimpleQueue
 from typing import Any
 
 _TIMEOUT_S = 20.0
-_ATOL = 1e-6  # of floats, as HumanEval+ has it; HumanEval/32 needs it
+_ATOL = 1e-4  # of floats: the widest that HumanEval+ has, for HumanEval/32
 _BARE_FORK = Path(__file__).with_name("sandbox_bare_fork.py")
 _IMAGE = os.environ.get("PROCTOR_BENCHMARK_IMAGE", "python:3.11-slim")
 _READABLE = ("/usr", "/bin", "/lib", "/lib64", "/etc/alternatives", "/etc/ld.so.cache")
