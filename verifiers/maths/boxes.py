@@ -11,30 +11,28 @@ from dataclasses import dataclass, replace
 
 # A pattern with a literal start costs a quarter of one that looks for backslashes first.
 _BOX = re.compile(r"(?:[bB]oxed|fbox|framebox|oxed)\s{0,3}(?=[{\S])")
-_BARE = re.compile(r"[-+]?[\w.,/%]*[\w%]")
-_HIDDEN = re.compile(
-    r"<!--.*?-->|~~[^~\n]{1,400}~~|<(?P<tag>s|del|strike)>.*?</(?P=tag)>"
-    r"|^[ \t]*%[^\n]*|(?<!\S)%\s?\$?\\boxed[^\n]*"
-    r"|\\begin\{comment\}.*?\\end\{comment\}|\\iffalse.*?\\fi(?![a-z])"
-    # What shows nothing of itself: tags of type, and the marks that end a turn.
-    r"|</?(?:b|i|u|p|em|strong|br|div|span|center|h\d|s)\s?/?>|<\|[\w ]{1,40}\|>",
-    re.DOTALL | re.MULTILINE,
-)
+_BARE = re.compile(r"[-+]?[\w.,/%]{0,200}[\w%]")
+_BRACES = re.compile(r"\\.|[{}]", re.DOTALL)
 _UNSEEN_AROUND = re.compile(
     r"\\(?:[hv]?phantom|cancel|xcancel|bcancel|sout|st|color\{white\}|textcolor\{white\})\s*\{\s*\\?$"
 )
 _NEGATED = re.compile(
-    r"(?:\b(?:not|never|neither|cannot be|n't|n't be|n't equal)|\\ne(?:q|g)?|≠)\s*(?:equal(?: to)?|simply|just)?\s*[\\$(\s]*$",
+    r"(?:\b(?:not|never|neither|cannot be|n't|n't be|n't equal)|\\ne(?:q|g)?|≠)\s*"
+    r"(?:equal(?: to)?|simply|just)?\s*[\\$(\s]*$",
     re.IGNORECASE,
 )
 _REJECTED = re.compile(
-    r"[\s$)\\\].,]*(?:is|was|seems|looks)\s+(?:wrong|incorrect|not|false)\b", re.IGNORECASE
+    r"[\s$)\\\].,]{0,9}(?:is|was|seems|looks)\s+(?:wrong|incorrect|not|false)\b", re.IGNORECASE
 )
 _GAP_MARKUP = re.compile(r"\\text\w*\s?\{|\\(?:q?quad|[,;: ()\[\]\\])|[$}]")
 _OR = re.compile(r"\bor\b", re.IGNORECASE)
-_GAP_WORDS = 9  # words between two boxes of one answer, at most
+_PLACEHOLDERS = ("...", "answer", "your answer", "final answer", "")
 _GAP = 80  # characters between two boxes of one answer, at most
+_GAP_WORDS = 9  # words between them, at most
 _MOST = 64  # boxes of one answer, at most
+_LAST = 200  # boxes at the end that are looked at
+_LONGEST = 100_000  # characters of all boxes together that are looked at
+_CONTEXT = 40  # characters before a box that may negate it
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,31 +45,17 @@ class Box:
     joint: str = ""  # what joins it to the box before: "" (first), "," or "or"
 
 
-def visible(text: str) -> str:
-    """The text without comments and struck-out parts, of the same length."""
-    # Written out: a loop over the marks costs five times as much, and this runs on every response.
-    if (
-        "%" in text
-        or "~~" in text
-        or "<!" in text
-        or "</" in text
-        or "<|" in text
-        or "\\iff" in text
-        or "{comment}" in text
-    ):
-        return _HIDDEN.sub(lambda hidden: " " * len(hidden[0]), text)
-    return text
-
-
 def last_boxes(text: str) -> tuple[Box, ...]:
     """The boxes that hold the final answer, in order: the last one, and those that it is listed with."""
     starts = [match for match in _BOX.finditer(text) if match.start() and text[match.start() - 1] in "\\\b"]
     group: list[Box] = []
-    for match in reversed(starts):
-        if group and (len(group) >= _MOST or match.end() < group[0].start - 1500):
+    left = _LONGEST
+    for match in reversed(starts[-_LAST:]):
+        if len(group) >= _MOST or left < 0:
             break
-        box = _box(text, match)
-        if box is None or (group and box.end > group[0].start):
+        box = _box(text, match, left)
+        left -= box.end - box.start
+        if not _holds_answer(text, box) or (group and box.end > group[0].start):
             continue
         if not group:
             group.append(box)
@@ -83,6 +67,36 @@ def last_boxes(text: str) -> tuple[Box, ...]:
     return tuple(group)
 
 
+def _box(text: str, match: re.Match[str], longest: int) -> Box:
+    start = match.start() - 1
+    while start and text[start - 1] == "\\":
+        start -= 1
+    if text[match.end()] == "{":
+        end = _closing_brace(text, match.end(), longest)
+        return Box(text[match.end() + 1 : end], start, min(end + 1, len(text)))
+    bare = _BARE.match(text, match.end())
+    return Box(bare[0], start, bare.end()) if bare else Box("", start, match.end())
+
+
+def _closing_brace(text: str, start: int, longest: int) -> int:
+    """Where the brace that opens at `start` closes; the end of the text, or of what is looked at, if it never does."""
+    depth = 0
+    for mark in _BRACES.finditer(text, start, start + longest):
+        depth += (mark[0] == "{") - (mark[0] == "}")
+        if not depth:
+            return mark.start()
+    return min(len(text), start + longest)
+
+
+def _holds_answer(text: str, box: Box) -> bool:
+    r"""Whether a box is rendered, neither negated nor rejected, and more than an instruction's \boxed{...}."""
+    before = text[max(0, box.start - _CONTEXT) : box.start]
+    bare = box.content.strip().strip("$").strip().lower()
+    if bare in _PLACEHOLDERS or bare.startswith("\\phantom") or _UNSEEN_AROUND.search(before):
+        return False
+    return not (_NEGATED.search(before) or _REJECTED.match(text, box.end))
+
+
 def _joins(gap: str) -> bool:
     """Whether what stands between two boxes makes them parts of one answer: nothing, space, `and`, a comma."""
     bare, marks = _GAP_MARKUP.subn(" ", gap)
@@ -92,46 +106,3 @@ def _joins(gap: str) -> bool:
     if len(words) > _GAP_WORDS or any(sign in bare for sign in "=:.\n"):
         return False
     return words[-1].lower() in ("and", "or", "&") or words[-1][-1] in ",;"
-
-
-def _box(text: str, match: re.Match[str]) -> Box | None:
-    start = match.start() - 1
-    while start and text[start - 1] == "\\":
-        start -= 1
-    if text[match.end()] == "{":
-        end = closing_brace(text, match.end())
-        content = text[match.end() + 1 : end]
-        end = min(end + 1, len(text))
-    else:
-        bare = _BARE.match(text, match.end())
-        if bare is None:
-            return None
-        content, end = bare[0], bare.end()
-    before = text[max(0, start - 40) : start]
-    if not content.strip() or _UNSEEN_AROUND.search(before) or _is_placeholder(content):
-        return None
-    if _NEGATED.search(before) or _REJECTED.match(text, end):
-        return None
-    return Box(content, start, end)
-
-
-def closing_brace(text: str, start: int) -> int:
-    """Where the brace that opens at `start` closes; the end of the text where it never does."""
-    depth = 0
-    for mark in _BRACES.finditer(text, start):
-        if mark[0] == "{":
-            depth += 1
-        elif mark[0] == "}":
-            depth -= 1
-            if not depth:
-                return mark.start()
-    return len(text)
-
-
-_BRACES = re.compile(r"\\.|[{}]", re.DOTALL)
-
-
-def _is_placeholder(content: str) -> bool:
-    r"""Whether the box is an instruction's, not an answer's: \boxed{...}, \boxed{\phantom{2}}, \boxed{answer}."""
-    bare = content.strip().strip("$").strip().lower()
-    return bare in ("...", "answer", "your answer", "final answer", "") or bare.startswith("\\phantom")

@@ -22,10 +22,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from proctor.verifiers.maths import prose
-from proctor.verifiers.maths.boxes import Box, last_boxes, visible
+from proctor.verifiers.maths.boxes import Box, last_boxes
 from proctor.verifiers.maths.latex import mend
 from proctor.verifiers.maths.plain import plain_number
 from proctor.verifiers.maths.statements import Statement, last_statement, sentence
+from proctor.verifiers.maths.visible import visible
 from proctor.verifiers.thinking import split_thinking
 
 Policy = Literal["lenient", "strict"]
@@ -40,7 +41,8 @@ _RETRACTS = re.compile(
 )
 _INSTEAD = re.compile(
     r"\b(?:(?:it|answer|value|result|that|this) (?:should|must) (?:instead |actually |really )?(?:be|have been)"
-    r"|(?:actually|no|wait|oops|sorry),? (?:it is|it's|it equals)|correction:|correct (?:value|result|number|one) is)\b:?\s*",
+    r"|(?:actually|no|wait|oops|sorry),? (?:it is|it's|it equals)|correction:"
+    r"|correct (?:value|result|number|one) is)\b:?\s*",
     re.IGNORECASE,
 )
 _BEGINS_WORKING = re.compile(r"(?:let|we|first|to|the (?:problem|question)|in order|i)\b", re.IGNORECASE)

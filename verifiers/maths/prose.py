@@ -5,24 +5,29 @@ from __future__ import annotations
 import re
 
 from proctor.verifiers.maths import units
-from proctor.verifiers.maths.vocabulary import NAMED
+from proctor.verifiers.maths.vocabulary import NAMED, word_set
 
+MAX_SENTENCE = 2_000  # characters of a statement that are looked at
 FORMULA = re.compile(
     r"\$\$(?P<a>[^$]{1,2000})\$\$|(?<!\\)\$(?!\s)(?P<b>[^$\n]{1,600}?)(?<![\s\\])\$(?!\d)"
     r"|\\\((?P<c>(?:[^\\]|\\(?!\))){1,2000}?)\\\)|\\\[(?P<d>(?:[^\\]|\\(?!\])){1,2000}?)\\\]"
 )
-_START = r"(?<![A-Za-z0-9À-ɏ_.\\^{])"  # not in a word or a longer number, but right after 共 or は
+_SOMETHING = re.compile(r"[\d=<>$]|\\[a-zA-Z(\[]")
+_BOLD = re.compile(r"(?<![\w)\]}*])(\*\*?)(?=\S)([^*\n]{1,200}?)\1(?![\w(*])")
+
+# Numbers. One may follow 共 or は directly, but no letter of ours, digit, point or command.
+_START = r"(?<![A-Za-z0-9À-ɏ_.\\^{])"
 _NUMBER = re.compile(
-    rf"{_START}(?:[-−]\s?)?[$€£¥₹]?\s?(?:\d{{1,3}}(?:,\d{{3}})+(?!\d)|\d+)(?:\.\d+)?(?:\s?/\s?\d+(?![\d.]))?(?:\s?\\?%)?"
-    rf"|{_START}(?:[-−]\s?)?\.\d+"
+    rf"{_START}(?:[-−]\s?)?[$€£¥₹]?\s?(?:\d{{1,3}}(?:,\d{{3}})+(?!\d)|\d+)(?:\.\d+)?(?:\s?/\s?\d+(?![\d.]))?"
+    rf"(?:\s?\\?%)?|{_START}(?:[-−]\s?)?\.\d+"
 )
 _OPERATOR_BEFORE, _OPERATOR_AFTER = frozenset("+*/^_{\\&<>"), frozenset("+*/^_{\\&<>=")
 _COMMAND_BEFORE = re.compile(r"\\(?!approx|Rightarrow|implies|to|quad|qquad|text)[a-zA-Z]+$")
 _LIST_MARK = re.compile(r"[.)]\s+\S")
-_BOLD = re.compile(r"(?<![\w)\]}*])(\*\*?)(?=\S)([^*\n]{1,200}?)\1(?![\w(*])")
 _DENIED_BEFORE = re.compile(r"\b(?:not|isn't|never)(?:\s+equal to)?$", re.IGNORECASE)
 _DENIED_AFTER = re.compile(r"\s+(?:is|was)(?:n't| not| wrong| incorrect| too)\b", re.IGNORECASE)
-# A capital that stands alone. A is no article and I no pronoun before a word; "not A" rules A out.
+
+# Letters of choices: capitals that stand alone. A is no article and I no pronoun before a word.
 _LETTER = re.compile(
     r"(?<![A-Za-z'\\+*/^=_-])\(?([A-J])\)?(?![A-Za-z'+*/^=_])(?!(?<=A) [a-z]{2})(?!(?<=I) [a-z])"
 )
@@ -36,6 +41,8 @@ _RULED_OUT = re.compile(
     r"\)?\s+(?:is|was|are|would be)(?:n't| not| wrong| incorrect| false)\b|\s+(?:cannot|can't|is out)\b",
     re.IGNORECASE,
 )
+
+# What follows an answer: reasons, asides, what it is not; and what introduces it.
 _EXPLAINS = re.compile(
     r"(?P<why>[,;:]?\s+(?:because|since|which|so that|while|although|though|given that|due to)\b)"
     r"|[,;]\s+(?!and\b|or\b)[a-z]{2,}\b(?!\s*[=:,]|\s+(?:and|or)\b)"
@@ -43,41 +50,55 @@ _EXPLAINS = re.compile(
 )
 _NOT_BUT = re.compile(r"\bnot\s+[^,.;]{1,40}?,?\s+but\s+(?:rather\s+)?", re.IGNORECASE)
 _SAYS = re.compile(r"\b(?:is|are|equals|be|becomes)\b\s*:?\s*|(?<=\w):\s+", re.IGNORECASE)
+
+# Other answers that are offered beside the first.
+_OFFERS = (
+    r"(?:or|alternatively),?\s+(?:maybe |possibly |perhaps |even |also |it (?:is|could be|might be) )?",
+    r"(?:but |and )?(?:maybe|perhaps|possibly|it (?:could|might|may)(?: also| well)? be"
+    r"|(?:could|might)(?: also)? be)\s+",
+)
 _HEDGES = re.compile(
-    r"[\s.,;$)\\\]]*\(?(?:(?:actually|well|hmm|then again|however|although),?\s+)?(?:(?:or|alternatively),?\s+(?:maybe |possibly |perhaps |even |also |it (?:is|could be|might be) )?"
-    r"|(?:but |and )?(?:maybe|perhaps|possibly|it (?:could|might|may)(?: also| well)? be|(?:could|might)(?: also)? be)\s+)"
-    r"(?=[-\d$(]|\\[(\[a-z]|[A-J]\b)",
+    r"[\s.,;$)\\\]]{0,9}\(?(?:(?:actually|well|hmm|then again|however|although),?\s+)?"
+    rf"(?:{'|'.join(_OFFERS)})(?=[-\d$(]|\\[(\[a-z]|[A-J]\b)",
     re.IGNORECASE,
 )
 _UNSURE = re.compile(r"\b(?:maybe|perhaps|possibly|might|could|either|(?:not|un)\s?sure)\b", re.IGNORECASE)
+
 _CODE = re.compile(
-    r"\bdef \w+\(|\bprint\(|__\w+__|\blambda\b|\bimport\b|\w\((?:['\"]|\))|\bexec\b|\beval\b|\w+\.\w+\(|=>|\bfor _ in\b"
+    r"\bdef \w+\(|\bprint\(|__\w+__|\blambda\b|\bimport\b|\w\((?:['\"]|\))|\bexec\b|\beval\b|\w\.[a-z]\w+\(|=>"
+    r"|\bfor _ in\b"
 )
-_SOMETHING = re.compile(r"[\d=<>$]|\\[a-zA-Z(\[]")
 _WORD = re.compile(r"[^\W\d_]{2,}")
 _DRESSING = re.compile(
     r"\\(?:begin|end)\s?\{\w+\*?\}|\\(?:text\w*|mathrm|mbox|operatorname)\s?\{[^{}]*\}|\\[a-zA-Z]+|\$[^$]*\$"
 )
-_NO_PROSE = frozenset(units.NAMES) | frozenset(NAMED) | frozenset(("square", "cubic", "units", "unit", "sq"))
+_NO_PROSE = frozenset(units.NAMES) | frozenset(NAMED) | word_set("square cubic units unit sq")
 
 
 def core(sentence: str, *, letters: bool = False) -> str:
     """A stated answer without its explanation: of `42 since 8*5 is too small` the 42."""
+    sentence = sentence[:MAX_SENTENCE]
     if is_unsure(sentence):
         return sentence.strip()
-    sentence = _without_explanation(sentence, letters=letters)
+    sentence = _without_explanation(sentence, letters=letters).strip()
     if letters and (found := choices(sentence)):
         return ", ".join(dict.fromkeys(found))
     if not is_prose(sentence, words=2):
-        return sentence.strip()
-    said = None
-    for said in _SAYS.finditer(sentence):
-        pass
+        return sentence
+    *_, said = [None, *_SAYS.finditer(sentence)]
     if said and says_something(sentence[said.end() :]):
-        return sentence[said.end() :].strip()
-    if not FORMULA.search(sentence) and (found := numbers(sentence)):
-        return found[0][0].strip()
-    return sentence.strip()
+        return sentence[said.end() :]
+    if not FORMULA.search(sentence) and (found_numbers := numbers(sentence)):
+        return found_numbers[0][0].strip()
+    return sentence
+
+
+def bare(text: str) -> str:
+    """The whole text where it is an answer and nothing else, but perhaps for an explanation after it."""
+    if is_code(text) or not is_prose(text) or is_unsure(text):
+        return text
+    head = _without_explanation(text).strip()
+    return "" if is_prose(head) or ". " in head else head
 
 
 def _without_explanation(sentence: str, *, letters: bool = False) -> str:
@@ -88,14 +109,6 @@ def _without_explanation(sentence: str, *, letters: bool = False) -> str:
         if is_whole and (explains["why"] or says_something(head) or (letters and choices(head))):
             return head
     return sentence
-
-
-def bare(text: str) -> str:
-    """The whole text where it is an answer and nothing else, but perhaps for an explanation after it."""
-    if is_code(text) or not is_prose(text) or is_unsure(text):
-        return text
-    head = _without_explanation(text).strip()
-    return "" if is_prose(head) or ". " in head else head
 
 
 def is_unsure(text: str) -> bool:
@@ -110,7 +123,7 @@ def hedged(text: str, end: int) -> int | None:
 
 
 def choices(text: str) -> list[str]:
-    """Letters of choices, in order, without those that are ruled out; the first alone where a text begins with it."""
+    """Letters of choices, in order, without those ruled out; the first alone where a text begins with it."""
     first = _FIRST_LETTER.match(text)
     if first:
         return [first[1]]
@@ -123,13 +136,13 @@ def _is_ruled_out(letter: re.Match[str]) -> bool:
 
 
 def numbers(text: str) -> list[re.Match[str]]:
-    """Numbers that are no part of a longer expression, in order."""
-    return [number for number in _NUMBER.finditer(text) if _stands_alone(number)]
+    """Numbers that are neither denied nor part of a longer expression, in order."""
+    return [number for number in _NUMBER.finditer(text) if _stands_alone(number) and not _is_denied(number)]
 
 
 def denies_another(text: str) -> bool:
     """Whether a text rules one number out and names another: `not 10, it is 12`."""
-    return any(_is_denied(number) for number in _NUMBER.finditer(text)) and bool(numbers(text))
+    return any(map(_is_denied, _NUMBER.finditer(text))) and bool(numbers(text))
 
 
 def _is_denied(number: re.Match[str]) -> bool:
@@ -140,21 +153,16 @@ def _is_denied(number: re.Match[str]) -> bool:
 def _stands_alone(number: re.Match[str]) -> bool:
     text = number.string
     before = text[max(0, number.start() - 12) : number.start()].rstrip(" ")
-    after = text[number.end() : number.end() + 4].lstrip(" ")[:1]
-    if text[number.end() : number.end() + 1] == "(":
-        return False
-    if _is_denied(number):
-        return False
-    if (
-        after in (".", ")")
-        and before[-1:] in ("", "\n", ".", "。", ":")
-        and _LIST_MARK.match(text, number.end())
-    ):
+    after = text[number.end() : number.end() + 4]
+    begins_line = before[-1:] in ("", "\n", ".", "。", ":")
+    if after.startswith("(") or (begins_line and _LIST_MARK.match(text, number.end())):
         return False  # `2. Then ...` counts steps
-    return not (before[-1:] in _OPERATOR_BEFORE or _COMMAND_BEFORE.search(before) or after in _OPERATOR_AFTER)
+    is_operand = before[-1:] in _OPERATOR_BEFORE or after.lstrip(" ")[:1] in _OPERATOR_AFTER
+    return not (is_operand or _COMMAND_BEFORE.search(before))
 
 
 def without_bold(text: str) -> str:
+    """Without Markdown's stars around words."""
     return _BOLD.sub(r"\2", text) if "*" in text else text
 
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 
 from proctor.verifiers.maths import wording
 from proctor.verifiers.maths.comparison import Comparison
 from proctor.verifiers.maths.grammar import parse
 from proctor.verifiers.maths.latex import tidy
 from proctor.verifiers.maths.lexer import UnreadableError, tokens
+from proctor.verifiers.maths.naming import is_name, unnamed
 from proctor.verifiers.maths.phrases import Item, QualifiedError, items, numbers_in_prose
 from proctor.verifiers.maths.quantities import quantity
-from proctor.verifiers.maths.rewriting import computed, is_name, unnamed
+from proctor.verifiers.maths.rewriting import computed
 from proctor.verifiers.maths.rules import Rules
 from proctor.verifiers.maths.sampling import real
 from proctor.verifiers.maths.trees import Apply, Bracket, Number, Relation, Sum, Tree, Unit, symbols
@@ -137,7 +139,7 @@ def _checked(tree: Tree) -> Tree:
     if not isinstance(tree, Relation) or set(tree.signs) != {"="}:
         return tree
     grounded = [side for side in tree.sides if not symbols(side)]
-    for one, other in zip(grounded, grounded[1:], strict=False):
+    for one, other in pairwise(grounded):
         if _EXACTLY.same(one, other) is False:
             raise UnreadableError("a chain of equalities that does not hold")
     return grounded[-1] if len(grounded) == len(tree.sides) else tree

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from proctor.verifiers.maths import sampling
-from proctor.verifiers.maths.rewriting import is_name
+from proctor.verifiers.maths.naming import is_name
 from proctor.verifiers.maths.trees import (
     INFINITY,
     Apply,
@@ -18,9 +18,13 @@ from proctor.verifiers.maths.trees import (
     Symbol,
     Tree,
     negative,
+    walk,
 )
+from proctor.verifiers.maths.vocabulary import word_set
 
 _FLIPPED = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "=": "=", "!=": "!="}
+_ORDERINGS = frozenset({"<", ">", "<=", ">=", "!="})
+_OPERATIONS = word_set("union intersection setminus builder any_of all_of")
 _MINUS_INFINITY = negative(INFINITY)
 
 
@@ -50,6 +54,27 @@ class Piece:
 Pieces = tuple[Piece, ...]
 _LOWEST, _HIGHEST = End(_MINUS_INFINITY, -math.inf, False), End(INFINITY, math.inf, False)
 _EVERYTHING: Pieces = (Piece(_LOWEST, _HIGHEST),)
+
+
+def is_set(tree: Tree) -> bool:
+    """Whether a tree can only be meant as a set of reals. (1, 2) and {1, 2} may be other things."""
+    match tree:
+        case Relation(_, signs):
+            return not _ORDERINGS.isdisjoint(signs) or signs == ("in",)
+        case Apply(name):
+            return name in _OPERATIONS
+        case Symbol(name):
+            return name in ("R", "emptyset")
+        case Bracket((Apply("builder"),)):
+            return True
+        case Bracket((low, high), "(" | "[" as left, right):
+            return (left, right) in (("(", "]"), ("[", ")")) or any(map(_is_infinite, (low, high)))
+        case _:
+            return False
+
+
+def _is_infinite(tree: Tree) -> bool:
+    return any(node == INFINITY for node in walk(tree))
 
 
 def pieces(tree: Tree) -> Pieces | None:

@@ -1,9 +1,8 @@
-"""Turns trees into trees of the same meaning: names taken off, variables renamed, both signs written out."""
+"""Turns trees into trees of the same meaning: variables renamed, both signs written out, matrices computed."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import product
 
 from proctor.verifiers.maths.trees import (
@@ -18,86 +17,10 @@ from proctor.verifiers.maths.trees import (
     Symbol,
     Tree,
     negative,
-    symbols,
     walk,
 )
 
 _MOST_SIGNED = 5  # entries whose signs are multiplied out: up to 32 tuples
-_NO_NAMES = frozenset({"pi", "oo", "emptyset", "R"})
-_NAMING = frozenset(
-    {"prime", "subscript", "overline", "bar", "tilde", "abs", "sin", "cos", "tan", "ratio", "dot"}
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Named:
-    """`names[0] = names[1] = ... = value`."""
-
-    names: tuple[Tree, ...]
-    value: Tree
-
-
-def named(tree: Tree, *, asked: Tree | None = None) -> Named | None:
-    """The names and the value of an equation that gives something a value; None for any other tree.
-
-    Where an expression was asked for, whatever has other variables than that expression may be the name:
-    `x + y = 5` gives 5, and `a + b = 2k` gives 2k where the reference is in k.
-    """
-    if not isinstance(tree, Relation):
-        return None
-    if tree.signs == ("in",) and isinstance(tree.sides[1], Bracket) and tree.sides[1].left == "\\{":
-        return Named(tree.sides[:1], tree.sides[1])
-    if set(tree.signs) != {"="}:
-        return None
-    first, last = tree.sides[0], tree.sides[-1]
-    if is_name(first):
-        names = tuple(side for side in tree.sides[:-1] if is_name(side))
-        return Named(names, last)
-    if isinstance(last, Symbol) and is_name(last) and not symbols(first):
-        return Named((last,), first)
-    if (
-        asked is not None
-        and not _is_multiple(first)
-        and len(symbols(first)) > 1
-        and symbols(first).isdisjoint(symbols(asked) | symbols(last))
-    ):
-        return Named((first,), last)
-    return None
-
-
-def _is_multiple(tree: Tree) -> bool:
-    return isinstance(tree, Product) and any(isinstance(factor, Number) for factor in tree.factors)
-
-
-def unnamed(tree: Tree) -> Tree:
-    """The value of an equation that names one, otherwise the tree itself."""
-    found = named(tree)
-    return tree if found is None else found.value
-
-
-def is_name(tree: Tree) -> bool:
-    """Whether a tree only names something: x, AB, f(x), T(10), S_n, (x, y), |AB|, sin A."""
-    match tree:
-        case Symbol(name):
-            return name not in _NO_NAMES
-        case Product((Symbol(name), *rest)) | Product((Power(Symbol(name), Number()), *rest)):
-            return name not in _NO_NAMES and all(
-                isinstance(part, Symbol) or not symbols(part) or _is_list_of_names(part) for part in rest
-            )
-        case Apply(name, arguments):
-            return name in _NAMING and all(map(is_name, arguments))
-        case Bracket(items):
-            return bool(items) and all(map(is_name, items))
-        case Product(factors) if all(map(is_name, factors)):  # ratios of segments: AB / CD
-            return True
-        case Power(base, Number()):
-            return is_name(base) and all(name[0].isupper() for name in symbols(base))
-        case _:
-            return False
-
-
-def _is_list_of_names(tree: Tree) -> bool:
-    return isinstance(tree, Bracket) and all(is_name(item) or not symbols(item) for item in tree.items)
 
 
 def renamed(tree: Tree, names: Mapping[str, str]) -> Tree:
@@ -138,30 +61,43 @@ def has_both_signs(tree: Tree) -> bool:
     return any(isinstance(node, Apply) and node.name in ("pm", "mp") for node in walk(tree))
 
 
-def both_signs(tree: Tree) -> tuple[Tree, Tree]:
+def without_both_signs(tree: Tree) -> list[Tree]:
+    r"""What a tree with \pm in it may mean: the list of its values, signs read together or independently."""
+    if not has_both_signs(tree):
+        return [tree]
+    if isinstance(tree, Apply) and tree.name == "alternatives":
+        return [Bracket(_values(tree))]
+    if isinstance(tree, Bracket) and tree.is_unordered:
+        spread = [value for item in tree.items for value in _values(item)]
+        return [Bracket(tuple(spread), tree.left, tree.right)]
+    together: list[Tree] = [Bracket(_both_signs(tree))]
+    return [*together, Bracket(_all_signs(tree))] if isinstance(tree, Bracket) else together
+
+
+def _values(tree: Tree) -> tuple[Tree, ...]:
+    if isinstance(tree, Apply) and tree.name == "alternatives":
+        return tuple(value for part in tree.arguments for value in _values(part))
+    return _both_signs(tree) if has_both_signs(tree) else (tree,)
+
+
+def _both_signs(tree: Tree) -> tuple[Tree, Tree]:
     r"""The tree with every \pm read as plus and \mp as minus, and the other way round."""
     return _signed(tree, upper=True), _signed(tree, upper=False)
 
 
-def _dot(row: Sequence[Tree], column: Sequence[Tree]) -> Tree:
-    return Sum(tuple(Product((one, other)) for one, other in zip(row, column, strict=True)))
-
-
-def all_signs(tree: Bracket) -> list[Tree]:
+def _all_signs(tree: Bracket) -> tuple[Tree, ...]:
     r"""A tuple with the signs of its entries read independently: (\pm 1, \pm 2) is four points."""
-    entries = [both_signs(item) if has_both_signs(item) else (item,) for item in tree.items[:_MOST_SIGNED]]
-    return [
-        Bracket((*chosen, *tree.items[_MOST_SIGNED:]), tree.left, tree.right) for chosen in product(*entries)
-    ]
+    entries = [_values(item) for item in tree.items[:_MOST_SIGNED]]
+    rest = tree.items[_MOST_SIGNED:]
+    return tuple(Bracket((*chosen, *rest), tree.left, tree.right) for chosen in product(*entries))
 
 
 def _signed(tree: Tree, *, upper: bool) -> Tree:
-    signs = {
-        node: Sum((left, right if (node.name == "pm") is upper else negative(right)))
-        for node in walk(tree)
-        if isinstance(node, Apply) and node.name in ("pm", "mp")
-        for left, right in (node.arguments,)
-    }
+    signs: dict[Tree, Tree] = {}
+    for node in walk(tree):
+        if isinstance(node, Apply) and node.name in ("pm", "mp"):
+            left, right = node.arguments
+            signs[node] = Sum((left, right if (node.name == "pm") is upper else negative(right)))
     replaced = mapped(tree, signs)
     return _signed(replaced, upper=upper) if has_both_signs(replaced) else replaced
 
@@ -187,3 +123,16 @@ def computed(tree: Tree) -> Tree:
         case Product((*factors, Matrix(rows))) if not any(isinstance(factor, Matrix) for factor in factors):
             return Matrix(tuple(tuple(Product((*factors, cell)) for cell in row) for row in rows))
     return tree
+
+
+def _dot(row: Sequence[Tree], column: Sequence[Tree]) -> Tree:
+    return Sum(tuple(Product((one, other)) for one, other in zip(row, column, strict=True)))
+
+
+def entries(tree: Tree) -> Tree:
+    """A vector as its entries, a matrix as its rows, in brackets `|` that are neither round nor square."""
+    if not isinstance(tree, Matrix):
+        return tree
+    if len(tree.rows) == 1 or all(len(row) == 1 for row in tree.rows):
+        return Bracket(tuple(cell for row in tree.rows for cell in row), "|", "|")
+    return Bracket(tuple(Bracket(row, "|", "|") for row in tree.rows), "|", "|")

@@ -8,18 +8,21 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-_ENGLISH = re.compile(r"answer|\bans\b|####|^[ \t]{0,8}A ?:(?=[ \t]*\S)", re.IGNORECASE | re.MULTILINE)
-_OF = r"(?:\s+(?:to|for|of)\s[^.\n:=]{1,80}?)?"
-_VERB = (
-    r"(?:(?:\*\*|__|\)|\")?\s*(?:(?:is|was|are|equals|(?:would|should|must|will|can\s+only)\s+be|comes\s+out\s+(?:to|as))\b\s*:?|[:=])"
-    r"|\s*\*\*\s*:?|(?=\s*(?:\\\(|\$|\\\[)))"
+_ENGLISH = re.compile(r"answer|\bans\b|####|^[ \t]{0,8}A ?:(?=[ \t]{0,8}\S)", re.IGNORECASE | re.MULTILINE)
+# White space is bounded wherever two runs of it could meet: unbounded, a long one takes quadratic time.
+_GAP = r"\s{0,9}"
+_OF = rf"(?:{_GAP}\s(?:to|for|of)\s[^.\n:=]{{1,80}}?)?"
+_VERB = r"(?:is|was|are|equals|(?:would|should|must|will|can only) be|comes out (?:to|as))\b"
+_STATED = re.compile(
+    rf"{_OF}{_GAP}(?:(?:\*\*|__|\)|\")?{_GAP}(?:{_VERB}{_GAP}:?|[:=])|\*\*{_GAP}:?|(?={_GAP}(?:\\\(|\$|\\\[)))",
+    re.IGNORECASE,
 )
-_STATED = re.compile(rf"{_OF}\s*{_VERB}", re.IGNORECASE)
 _HEADING = re.compile(
-    r"[#*\s]*(?:the\s+)?(?:final\s+|correct\s+)?answer[\s*_:]*$", re.IGNORECASE | re.MULTILINE
+    r"[#*\s]{0,9}(?:the\s)?(?:final\s|correct\s)?answer[ \t*_:]{0,9}$", re.IGNORECASE | re.MULTILINE
 )
-_LINE_END = re.compile(r"[\s*_:]*\n\s*")
-_JSON_VALUE = re.compile(r"[\"']\s*:\s*(?:\"((?:[^\"\\]|\\.)*)\"|'([^']*)'|([^,}\n]+))")
+_HEADING_START = 40  # characters between the start of a line and the word `answer` of a heading, at most
+_LINE_END = re.compile(r"[ \t*_:]{0,9}\n\s*")
+_JSON_VALUE = re.compile(rf"[\"']{_GAP}:{_GAP}(?:\"((?:[^\"\\]|\\.)*)\"|'([^']*)'|([^,}}\n]+))")
 _CLOSING_TAG = re.compile(r"</(?:final_)?answer>|\[/answer\]", re.IGNORECASE)
 # Other languages: the noun for an answer, then what may stand between it and the answer.
 _OTHERS = re.compile(
@@ -60,10 +63,12 @@ _LEADING = re.compile(r"[\s*_:：>–—\"“]*")
 _SENTENCE_END = re.compile(r"[.。।!?？！](?=\s|$|[*_\"”」<])|\n|<\||</")
 _EDGES = ' \t\n*_"”“'
 # The last line of GSM8K's own form, which needs no search.
-_LAST_LINE = re.compile(r"[ \t]*(####|A ?:)[ \t]*([-+]?\d[\d,.]*?)[ \t.]*\Z")
+_LAST_LINE = re.compile(r"[ \t]{0,9}(####|A ?:)[ \t]{0,9}([-+]?\d[\d,.]{0,40}?)[ \t.]{0,9}\Z")
 _NEAR = 120  # characters at the end that are searched first: most statements stand there
-_BETWEEN = re.compile(r"\s*(?:,\s*and\b|,\s*or\b|,|;|and\b|or\b)\s*", re.IGNORECASE)
-_UNIT = re.compile(r"\s*(?:%|°|(?:square |cubic |sq\.? )?[a-zA-Z]+(?:\^?[23]|²|³)?)(?=\s*(?:[.,;!]|$))")
+_BETWEEN = re.compile(rf"{_GAP}(?:,{_GAP}and\b|,{_GAP}or\b|,|;|and\b|or\b)", re.IGNORECASE)
+_UNIT = re.compile(
+    rf"{_GAP}(?:%|°|(?:square |cubic |sq\.? )?[a-zA-Z]{{1,20}}(?:\^?[23]|²|³)?)(?={_GAP}(?:[.,;!]|$))"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +136,10 @@ def _spoken_span(text: str, key: re.Match[str]) -> tuple[int, int] | None:
     if key[0] == "####" or key[0].endswith(":"):
         return _sentence_span(text, key.end())
     stated = _STATED.match(text, key.end())
-    if stated is None and _HEADING.match(text, text.rfind("\n", 0, key.start()) + 1):
-        stated = _LINE_END.match(text, key.end())
+    if stated is None:
+        near = max(0, key.start() - _HEADING_START)
+        line = max(near, text.rfind("\n", near, key.start()) + 1)
+        stated = _LINE_END.match(text, key.end()) if _HEADING.match(text, line) else None
     return _sentence_span(text, stated.end()) if stated else None
 
 

@@ -123,9 +123,16 @@ def _logarithm(value: Any, base: Any = None) -> Any:
     return mpmath.log(value) if base is None else mpmath.log(value) / mpmath.log(base)
 
 
+_CIRCULAR = ("sin", "cos", "tan", "cot", "sec", "csc", "sinh", "cosh", "tanh")
 _FUNCTIONS: Mapping[str, Callable[..., Any]] = {
-    **{name: getattr(mpmath, name) for name in ("sin", "cos", "tan", "cot", "sec", "csc", "sinh", "cosh", "tanh", "floor", "ceil")},
-    **{f"arc{name}": getattr(mpmath, f"a{name}") for name in ("sin", "cos", "tan", "cot", "sec", "csc", "sinh", "cosh", "tanh")},
-    "coth": mpmath.coth, "sech": mpmath.sech, "csch": mpmath.csch, "ln": _logarithm, "log": _logarithm, "abs": abs,
-    "factorial": _factorial, "binom": _binomial, "max": max, "min": min, "sgn": mpmath.sign,
-}  # fmt: skip
+    **{name: getattr(mpmath, name) for name in (*_CIRCULAR, "coth", "sech", "csch", "floor", "ceil")},
+    **{f"arc{name}": getattr(mpmath, f"a{name}") for name in _CIRCULAR},
+    "ln": _logarithm,
+    "log": _logarithm,
+    "abs": abs,
+    "factorial": _factorial,
+    "binom": _binomial,
+    "max": max,
+    "min": min,
+    "sgn": mpmath.sign,
+}

@@ -68,6 +68,11 @@ class Bracket:
     left: str = ""
     right: str = ""
 
+    @property
+    def is_unordered(self) -> bool:
+        """A set or a bare list."""
+        return self.left in ("", "\\{")
+
 
 @dataclass(frozen=True, slots=True)
 class Relation:
