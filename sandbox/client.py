@@ -92,16 +92,18 @@ class RunnerClient:
 
     def finish(self, request: Request) -> None:
         """Waits until a request has its reply, or has lost its runner too often."""
-        while True:
-            with self._condition:
-                while request.is_open:
-                    if self._is_read:
-                        self._condition.wait()
-                    else:
-                        self._read_for_all()
-            if request.reply is not None or request.attempts >= _ATTEMPTS:
-                return
+        self._wait_for(request)
+        while request.reply is None and request.attempts < _ATTEMPTS:
             self.begin(request)
+            self._wait_for(request)
+
+    def _wait_for(self, request: Request) -> None:
+        with self._condition:
+            while request.is_open:
+                if self._is_read:
+                    self._condition.wait()
+                else:
+                    self._read_for_all()
 
     def _read_for_all(self) -> None:
         """Called with the lock held: reads once, without it, and hands the replies out."""
@@ -191,17 +193,19 @@ def _ask(clients: Sequence[RunnerClient], requests: Sequence[Request]) -> None:
 
 def exchange(link: Link, header: dict[str, Any], block: bytes = b"") -> tuple[dict[str, Any], bytes]:
     """One question and its answer on a link that nobody else uses yet. Raises PoolError."""
+    answers: list[tuple[dict[str, Any], bytes]] = []
     try:
         link.send(wire.pack({**header, "id": 0}, block))
         decoder = wire.Decoder()
-        while data := link.receive(_PIECE):
-            for answer in decoder.feed(data):
-                if "error" in answer[0]:
-                    raise PoolError(answer[0]["error"])
-                return answer
+        while not answers and (data := link.receive(_PIECE)):
+            answers += decoder.feed(data)
     except OSError as error:
         raise PoolError(f"the runner does not answer: {error}") from error
-    raise PoolError("the runner ended before it was ready")
+    if not answers:
+        raise PoolError("the runner ended before it was ready")
+    if "error" in answers[0][0]:
+        raise PoolError(answers[0][0]["error"])
+    return answers[0]
 
 
 def run_on(link: Link, program: Program) -> Execution:

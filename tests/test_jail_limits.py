@@ -117,6 +117,17 @@ def test_nonsense_on_the_link_ends_nothing_else(sandbox: LocalSandbox) -> None:
     assert sandbox.run(python("print(1)")).stdout == b"1\n"
 
 
+def test_a_function_cannot_forge_its_end(sandbox: LocalSandbox) -> None:
+    source = """
+import os, struct
+note = b'{"exit_code": 0, "signal": null}'
+os.write(3, struct.pack('<cI', b'E', len(note)) + note)
+os._exit(7)
+"""
+    found = sandbox.run(python(source))
+    assert (found.outcome, found.exit_code) == (Outcome.RUNTIME_ERROR, 7)
+
+
 def test_size_of_a_file(sandbox: LocalSandbox) -> None:
     found = sandbox.run(python("open('f', 'wb').write(bytes(9 << 20))", file_mb=8))
     assert found.outcome is Outcome.FILE_LIMIT

@@ -77,6 +77,7 @@ class Group:
     _before: Usage = Usage(0.0, 0.0, 0, 0)
     _last: Usage = Usage(0.0, 0.0, 0, 0)
     _has_peak: bool = True
+    _cached_mb: float = 0.0
 
     def add(self, process: int) -> None:
         for folder in self.folders:
@@ -88,6 +89,8 @@ class Group:
             self._set_limits(memory_mb, processes)
         try:
             self._write(self.files.memory_peak, "0")
+            # What is there by now is cached files, which the kernel takes back when it needs to.
+            self._cached_mb = self._number(self.files.memory_peak) / _MB
         except OSError:  # v2 before Linux 6.12 cannot be reset
             self._has_peak = False
         self._before = self._last
@@ -117,7 +120,7 @@ class Group:
         files = self.files
         return Usage(
             cpu_s=self._number(files.cpu, "usage_usec") * files.cpu_unit,
-            peak_mb=self._number(files.memory_peak) / _MB if self._has_peak else 0.0,
+            peak_mb=self._number(files.memory_peak) / _MB - self._cached_mb if self._has_peak else 0.0,
             kills=int(self._number(files.kills, "oom_kill")),
             refusals=int(self._number(files.refusals, "max")),
         )
@@ -153,8 +156,7 @@ class Group:
             os.close(descriptor)
         self._open.clear()
         for folder in self.folders:
-            with contextlib.suppress(OSError):
-                Path(folder).rmdir()
+            _remove_empty(Path(folder))
 
 
 @dataclass(slots=True, eq=False)
@@ -176,8 +178,7 @@ class Delegation:
 
     def close(self) -> None:
         for base in self.bases:
-            with contextlib.suppress(OSError):
-                Path(base).rmdir()
+            _remove_empty(Path(base))
 
 
 def find_delegation(proc: Path = Path("/proc")) -> Delegation | None:
@@ -231,12 +232,16 @@ def _make_base(place: Path) -> Path | None:
 
 def _sweep(place: Path) -> None:
     """Takes away what runners that were killed left behind; the kernel keeps any group that is in use."""
+    for left in place.glob("proctor-*"):
+        process = left.name.removeprefix("proctor-")
+        if process.isdigit() and not Path("/proc", process).exists():
+            for group in (*left.glob("slot-*"), left):
+                _remove_empty(group)
+
+
+def _remove_empty(folder: Path) -> None:
     with contextlib.suppress(OSError):
-        for left in place.glob("proctor-*"):
-            if left.name[8:].isdigit() and not Path("/proc", left.name[8:]).exists():
-                for group in (*left.glob("slot-*"), left):
-                    with contextlib.suppress(OSError):
-                        group.rmdir()
+        folder.rmdir()
 
 
 def _mounts(proc: Path) -> dict[str, str]:

@@ -88,14 +88,16 @@ class LocalSandbox:
 
     def _make_callable(self, programs: Sequence[Program]) -> None:
         """Has the modules of programs' entries imported: by the next runner, or by the present one."""
-        for name in {program.entry.partition(":")[0] for program in programs if program.entry}:
-            with self._lock:
-                if name in self._modules:
-                    continue
-                for client in self._clients:
-                    if client.is_connected:
-                        client.import_module(name)
+        needed = {program.entry.partition(":")[0] for program in programs if program.entry}
+        with self._lock:
+            for name in sorted(needed.difference(self._modules)):
+                self._load(name)
                 self._modules = (*self._modules, name)
+
+    def _load(self, module: str) -> None:
+        for client in self._clients:
+            if client.is_connected:
+                client.import_module(module)
 
     def prove(self) -> list[LayerReport]:
         """Attacks the jail from inside and reports layer by layer, without refusing anything."""

@@ -36,6 +36,12 @@ from proctor.sandbox.local.workplace import INNER_PATH
 
 CLOSED, CANARY = "/closed", "/canary"
 DEVICES = ("null", "zero", "random", "urandom")
+_STREAMS = {
+    "fd": "/proc/self/fd",
+    "stdin": "fd/0",
+    "stdout": "fd/1",
+    "stderr": "fd/2",
+}  # where there is a /proc
 # The new root is put together over one of these; whatever the host has there is not visible inside anyway.
 _STAGES = ("/mnt", "/media", "/srv", "/boot", "/var/tmp", "/tmp", "/sys")
 _STUBS = {
@@ -134,6 +140,8 @@ def _make_box(stage: str) -> None:
             raise OSError(f"/dev/{name} of this host is not a device")  # root's `gcc -o /dev/null` does that
         os.close(os.open(target, os.O_CREAT | os.O_WRONLY, 0o644))
         syscalls.mount(f"/dev/{name}", target, "", MS_BIND)
+    for name, target in _STREAMS.items():
+        os.symlink(target, f"{stage}/dev/{name}")
     for name, text in _STUBS.items():
         with contextlib.suppress(FileExistsError), open(f"{stage}/etc/{name}", "x") as stub:
             stub.write(text)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import socket
@@ -150,21 +149,22 @@ class Run:
         del self.records[:start]
 
     def _note(self, kind: bytes, data: bytes) -> None:
-        """Takes one record. It comes from the jail: whatever it says, it says of this run alone."""
+        """Takes one record. It comes from the jail: whatever it says, it says of this run alone.
+
+        How a command ended is told by number 1 of its jail, which alone holds the link. A function holds it
+        itself, and how it ended is told by its process's end.
+        """
+        is_command = bool(self.ask.header["argv"])
         if kind == READY:
             self.is_ready = True
         elif kind == REPORT and self.report is None:
             self.report = data
-        elif kind == COLLECTED and data and data[0] < len(self.ask.header["collect"]):
+        elif kind == COLLECTED and is_command and data and data[0] < len(self.ask.header["collect"]):
             self.files[self.ask.header["collect"][data[0]]] = data[1:]
-        elif kind in (ENDED, RAISED):
-            with contextlib.suppress(ValueError, RecursionError):
-                note = json.loads(data)
-                if isinstance(note, dict):
-                    if kind == ENDED:
-                        self.ended = note
-                    else:
-                        self.raised = note
+        elif kind == ENDED and is_command:
+            self.ended = _as_note(data)
+        elif kind == RAISED and not is_command:
+            self.raised = _as_note(data)
 
     def take_answer(self, message: bytes) -> None:
         self.answer = unpack_answer(message)
@@ -212,6 +212,15 @@ def start(ask: Ask, control: socket.socket, peer: socket.socket | None, *, is_co
         os.close(stdout_write)
         os.close(stderr_write)
     return run
+
+
+def _as_note(data: bytes) -> dict[str, Any] | None:
+    """A JSON object, if it is one."""
+    try:
+        note = json.loads(data)
+    except (ValueError, RecursionError):
+        return None
+    return note if isinstance(note, dict) else None
 
 
 def _read_available(descriptor: int, most: int) -> bytes:
