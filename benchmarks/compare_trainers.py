@@ -1,11 +1,12 @@
 """Proctor against TRL's GRPOTrainer: the same model, prompts, rewards and sizes, each in its own process.
 
-    python -m proctor.benchmarks.compare_trainers --model runs/sft/model --train prompts.jsonl
+    python -m proctor.benchmarks.compare_trainers compare --model runs/sft/model --train prompts.jsonl
 
 One run, one thread each, one after the other: CPU seconds are of the steps alone, without loading and
 without the first two; memory is the process' peak. Ratios are TRL / Proctor: above 1 Proctor needs less.
 Rows: the training step (16 prompts x 8, at most 40 tokens, the DAPO loss, no KL), generation against
-transformers' `generate`, and the update on long shared prompts (P=256, C=64, G=8) against TRL's own loss.
+transformers' `generate`, and the update on long shared prompts (P=256, C=64, G=8) against whole
+rows through transformers, as TRL runs them.
 """
 
 from __future__ import annotations
@@ -202,19 +203,17 @@ def _shared_proctor(model: str, train: str, steps: int, folder: Path) -> Result:
     return _seconds_a_call(update)
 
 
-def _shared_trl(model: str, train: str, steps: int, folder: Path) -> Result:
-    """TRL's own log-probs (each row with its whole prompt, its chunking) under the same clipped loss."""
+def _shared_plain(model: str, train: str, steps: int, folder: Path) -> Result:
+    """What TRL does without its chunked head: every row with its whole prompt, logits of the completion."""
     import torch
-    from trl import GRPOTrainer
 
     causal, prompts, completions = _long_prompts()
     ids = torch.tensor([[*prompts[place // 8], *tokens] for place, tokens in enumerate(completions)])
     advantages = torch.tensor([1.0 - place % 2 for place in range(len(completions))])[:, None]
-    own = GRPOTrainer.__new__(GRPOTrainer)  # only its log-prob method is wanted, not a whole trainer
-    own.temperature, own.model_kwarg_keys = 1.0, {"logits_to_keep"}
 
     def update() -> None:
-        logp = own._get_per_token_logps_and_entropies(causal, ids, torch.ones_like(ids), 64)[0]
+        logits = causal(input_ids=ids, logits_to_keep=65, use_cache=False).logits[:, :-1]
+        logp = torch.log_softmax(logits, -1).gather(-1, ids[:, -64:, None])[..., 0]
         ratio = torch.exp(logp - logp.detach())
         loss = -torch.minimum(ratio * advantages, ratio.clamp(0.8, 1.28) * advantages).mean()
         loss.backward()
@@ -275,7 +274,7 @@ _CHILDREN: dict[str, Callable[[str, str, int, Path], Result]] = {
     "generate-proctor": _generate_proctor,
     "generate-trl": _generate_trl,
     "shared-proctor": _shared_proctor,
-    "shared-trl": _shared_trl,
+    "shared-trl": _shared_plain,
 }
 
 
