@@ -15,7 +15,6 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from glob import glob
 from pathlib import Path
 
 from proctor.sandbox.core import Limits
@@ -40,7 +39,7 @@ class Language:
         extra_memory_mb: what the run-time system takes before the program has done anything.
         extra_processes: threads of the run-time system.
         env: variables of both commands.
-        readable: patterns of paths outside of the tools' own folder that they read.
+        readable: patterns of paths from the root, outside of the tools' own folder, that they read.
         main_of: finds the name of the program's main class, where the language ties the file to it.
     """
 
@@ -156,7 +155,7 @@ LANGUAGES = (
         tools=("java", "javac", "jar"),
         extra_memory_mb=512,
         extra_processes=64,
-        readable=("/etc/java-*-openjdk",),
+        readable=("etc/java-*-openjdk",),
         main_of=_java_main,
     ),
     Language(
@@ -219,7 +218,7 @@ def tools_of(name: str) -> Tools:
         paths[tool], folder = _real_tool(tool, found)
         readable.add(folder)
     for pattern in language.readable:
-        readable.update(glob(pattern))
+        readable.update(map(str, Path("/").glob(pattern)))
     return Tools(paths, tuple(sorted(readable - {"/usr"})))
 
 

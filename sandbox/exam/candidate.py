@@ -46,7 +46,7 @@ class Desk:
         self._encoder = Encoder(self._numbered)
         self._decoder = Decoder(Classes(self._names), self._adopt)
         self.conversation = Conversation(None, self._encoder, self._decoder, self._answer)
-        self._verbs = {
+        self._verbs: dict[str, Callable[..., Any]] = {
             "call": self._call,
             "method": lambda value, name, args, pairs: getattr(value, name)(*args, **_keywords(pairs)),
             "new": lambda value, args, pairs: self._numbered.keep(value(*args, **_keywords(pairs))),
@@ -67,7 +67,9 @@ class Desk:
             if place:
                 report(str(place).encode())
             load(code, self._module, prelude=spec["prelude"])
-        except BaseException as error:  # whatever a program raises while it loads is told when asked for names
+        except (
+            BaseException
+        ) as error:  # whatever a program raises while it loads is told when asked for names
             self._failure = error
         self.answer_all()
 

@@ -19,6 +19,7 @@ from proctor.sandbox.exam.decode import Decoder
 def check(payload: bytes, channel: Channel) -> None:
     """Entry. Reports {"value": share} or {"fault": what is wrong with the checker}."""
     spec = Decoder().decode(payload)
+    report: dict[str, object]
     try:
         report = {"value": _value(spec)}
     except Exception as error:  # the border to a text of the data set

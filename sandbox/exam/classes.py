@@ -1,4 +1,8 @@
-"""The reader's side of values whose class matters: finds a trusted class by name, or makes one without methods."""
+"""The reader's side of values whose class matters: finds a trusted class by name, or makes one without methods.
+
+A class of the tests whose instances compare in a way of their own must not be made to order by a candidate:
+`shared` names the classes whose instances it may send.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ from typing import Any
 
 from proctor.sandbox.exam.arrays import make_array, make_scalar
 from proctor.sandbox.exam.bounds import WireError
-from proctor.sandbox.exam.rich import BUILTIN_ERRORS, BUILTIN_TYPES, is_named_tuple, set_state
+from proctor.sandbox.exam.rich import BUILTIN_ERRORS, BUILTIN_TYPES, field_names, is_named_tuple, set_state
 
 # A conversation needs a handful; a flood of new names is somebody trying to fill the memory.
 _MAX_MADE = 500
@@ -34,9 +38,14 @@ class Record:
 
 
 class Classes:
-    """Classes by name. `trusted` are those of the reader's own side; others are made when first met."""
+    """Classes by name. `trusted` are those of the reader's own side; others are made when first met.
+
+    Attributes:
+        shared: names of trusted classes that count; None: all of them.
+    """
 
     def __init__(self, trusted: Mapping[str, Any] | None = None) -> None:
+        self.shared: frozenset[str] | None = None
         self._trusted: Mapping[str, Any] = {} if trusted is None else trusted
         self._made: dict[tuple[object, ...], Any] = {}
         self.makers: dict[str, Callable[[Any], Any]] = {
@@ -50,7 +59,7 @@ class Classes:
 
     def new_record(self, body: Any) -> Any:
         """An instance without its attributes yet; `fill_record` gives them."""
-        kind = self._trusted.get(_text(body[0]))
+        kind = self._find(body[0])
         if not (isinstance(kind, type) and kind.__module__ not in ("builtins",)):
             kind = self._make(("record", body[0]), lambda: type(body[0], (Record,), {}))
         return object.__new__(kind)
@@ -68,20 +77,25 @@ class Classes:
         if isinstance(trusted, type) and issubclass(trusted, BaseException):
             return trusted
         base = self.error_class(names[1:]) if len(names) > 1 else Exception
-        return self._make(("error", first, base), lambda: type(first, (base,), {}))
+        made: type[BaseException] = self._make(("error", first, base), lambda: type(first, (base,), {}))
+        return made
 
     def named_tuple(self, name: str, fields: Sequence[str]) -> Any:
-        trusted = self._trusted.get(_text(name))
-        if isinstance(trusted, type) and is_named_tuple(trusted) and list(trusted._fields) == list(fields):
+        trusted = self._find(name)
+        if isinstance(trusted, type) and is_named_tuple(trusted) and field_names(trusted) == list(fields):
             return trusted
         return self._make(("tuple", name, *fields), lambda: _named_tuple_class(name, fields))
 
     def enum(self, name: str, members: Sequence[tuple[str, object]], mixin: type | None = None) -> Any:
-        trusted = self._trusted.get(_text(name))
+        trusted = self._find(name)
         if isinstance(trusted, type) and issubclass(trusted, enum.Enum):
             return trusted
         key = ("enum", name, *(member for member, _ in members))
         return self._make(key, lambda: enum.Enum(name, list(members), type=mixin))
+
+    def _find(self, name: object) -> Any:
+        text = _text(name)
+        return self._trusted.get(text) if self.shared is None or text in self.shared else None
 
     def _named_tuple(self, body: Any) -> Any:
         name, fields, values = body
@@ -91,7 +105,7 @@ class Classes:
 
     def _enum_member(self, body: Any) -> Any:
         name, member, value, mixed = body
-        trusted = self._trusted.get(_text(name))
+        trusted = self._find(name)
         if isinstance(trusted, type) and issubclass(trusted, enum.Enum):
             return trusted[_text(member)] if member is not None else trusted(value)
         return value if mixed or member is None else self.enum(name, [(_text(member), value)])[member]

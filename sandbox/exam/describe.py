@@ -94,7 +94,7 @@ def _has_identity(kind: type) -> bool:
 def describe(names: Mapping[str, Any], path: str, numbered: Numbered) -> list[Any]:
     """What stands under a name: ["missing"], ["function"], ["error", bases], ["enum", ...] or ["value", it]."""
     try:
-        value = resolve(names, path)
+        value: Any = resolve(names, path)
     except (KeyError, AttributeError):
         return ["missing"]
     if isinstance(value, type):
@@ -102,8 +102,8 @@ def describe(names: Mapping[str, Any], path: str, numbered: Numbered) -> list[An
             return ["error", _bases_of(value)]
         if issubclass(value, enum.Enum):
             members = [[name, member._value_] for name, member in value.__members__.items()]
-            mixin = value._member_type_.__name__ if value._member_type_ is not object else None
-            return ["enum", members, mixin]
+            mixin = getattr(value, "_member_type_", object)
+            return ["enum", members, None if mixin is object else mixin.__name__]
         if BUILTIN_TYPES.get(value.__name__) is value:
             return ["value", value]
         if _has_identity(value):

@@ -91,7 +91,7 @@ class Examinee:
         self.conversation = Conversation(sock, self._encoder, decoder, self._serve)
 
     def introduce(self, names: Sequence[str], classes: Sequence[str]) -> dict[str, Any]:
-        self._named = frozenset(names)
+        self._named, self._classes.shared = frozenset(names), frozenset(classes)
         told = self._unpack(self._ask(["names", list(names), list(classes)]))
         try:
             self._encoder.by_value = frozenset(told.pop(""))
@@ -178,6 +178,7 @@ class Examinee:
         return self._objects[number]
 
     def _info(self, about: list[Any]) -> RemoteClassInfo:
+        number: int
         number, *rest = about
         if rest:
             bases, methods = rest

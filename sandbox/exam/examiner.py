@@ -1,8 +1,8 @@
 """The examiner's end of an exam: holds the tests, examines candidates one after the other, reports on each.
 
 The report is JSON. `result` is "passed", "failed", "void" (nothing was checked), "bad_tests" (they fail whoever
-the candidate is), "needs" (a library is missing) or "error" (a fault of ours); `tests` has one entry a test: true, false, or null where it was
-not reached; `failure` says what went wrong first (`evidence.py`).
+the candidate is), "needs" (a library is missing) or "error" (a fault of ours); `tests` has one entry a test: true,
+false, or null where it was not reached; `failure` says what went wrong first (`evidence.py`).
 """
 
 from __future__ import annotations

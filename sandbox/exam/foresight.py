@@ -19,7 +19,16 @@ PORTION = 32 << 10
 # Every operand of these is evaluated in a test that passes; of `or`, conditions, loops and lambdas not.
 _EVALUATED = (
     *(ast.Compare, ast.UnaryOp, ast.BinOp, ast.Tuple, ast.List, ast.Set, ast.Dict, ast.Constant, ast.Name),
-    *(ast.Attribute, ast.Subscript, ast.Slice, ast.keyword, ast.expr_context, ast.operator, ast.cmpop, ast.unaryop),
+    *(
+        ast.Attribute,
+        ast.Subscript,
+        ast.Slice,
+        ast.keyword,
+        ast.expr_context,
+        ast.operator,
+        ast.cmpop,
+        ast.unaryop,
+    ),
 )
 
 

@@ -45,6 +45,7 @@ class Used:
     as_module: set[str] = field(default_factory=set)  # used as `name.something`
     bound: set[str] = field(default_factory=set)  # assigned, defined, imported, or an argument, anywhere
     classes: set[str] = field(default_factory=set)  # defined at the top
+    comparing: set[str] = field(default_factory=set)  # classes that compare in a way of their own
     imports: dict[str, str] = field(default_factory=dict)  # local name to `name` of a module not to be found
     modules: set[str] = field(default_factory=set)  # imported modules that are not to be found
     module_names: set[str] = field(default_factory=set)  # what they are called here
@@ -67,6 +68,8 @@ def read_names(trees: Iterable[ast.AST]) -> Used:
         for node in getattr(tree, "body", ()):
             if isinstance(node, ast.ClassDef):
                 used.classes.add(node.name)
+                if any(_compares(member) for member in node.body):
+                    used.comparing.add(node.name)
             elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):
                 used.classes.update(target.id for target in node.targets if isinstance(target, ast.Name))
         for node in ast.walk(tree):
@@ -114,6 +117,15 @@ def _usual(name: str, used: Used) -> Any | None:
         if found is not None and not name.startswith("_"):
             return found
     return None
+
+
+def _compares(member: ast.stmt) -> bool:
+    """Whether a member of a class may take part in deciding a check: any special method but these."""
+    harmless = ("__init__", "__repr__", "__str__", "__post_init__", "__slots__")
+    names = [member.name] if isinstance(member, ast.FunctionDef | ast.AsyncFunctionDef) else []
+    if isinstance(member, ast.Assign):
+        names = [target.id for target in member.targets if isinstance(target, ast.Name)]
+    return any(name.startswith("__") and name not in harmless for name in names)
 
 
 def _read(node: ast.AST, used: Used) -> None:

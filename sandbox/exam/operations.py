@@ -60,6 +60,12 @@ def _operation(name: str) -> Callable[..., Any]:
     return found
 
 
+def _reflected(name: str) -> Callable[[Any, Any], Any]:
+    act = _operation(name)
+    return lambda value, other: act(other, value)
+
+
 OPERATIONS: Mapping[str, Callable[..., Any]] = {
-    name: _operation(name) for name in (*BINARY, *COMPARE, *UNARY, *OTHER)
-} | {f"r{name}": (lambda value, other, act=_operation(name): act(other, value)) for name in BINARY}
+    **{name: _operation(name) for name in (*BINARY, *COMPARE, *UNARY, *OTHER)},
+    **{f"r{name}": _reflected(name) for name in BINARY},
+}

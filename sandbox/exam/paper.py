@@ -60,7 +60,8 @@ class Paper:
 
     @property
     def classes(self) -> list[str]:
-        return sorted(self.used.classes | (self.trusted.classes - self.trusted.stubs))
+        """Classes whose instances a candidate may send: the prompt's, and the tests' own that only hold data."""
+        return sorted(self.used.classes - self.used.comparing | self.trusted.classes - self.trusted.stubs)
 
     def namespace(self) -> dict[str, Any]:
         """A new one, with what the trusted prompt defines and the usual names that the tests use."""

@@ -107,8 +107,8 @@ def _pack_datetime(items: Items, v: datetime) -> list[Any]:
 
 
 def _datetime(body: Any) -> datetime:
-    *parts, fold, zone = body
-    return datetime(*parts, tzinfo=_zone(zone), fold=fold)
+    year, month, day, *rest, fold, zone = body
+    return datetime.combine(date(year, month, day), _time([*rest, fold, zone]))
 
 
 def _pack_time(items: Items, v: time) -> list[Any]:
@@ -116,8 +116,8 @@ def _pack_time(items: Items, v: time) -> list[Any]:
 
 
 def _time(body: Any) -> time:
-    *parts, fold, zone = body
-    return time(*parts, tzinfo=_zone(zone), fold=fold)
+    hour, minute, second, microsecond, fold, zone = body
+    return time(hour, minute, second, microsecond, _zone(zone), fold=fold)
 
 
 def _pack_bytes(items: Items, value: bytes | bytearray) -> str:

@@ -58,7 +58,7 @@ def compile_first(sources: Sequence[str]) -> tuple[CodeType, int]:
         except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError) as error:
             first_error = first_error or error
             continue
-        linecache.cache[FILENAME] = (lambda source=source: source,)  # type: ignore[assignment, misc]
+        linecache.cache[FILENAME] = (lambda source=source: source,)
         return code, place
     if isinstance(first_error, SyntaxError) or first_error is None:
         raise first_error or SyntaxError("no program")

@@ -125,14 +125,14 @@ class RemoteClass(RemoteObject):
         return self is not other
 
     def __hash__(self) -> int:
-        return self._number
+        return int(self._number)
 
     def __repr__(self) -> str:
         return f"<class {self._info.name} of the candidate>"
 
     @property
     def __name__(self) -> str:
-        return self._info.name
+        return str(self._info.name)
 
 
 class RemoteIterator(RemoteObject):

@@ -23,25 +23,23 @@ BUILTIN_ERRORS: Mapping[str, type[BaseException]] = {
     for name, kind in vars(builtins).items()
     if isinstance(kind, type) and issubclass(kind, BaseException) and kind.__name__ == name
 }
-BUILTIN_TYPES: Mapping[str, type] = {
-    kind.__name__: kind
-    for kind in (
-        *(object, type, bool, int, float, complex, str, bytes, bytearray, list, tuple, dict, set, frozenset),
-        *(range, slice, type(None), type(Ellipsis), type(NotImplemented), memoryview),
-        *BUILTIN_ERRORS.values(),
-    )
-}
+_TYPES: tuple[type, ...] = (
+    *(object, type, bool, int, float, complex, str, bytes, bytearray, list, tuple, dict, set, frozenset),
+    *(range, slice, type(None), type(Ellipsis), type(NotImplemented), memoryview),
+    *BUILTIN_ERRORS.values(),
+)
+BUILTIN_TYPES: Mapping[str, type] = {kind.__name__: kind for kind in _TYPES}
 _SENT_TEXT = 2000  # characters of an exception's argument that has no plain form
 
 
-def pack_rich(items: Items, value: Any, kind: type, by_value: frozenset[str]) -> Any | None:
+def pack_rich(items: Items, value: Any, kind: Any, by_value: frozenset[str]) -> Any | None:
     """The node of an instance of a class of someone's own, or None where it has no plain form."""
     if issubclass(kind, enum.Enum):
         return _pack_enum(items, value, kind)
     if issubclass(kind, BaseException):
         return pack_error(items, value)
     if issubclass(kind, tuple) and is_named_tuple(kind):
-        return {"nt": [kind.__name__, list(kind._fields), items(tuple.__getitem__(value, slice(None)))]}
+        return {"nt": [kind.__name__, field_names(kind), items(tuple.__getitem__(value, slice(None)))]}
     if kind.__name__ in by_value or is_plain_record(kind):
         state = state_of(value)
         return {"o": [kind.__name__, list(state), items(list(state.values()))]}
@@ -55,6 +53,10 @@ def pack_rich(items: Items, value: Any, kind: type, by_value: frozenset[str]) ->
 def is_named_tuple(kind: type) -> bool:
     fields = getattr(kind, "_fields", None)
     return type(fields) is tuple and all(type(field) is str for field in fields)
+
+
+def field_names(kind: Any) -> list[str]:
+    return list(kind._fields)
 
 
 def is_plain_record(kind: type) -> bool:
@@ -91,7 +93,7 @@ def set_state(value: object, names: Sequence[str], values: Sequence[object]) -> 
             object.__setattr__(value, name, item)
 
 
-def _pack_enum(items: Items, value: Any, kind: type[enum.Enum]) -> Any:
+def _pack_enum(items: Items, value: Any, kind: Any) -> Any:
     name = value._name_ if isinstance(value._name_, str) else None
     return {"en": [kind.__name__, name, *items([value._value_]), kind._member_type_ is not object]}
 

@@ -5,7 +5,7 @@ are called, streams are flushed. The payload is a line of JSON and, behind it, t
 """
 
 # No pathlib: it would fatten the memory that submissions are forked from.
-# ruff: noqa: PTH108, PTH123
+# ruff: noqa: PTH108, SIM115
 
 from __future__ import annotations
 

@@ -19,7 +19,6 @@ from proctor.sandbox.exam.pytest_words import stand_in
 from proctor.sandbox.exam.sheet import CHECKED, UNIT, Sheet
 from proctor.sandbox.exam.suite import collect
 
-
 _PACKAGE = __name__.rpartition(".")[0]
 
 
@@ -107,10 +106,8 @@ class Sitting:
         sheet, examinee = self._sheet, self._examinee
         if sheet.failure is None and examinee.over:
             sheet.fail(ExamOverError(examinee.over))
-        if sheet.failure is not None:
-            result = "failed"
-        else:
-            result = "passed" if sheet.checks and examinee.uses else "void"
+        checked = sheet.checks > 0 and examinee.uses > 0
+        result = ("passed" if checked else "void") if sheet.failure is None else "failed"
         return {
             "result": result,
             "tests": sheet.passed,

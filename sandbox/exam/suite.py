@@ -120,7 +120,7 @@ def _calls(
             raise LookupError(f"test '{name}' asks for '{missing[0]}'; fixtures are not known here")
         kwargs = {each: values.get(each, given.get(each)) for each in needed}
         shown = f"{name}[{', '.join(f'{k}={v!r}'[:80] for k, v in values.items())}]" if values else name
-        yield Test(shown, lambda *a, kwargs=kwargs: _run(function, a, kwargs))  # type: ignore[misc]
+        yield Test(shown, lambda *a, kwargs=kwargs: _run(function, a, kwargs))
 
 
 def _parameter_sets(marks: Sequence[Any]) -> Iterator[dict[str, Any]]:

@@ -118,15 +118,12 @@ def _ask_checker(case: Case, got: str, source: str, execution: Execution, sandbo
     checked = sandbox.run(Program(entry=_CHECKER, payload=Encoder().encode(spec), limits=_CHECKER_LIMITS))
     if checked.outcome is Outcome.INTERNAL_ERROR:
         return _Result(Status.UNAVAILABLE, execution, {"problem": checked.detail})
-    report = (
-        json.loads(checked.report)
-        if checked.report
-        else {"fault": f"{checked.outcome.value}: {tail(checked)}"}
-    )
-    if "fault" in report:
-        return _Result(Status.GRADER_ERROR, execution, {"problem": f"the checker failed: {report['fault']}"})
-    status = Status.CORRECT if report["value"] >= 1 else Status.INCORRECT
-    return _Result(status, execution, {"checker": report["value"]})
+    said = json.loads(checked.report) if checked.report else {}
+    fault = said.get("fault") or (f"{checked.outcome.value}: {tail(checked)}" if "value" not in said else "")
+    if fault:
+        return _Result(Status.GRADER_ERROR, execution, {"problem": f"the checker failed: {fault}"})
+    status = Status.CORRECT if said["value"] >= 1 else Status.INCORRECT
+    return _Result(status, execution, {"checker": said["value"]})
 
 
 def _sum_up(row: StdioRow, results: list[_Result], evidence: dict[str, Any], rules: StdioRules) -> Verdict:
