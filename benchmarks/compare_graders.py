@@ -154,7 +154,7 @@ def rates(rows: Sequence[Labelled], graded: Graded, places: Sequence[int]) -> Ra
 def disagreements(rows: Sequence[Labelled], graded: Graded, source: Source) -> list[Disagreement]:
     return [
         Disagreement(
-            source.value, row.id, row.category, row.policy, row.gold, row.response[-_SHOWN:], row.expected, why, row.reason
+            source.value, row.id, row.category, row.policy, row.gold, row.response[-_SHOWN:], row.expected, why, row.reason  # noqa: E501
         )
         for row, equal, why in zip(rows, graded.equal, graded.why, strict=True)
         if equal is not row.expected

@@ -103,7 +103,7 @@ def _operators() -> list[str]:
         _boxed("\\lfloor 10^{10^{10}} \\pi \\rfloor"),
         _boxed("\\log_2 (2^{2^{2^{2^{7}}}})"),
         _boxed("\\sqrt[1000000007]{2^{1000000007}}"),
-        _boxed("\\det\\begin{pmatrix}" + "\\\\".join("&".join(f"x_{{{i}{j}}}" for j in range(12)) for i in range(12)) + "\\end{pmatrix}"),
+        _boxed("\\det\\begin{pmatrix}" + "\\\\".join("&".join(f"x_{{{i}{j}}}" for j in range(12)) for i in range(12)) + "\\end{pmatrix}"),  # noqa: E501
     ]  # fmt: skip
 
 

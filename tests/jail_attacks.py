@@ -121,7 +121,8 @@ ATTACKS: dict[str, str] = {
         "        os._exit(0)\n"
         "    os._exit(0)"
     ),
-    "take over orphans": LIBC + "libc.prctl(36, 1)\nif os.fork() == 0:\n    if os.fork() == 0: signal.pause()\n    os._exit(0)",
+    "take over orphans": LIBC
+    + "libc.prctl(36, 1)\nif os.fork() == 0:\n    if os.fork() == 0: signal.pause()\n    os._exit(0)",
     "flood with zombies": (
         "import os\nfor _ in range(200):\n"
         "    try:\n        if os.fork() == 0: os._exit(0)\n"
@@ -145,7 +146,8 @@ ATTACKS: dict[str, str] = {
         "    done = subprocess.run(command, capture_output=True)\n"
         "    if b'uid=0' in done.stdout or done.returncode == 0: print('ESCAPED')"
     ),
-    "clone into a user namespace": LIBC + "print('ESCAPED') if libc.syscall(56, 0x10000011, 0, 0, 0, 0) > 0 else None",
+    "clone into a user namespace": LIBC
+    + "print('ESCAPED') if libc.syscall(56, 0x10000011, 0, 0, 0, 0) > 0 else None",
     "clone3 into a user namespace": (
         LIBC + "args = struct.pack('<11Q', 0x10000000, 0, 0, 0, 17, 0, 0, 0, 0, 0, 0)\n"
         "if libc.syscall(435, args, len(args)) >= 0: print('ESCAPED')"
@@ -156,11 +158,7 @@ ATTACKS: dict[str, str] = {
         "try: time.clock_settime(time.CLOCK_REALTIME, time.time()); print('ESCAPED')\n"
         "except OSError: pass"
     ),
-    "name the host": (
-        "import socket\n"
-        "try: socket.sethostname('x'); print('ESCAPED')\n"
-        "except OSError: pass"
-    ),
+    "name the host": ("import socket\ntry: socket.sethostname('x'); print('ESCAPED')\nexcept OSError: pass"),
     "load a filter of its own over ours": (
         LIBC + "program = struct.pack('<HBBI', 6, 0, 0, 0x7fff0000)\n"
         "buffer = ctypes.create_string_buffer(program)\n"
@@ -201,7 +199,8 @@ ATTACKS: dict[str, str] = {
         "except OSError: pass"
     ),
     "leave SysV and POSIX objects": (
-        LIBC + "calls = [libc.shmget(77, 4096, 0o1666), libc.semget(77, 1, 0o1666), libc.msgget(77, 0o1666)]\n"
+        LIBC
+        + "calls = [libc.shmget(77, 4096, 0o1666), libc.semget(77, 1, 0o1666), libc.msgget(77, 0o1666)]\n"
         "calls.append(libc.syscall(240, b'/q', os.O_CREAT | os.O_RDWR, 0o666, None))\n"
         "if max(calls) >= 0: print('ESCAPED', calls)"
     ),
@@ -240,15 +239,15 @@ ATTACKS: dict[str, str] = {
         "    if needle in text and 'needle' not in text: print('ESCAPED')"
     ),
     "scan the heap for other runs": (
-        LIBC + "libc.sbrk.restype = ctypes.c_void_p\ntop = libc.sbrk(0)\nneedle = b'SECRET-OF-' + b'ANOTHER-RUN'\n"
+        LIBC
+        + "libc.sbrk.restype = ctypes.c_void_p\ntop = libc.sbrk(0)\nneedle = b'SECRET-OF-' + b'ANOTHER-RUN'\n"
         "own = 0\nimport mmap\n"
         "size = 4096 * 200\n"
         "data = ctypes.string_at(top - size, size)\n"
         "if data.count(needle): print('ESCAPED')"
     ),
     "huge arguments": (
-        "import subprocess\n"
-        "try: subprocess.run(['/bin/true', 'x' * (1 << 26)])\nexcept OSError: pass"
+        "import subprocess\ntry: subprocess.run(['/bin/true', 'x' * (1 << 26)])\nexcept OSError: pass"
     ),
     "lock and leave pipes": (
         "import fcntl, os\nos.mkfifo('p'); f = open('lock', 'w'); fcntl.flock(f, fcntl.LOCK_EX)\n"

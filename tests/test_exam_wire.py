@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import enum
 import math
@@ -52,10 +53,8 @@ def same(one: object, other: object) -> bool:
     if type(one) is not type(other):
         return False
     if isinstance(one, float):
-        return (
-            math.isnan(one)
-            and math.isnan(other)
-            or (one == other and math.copysign(1, one) == math.copysign(1, other))
+        return (math.isnan(one) and math.isnan(other)) or (
+            one == other and math.copysign(1, one) == math.copysign(1, other)
         )
     if isinstance(one, complex):
         return same(one.real, other.real) and same(one.imag, other.imag)
@@ -172,7 +171,7 @@ def test_a_subclass_goes_by_its_real_data_whatever_it_claims() -> None:
         __class__ = str  # type: ignore[assignment]
         __eq__ = lambda self, other: True  # noqa: E731
         __hash__ = int.__hash__
-        __index__ = __int__ = lambda self: 7  # noqa: E731
+        __index__ = __int__ = lambda self: 7
 
     class Hollow(list):
         __len__ = lambda self: 0  # noqa: E731
@@ -180,7 +179,7 @@ def test_a_subclass_goes_by_its_real_data_whatever_it_claims() -> None:
         __getitem__ = lambda self, key: "forged"  # noqa: E731
 
     class Sly(dict):
-        items = keys = values = __iter__ = lambda self: iter(())  # noqa: E731
+        items = keys = values = __iter__ = lambda self: iter(())
 
     assert same(round_trip(Liar(3)), 3)
     assert same(round_trip(Hollow([1, 2])), [1, 2])
@@ -196,13 +195,13 @@ def test_classes_unknown_to_the_reader_arrive_as_data() -> None:
 
 
 def test_exceptions_keep_class_arguments_and_attributes() -> None:
-    class Special(KeyError):
+    class SpecialError(KeyError):
         pass
 
-    error = Special("a", 1)
+    error = SpecialError("a", 1)
     error.code = 5
     back = round_trip(error)
-    assert type(back).__name__ == "Special" and isinstance(back, KeyError)
+    assert type(back).__name__ == "SpecialError" and isinstance(back, KeyError)
     assert back.args == ("a", 1) and back.code == 5
     assert type(round_trip(ZeroDivisionError("x"))) is ZeroDivisionError
     assert round_trip(SystemExit(3)).code == 3
@@ -252,10 +251,8 @@ def test_hostile_bytes_are_a_wire_error(data: bytes) -> None:
 @settings(max_examples=200, deadline=None)
 @given(st.binary(max_size=200) | values.map(Encoder().encode).flatmap(lambda data: st.tuples(st.just(data), st.integers(0, len(data)), st.binary(max_size=3))).map(lambda parts: parts[0][: parts[1]] + parts[2] + parts[0][parts[1] + 1 :]))  # fmt: skip
 def test_mangled_bytes_give_a_value_or_a_wire_error(data: bytes) -> None:
-    try:
+    with contextlib.suppress(WireError):
         Decoder().decode(data)
-    except WireError:
-        pass
 
 
 def test_size_and_members_are_counted_before_anything_is_built() -> None:
