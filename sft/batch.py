@@ -30,7 +30,7 @@ class Example:
     """One token sequence, and what is learned of it."""
 
     token_ids: Sequence[int]
-    trained: Sequence[bool]  # as long as token_ids: this token is a target
+    trained: Sequence[int]  # as long as token_ids: true (or 1) where the token is a target
     weights: Sequence[float] | None = None  # as long as token_ids: weight of the token's loss; None: all 1
 
     def __len__(self) -> int:

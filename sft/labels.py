@@ -121,11 +121,11 @@ class Labeller:
         ids, offsets = self._encode_with_offsets(text)
         spans, rows = [], []
         for place, turn in turns.items():
-            span = _token_span(offsets, turn)
-            if span is None:
+            found = _token_span(offsets, turn)
+            if found is None:
                 rows.append(self._in_two(conversation, turn, place))
             else:
-                spans.append(Span(*span, place))
+                spans.append(Span(*found, place))
         if not spans:
             return rows
         trained = [False] * len(ids)

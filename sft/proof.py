@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -128,7 +128,9 @@ class Prover:
             if wrong:
                 yield failure(Fault.OTHER_TEXT, wrong)
 
-    def _prompt_failures(self, row: Labelled, proof: Proof, failure) -> Iterator[Failure]:
+    def _prompt_failures(
+        self, row: Labelled, proof: Proof, failure: Callable[[Fault, str], Failure]
+    ) -> Iterator[Failure]:
         """Training and generation must see the same tokens before the first trained turn."""
         prompt = self._generation_prompt(row)
         if prompt is None:

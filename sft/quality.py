@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import statistics
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from proctor.sft.chat import Conversation, text_of
@@ -202,7 +202,9 @@ def _contamination(
     )
 
 
-def _looks(conversations: Sequence[Conversation], rows: Iterable[int], why) -> tuple[Look, ...]:
+def _looks(
+    conversations: Sequence[Conversation], rows: Iterable[int], why: Callable[[int], str]
+) -> tuple[Look, ...]:
     chosen = list(rows)[:_SHOWN]
     return tuple(Look(conversations[i].source, _whole(conversations[i])[:600], why(i)) for i in chosen)
 
