@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
 from proctor.verifiers.core import Rollout, Status, Verdict
 from proctor.verifiers.maths.extract import Extraction, extract
-from proctor.verifiers.maths.grading import Gold, grade, read_gold
+from proctor.verifiers.maths.grading import Gold, Ruling, grade, read_gold
 from proctor.verifiers.maths.rules import Rules
-from proctor.verifiers.maths.symbolic import OpenPair, settle
+from proctor.verifiers.maths.symbolic import OpenPair, Settled, settle
 from proctor.verifiers.part import Bounds, Cost, Part, grader_error
 from proctor.verifiers.registry import register
 from proctor.verifiers.thinking import opens_thinking
 
+_PENDING = Verdict(None, Status.SKIPPED)
 _VALUES = {Status.CORRECT: 1.0, Status.INCORRECT: 0.0}
 
 
@@ -89,29 +90,32 @@ class Math(Part):
         """Decides what it can here, and sends the rest to the workers in one call."""
         rules = Rules(self.tolerance, self.percent, self.ordered, self.units, self.ignore_case)
         verdicts: list[Verdict] = []
-        left_open: list[tuple[int, OpenPair]] = []
-        for place, rollout in enumerate(rollouts):
+        left_open: list[_Open] = []
+        for rollout in rollouts:
             start = time.perf_counter()
             try:
-                verdict, pair = self._judge(rollout, rules)
+                judged = self._judge(rollout, rules)
             except Exception as error:  # the leaf's border: one rollout's fault stays its own
-                verdict, pair = grader_error(error, time.perf_counter() - start), None
-            verdicts.append(verdict)
-            if pair is not None:
-                left_open.append((place, pair))
-        if left_open:
-            self._settle(verdicts, left_open)
+                judged = grader_error(error)
+            if isinstance(judged, _Open):
+                left_open.append(replace(judged, place=len(verdicts), seconds=time.perf_counter() - start))
+                judged = _PENDING
+            verdicts.append(
+                Verdict(judged.value, judged.status, judged.evidence, time.perf_counter() - start)
+            )
+        pairs = [pair.pair for pair in left_open]
+        for pair, settled in zip(left_open, settle(pairs, self.timeout_s) if pairs else (), strict=True):
+            verdicts[pair.place] = _closed(pair, settled)
         return verdicts
 
-    def _judge(self, rollout: Rollout, rules: Rules) -> tuple[Verdict, OpenPair | None]:
-        """The verdict, or a placeholder and the pair that is still open."""
-        start = time.perf_counter()
+    def _judge(self, rollout: Rollout, rules: Rules) -> Verdict | _Open:
+        """The verdict on one rollout, or what is left open."""
         reference = rollout.get(self.answer)
         if reference is None:
-            return Verdict(None, Status.MISCONFIGURED, {"missing": self.answer}), None
+            return Verdict(None, Status.MISCONFIGURED, {"missing": self.answer})
         gold = read_gold(reference if isinstance(reference, str) else str(reference))
         if not gold.is_readable:
-            return Verdict(None, Status.BAD_REFERENCE, {"reference": gold.answer}), None
+            return Verdict(None, Status.BAD_REFERENCE, {"reference": gold.answer})
         found = extract(
             rollout.completion,
             self.policy,
@@ -120,35 +124,43 @@ class Math(Part):
             is_open=bool(rollout.prompt) and opens_thinking(rollout.prompt),
         )
         if found.answer is None:
-            evidence = {"rule": found.rule, "reference": gold.answer}
-            return Verdict(0.0, Status.NO_ANSWER, evidence, time.perf_counter() - start), None
+            return Verdict(0.0, Status.NO_ANSWER, {"reference": gold.answer, "rule": found.rule})
         ruling = grade(gold, found, rules)
+        evidence = _evidence(gold, found, ruling)
         if ruling.equal is None:
-            pair = OpenPair(gold.answer, found.answer, rules)
-            return Verdict(None, Status.SKIPPED, _evidence(gold, found), time.perf_counter() - start), pair
+            return _Open(OpenPair(gold.answer, ruling.answer or found.answer, rules), evidence)
         status = Status.CORRECT if ruling.equal else Status.INCORRECT
-        evidence = _evidence(gold, found, ruling.why)
-        return Verdict(_VALUES[status], status, evidence, time.perf_counter() - start), None
+        return Verdict(_VALUES[status], status, evidence)
 
-    def _settle(self, verdicts: list[Verdict], left_open: Sequence[tuple[int, OpenPair]]) -> None:
-        """Puts the workers' verdicts in place of the placeholders."""
-        settled = settle([pair for _, pair in left_open], self.timeout_s)
-        for (place, _), end in zip(left_open, settled, strict=True):
-            before = verdicts[place]
-            evidence = {**before.evidence, "why": end.why}
-            verdicts[place] = Verdict(_VALUES.get(end.status), end.status, evidence, before.seconds + end.seconds)
+
+@dataclass(frozen=True, slots=True)
+class _Open:
+    """A rollout that the workers have to settle."""
+
+    pair: OpenPair
+    evidence: dict[str, Any]
+    place: int = 0  # in the batch
+    seconds: float = 0.0  # spent on it so far
+
+
+def _closed(left_open: _Open, settled: Settled) -> Verdict:
+    evidence = {**left_open.evidence, "why": settled.why}
+    seconds = left_open.seconds + settled.seconds
+    return Verdict(_VALUES.get(settled.status), settled.status, evidence, seconds)
+
+
+def _evidence(gold: Gold, found: Extraction, ruling: Ruling) -> dict[str, Any]:
+    evidence = {
+        "answer": found.answer,
+        "reference": gold.answer,
+        "rule": found.rule,
+        "why": ruling.why,
+        "context": found.context,
+    }
+    return {**evidence, "compared": ruling.answer} if ruling.answer else evidence
 
 
 def equal(gold: str, answer: str, **options: Any) -> Verdict:
     """The verdict on one answer, bare or a whole response, with the options of `Math`."""
-    return Math(**options).verify([Rollout(answer, answer=gold)])[0]
-
-
-def _evidence(gold: Gold, found: Extraction, why: str = "") -> dict[str, Any]:
-    return {
-        "answer": found.answer,
-        "reference": gold.answer,
-        "rule": found.rule,
-        "why": why,
-        "context": found.context,
-    }
+    (verdict,) = Math(**options).verify([Rollout(answer, answer=gold)])
+    return verdict

@@ -169,10 +169,10 @@ class Comparison:
 
     def same_single(self, gold: Tree, answer: Tree) -> bool | None:
         """A bracket with one thing in it against that thing: {2} and 2, [2] and 2, {(1, 2)} and (1, 2)."""
-        for one, other in ((gold, answer), (answer, gold)):
-            is_single = isinstance(one, Bracket) and len(one.items) == 1
-            if is_single and (one.is_unordered or not isinstance(other, Bracket)):
-                return self.same(one.items[0], other) if one is gold else self.same(other, one.items[0])
+        if isinstance(gold, Bracket) and _is_single(gold, answer):
+            return self.same(gold.items[0], answer)
+        if isinstance(answer, Bracket) and _is_single(answer, gold):
+            return self.same(gold, answer.items[0])
         return False
 
     def same_list(self, gold: Bracket, answer: Bracket) -> bool | None:
@@ -255,6 +255,10 @@ def same_multiple(gold: Relation, answer: Relation) -> bool | None:
         return False
     sign = answer.signs[0]
     return gold.signs[0] == (_FLIPPED.get(sign, sign) if factor < 0 else sign)
+
+
+def _is_single(bracket: Bracket, other: Tree) -> bool:
+    return len(bracket.items) == 1 and (bracket.is_unordered or not isinstance(other, Bracket))
 
 
 def _parts_of_ratio(tree: Tree) -> tuple[Tree, ...]:

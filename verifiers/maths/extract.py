@@ -7,7 +7,7 @@ The order, for the policy `lenient`; `strict` knows boxes only:
    \boxed{2}") are one answer of several parts, so that hedging between two answers gives both.
 3. A statement after the box ("the final answer is 43", "#### 43") replaces it; an admitted mistake without
    a new answer takes it back.
-4. Without a box: the last statement of an answer, in any of some twenty languages.
+4. Without a box: the last statement of an answer, in any of some twenty languages, unless corrected after.
 5. Without a statement: the whole response where it is a bare answer, else its last formula or number. This
    last resort can be turned off.
 
@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from proctor.verifiers.maths import prose
 from proctor.verifiers.maths.boxes import Box, last_boxes
@@ -33,6 +33,8 @@ Policy = Literal["lenient", "strict"]
 _CONTEXT = 40  # characters kept on either side of an answer, for people
 _BARE_LENGTH = 300  # a whole response up to this long may be a bare answer
 _WINDOW = 2000  # characters at the end in which the last resort looks
+_MOST_WORDS = 12  # of a stated answer in plain language
+_BEGINS_WORKING = re.compile(r"(?:let|we|first|to|the (?:problem|question)|in order|i)\b", re.IGNORECASE)
 _RETRACTS = re.compile(
     r"\b(?:(?:i|we) (?:have )?ma(?:d|k)e (?:an?|some) (?:\w+ ){0,2}(?:error|mistake)|scratch that|"
     r"(?:that|this|it|which|above|answer|result) (?:is|was) (?:actually |clearly )?"
@@ -42,11 +44,9 @@ _RETRACTS = re.compile(
 _INSTEAD = re.compile(
     r"\b(?:(?:it|answer|value|result|that|this) (?:should|must) (?:instead |actually |really )?(?:be|have been)"
     r"|(?:actually|no|wait|oops|sorry),? (?:it is|it's|it equals)|correction:"
-    r"|correct (?:value|result|number|one) is)\b:?\s*",
+    r"|correct (?:value|result|number|one) is)\b:?\s{0,9}",
     re.IGNORECASE,
 )
-_BEGINS_WORKING = re.compile(r"(?:let|we|first|to|the (?:problem|question)|in order|i)\b", re.IGNORECASE)
-_MOST_WORDS = 12  # of a stated answer in plain language
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +56,6 @@ class Extraction:
     answer: str | None
     rule: str  # box, boxes, statement, correction, formula, number, letter, whole; or why there is none
     context: str = ""  # the answer with what stands around it
-
-    def to_json(self) -> dict[str, Any]:
-        return {"answer": self.answer, "rule": self.rule, "context": self.context}
 
 
 def extract(
@@ -89,7 +86,8 @@ def extract(
     if policy == "strict":
         return Extraction(None, "no box")
     statement = last_statement(text)
-    if statement is not None and (found := _stated(text, statement, letters=letters)):
+    found = _stated(text, statement, letters=letters) if statement else None
+    if statement and found:
         return _corrected(text, statement.end, letters=letters) or found
     return (
         _last_resort(text, letters=letters) if last_number else Extraction(None, "no statement of an answer")
@@ -106,18 +104,17 @@ def refine(found: Extraction, *, letters: bool = False) -> str | None:
         return prose.core(statement.content, letters=letters)
     if not prose.is_prose(answer, words=1):
         return None
-    if letters and (choices := prose.choices(answer)):
-        return choices[-1]
-    return _last_value(answer).answer
+    choices = prose.choices(answer) if letters else []
+    return choices[-1] if choices else _last_value(answer).answer
 
 
 def _boxed(text: str, boxes: tuple[Box, ...]) -> Extraction:
     said = dict.fromkeys(box.content for box in boxes)  # a box that is repeated says nothing new
     answer = (" or " if any(box.joint == "or" for box in boxes) else ", ").join(said)
-    context = _around(text, boxes[0].start, boxes[-1].end)
     other = prose.hedged(text, boxes[-1].end)
     if other is not None:
         answer = f"{answer} or {prose.core(sentence(text, other))}"
+    context = _around(text, boxes[0].start, boxes[-1].end)
     return Extraction(answer, "box" if len(boxes) == 1 else "boxes", context)
 
 
@@ -135,45 +132,48 @@ def _corrected(text: str, end: int, *, letters: bool) -> Extraction | None:
     """What is said after an answer to correct it or to take it back."""
     if end + 4 > len(text):
         return None
-    *_, instead = [None, *_INSTEAD.finditer(text, end)]
-    if instead is None:
+    corrections = list(_INSTEAD.finditer(text, end))
+    if not corrections:
         taken_back = _RETRACTS.search(text, end)
         return Extraction(None, "taken back", taken_back[0]) if taken_back else None
-    statement = Statement(sentence(text, instead.end()), instead.start(), instead.end(), instead[0])
+    last = corrections[-1]
+    statement = Statement(sentence(text, last.end()), last.start(), last.end(), last[0])
     return _correction(text, statement, letters=letters)
 
 
 def _correction(text: str, statement: Statement, *, letters: bool) -> Extraction | None:
     found = _stated(text, statement, letters=letters)
-    if found is None or not (prose.says_something(found.answer or "") or (letters and found.answer)):
+    if found is None or not found.answer:
         return None
-    return Extraction(found.answer, "correction", found.context)
+    says_something = letters or prose.says_something(found.answer)
+    return Extraction(found.answer, "correction", found.context) if says_something else None
 
 
 def _stated(text: str, statement: Statement, *, letters: bool) -> Extraction | None:
     """The answer of a statement; None where it only announces one ("Answer: Let's see ...")."""
-    if plain_number(statement.content) is not None and not prose.hedged(text, statement.end):
+    other = prose.hedged(text, statement.end)
+    if other is None and plain_number(statement.content) is not None:
         return Extraction(statement.content, "statement", _around(text, statement.start, statement.end))
     content = mend(statement.content)
     answer = content if statement.is_enclosed else prose.core(content, letters=letters)
-    if not prose.says_something(answer) and (
-        _BEGINS_WORKING.match(answer) or len(answer.split()) > _MOST_WORDS
-    ):
+    announces = _BEGINS_WORKING.match(answer) or len(answer.split()) > _MOST_WORDS
+    if not answer or (announces and not prose.says_something(answer)):
         return None
-    other = prose.hedged(text, statement.end)
     if other is not None:
         answer = f"{answer} or {prose.core(sentence(text, other), letters=letters)}"
-    return Extraction(answer, "statement", _around(text, statement.start, statement.end)) if answer else None
+    return Extraction(answer, "statement", _around(text, statement.start, statement.end))
 
 
 def _last_resort(text: str, *, letters: bool) -> Extraction:
     stripped = prose.without_bold(text.strip(" \t\n\r`"))
     if not stripped:
         return Extraction(None, "empty")
-    if letters and (found := prose.choices(stripped)):
-        return Extraction(found[-1], "letter", stripped[-2 * _CONTEXT :])
+    choices = prose.choices(stripped) if letters else []
+    if choices:
+        return Extraction(choices[-1], "letter", stripped[-2 * _CONTEXT :])
     is_short = len(stripped) <= _BARE_LENGTH
-    if is_short and (bare := prose.bare(mend(stripped))):
+    bare = prose.bare(mend(stripped)) if is_short else ""
+    if bare:
         return Extraction(bare, "whole", bare)
     if stripped.rfind("\\begin{") > stripped.rfind("\\end{"):
         return Extraction(None, "cut off inside a formula")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
@@ -18,8 +19,8 @@ from proctor.verifiers.maths.rules import Rules
 from proctor.verifiers.maths.trees import Apply, Bracket, Number, Tree
 from proctor.verifiers.maths.values import Decide, undecided
 
-_SHORT = 200
 READINGS_KEPT = 4096  # more than the problems, and the different answers, of a training batch
+_SHORT = 200  # characters of an answer whose reading is kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,7 @@ class Ruling:
 
     equal: bool | None
     why: str
+    answer: str = ""  # what was compared, where it is a part of the answer
 
 
 _SAME_NUMBER, _OTHER_NUMBER = Ruling(True, "same number"), Ruling(False, "different number")
@@ -66,9 +68,9 @@ def read_gold(text: str) -> Gold:
 @lru_cache(READINGS_KEPT)
 def _read_gold(answer: str) -> Reading:
     reading = read(answer)
-    if not reading.trees and not reading.choice:
-        reading = replace(reading, sentence=prose_values(answer))
-    return reading
+    if reading.trees or reading.choice:
+        return reading
+    return replace(reading, sentence=prose_values(answer))
 
 
 _read_short = lru_cache(READINGS_KEPT)(read)
@@ -77,6 +79,12 @@ _read_short = lru_cache(READINGS_KEPT)(read)
 def _read(answer: str) -> Reading:
     """Rollouts of one prompt often give the same answer. Long answers are not worth the memory."""
     return _read_short(answer) if len(answer) <= _SHORT else read(answer)
+
+
+def forget_readings() -> None:
+    """Empties the caches of references and answers: for measurements."""
+    for cache in (read_gold, _read_gold, _read_short):
+        cache.cache_clear()
 
 
 def grade(gold: Gold, found: Extraction, rules: Rules, decide: Decide = undecided) -> Ruling:
@@ -89,13 +97,12 @@ def grade(gold: Gold, found: Extraction, rules: Rules, decide: Decide = undecide
             return _OTHER_NUMBER
     reading = _read(answer)
     ruling = rule(gold.reading, reading, rules, decide)
-    if ruling.equal is not False or reading.trees or (reading.is_qualified and not denies_another(answer)):
+    may_be_prose = not reading.trees and (not reading.is_qualified or denies_another(answer))
+    refined = refine(found, letters=gold.asks_letter) if ruling.equal is False and may_be_prose else None
+    if not refined:
         return ruling
-    if refined := refine(found, letters=gold.asks_letter):
-        again = rule(gold.reading, _read(refined), rules, decide)
-        if again.equal is not False:
-            return Ruling(again.equal, f"{again.why} of '{refined}'")
-    return ruling
+    again = rule(gold.reading, _read(refined), rules, decide)
+    return ruling if again.equal is False else replace(again, answer=refined)
 
 
 def rule(gold: Reading, answer: Reading, rules: Rules, decide: Decide = undecided) -> Ruling:
@@ -105,40 +112,44 @@ def rule(gold: Reading, answer: Reading, rules: Rules, decide: Decide = undecide
     if gold.choice and gold.choice == answer.choice:
         return Ruling(True, "same choice")
     comparison = Comparison(rules, decide)
-    is_open = False
-    pairs = [
-        *product(gold.trees, answer.trees),
-        *product(gold.others, filter(_is_decimal, answer.trees)),
-        *product(filter(_is_decimal, gold.trees), answer.others),
-    ]
-    for wanted, given in pairs:
+    is_open = gold.operation and answer.operation
+    for wanted, given in _pairs(gold, answer):
         found = comparison.same(wanted, given)
         if found and is_unfinished(wanted, given):
             return Ruling(False, "the same value, but not worked out")
         if found:
             return Ruling(True, "same value")
-        is_open |= found is None
+        is_open = is_open or found is None
     if is_open:
-        return Ruling(None, "open")
-    if gold.operation and answer.operation:
         return Ruling(None, "open")
     if gold.trees and answer.trees:
         return Ruling(False, "different value")
-    if gold.sentence and any(
-        comparison.same(wanted, _as_tuple(given)) for wanted in gold.sentence for given in answer.trees
-    ):
+    return _rule_by_words(gold, answer, comparison)
+
+
+def _rule_by_words(gold: Reading, answer: Reading, comparison: Comparison) -> Ruling:
+    """Compares readings of which at least one is no mathematics."""
+    named = (
+        comparison.same(wanted, _as_tuple(given)) for wanted, given in product(gold.sentence, answer.trees)
+    )
+    if any(named):
         return Ruling(True, "the value that the reference names")
     if not answer.trees and wording.is_named_in(answer.words, gold.words):
         return Ruling(True, "the phrase that the reference names")
-    if gold.trees and any(letter.isdigit() for letter in gold.words):
-        return Ruling(False, answer.problem)
-    if wording.same_words(gold.words, answer.words):
+    is_spoken = not gold.trees or not any(letter.isdigit() for letter in gold.words)
+    if is_spoken and wording.same_words(gold.words, answer.words):
         return Ruling(True, "same words")
     return Ruling(False, answer.problem or "different words")
 
 
-def _is_decimal(tree: Tree) -> bool:
-    """What a less likely meaning may be compared with: 1,22 is 1.22, but `-3, 0` is not -3."""
+def _pairs(gold: Reading, answer: Reading) -> Iterator[tuple[Tree, Tree]]:
+    """Meanings to compare. Less likely ones only meet what is written so: 1,22 is 1.22, but `-3, 0` is not -3."""
+    yield from product(gold.trees, answer.trees)
+    yield from product(gold.others, filter(_is_decimal_or_time, answer.trees))
+    yield from product(filter(_is_decimal_or_time, gold.trees), answer.others)
+
+
+def _is_decimal_or_time(tree: Tree) -> bool:
     return (isinstance(tree, Number) and tree.places is not None) or (
         isinstance(tree, Apply) and tree.name == "time"
     )
@@ -146,9 +157,3 @@ def _is_decimal(tree: Tree) -> bool:
 
 def _as_tuple(tree: Tree) -> Tree:
     return Bracket(tree.items, "(", ")") if isinstance(tree, Bracket) else tree
-
-
-def forget_readings() -> None:
-    """Empties the caches of references and answers: for measurements."""
-    for cache in (read_gold, _read_gold, _read_short):
-        cache.cache_clear()

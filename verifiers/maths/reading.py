@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from fractions import Fraction
 from itertools import pairwise
 
 from proctor.verifiers.maths import wording
+from proctor.verifiers.maths.clock import digital_time, spoken_time
 from proctor.verifiers.maths.comparison import Comparison
 from proctor.verifiers.maths.grammar import parse
 from proctor.verifiers.maths.latex import tidy
@@ -15,18 +15,17 @@ from proctor.verifiers.maths.lexer import UnreadableError, tokens
 from proctor.verifiers.maths.naming import is_name, unnamed
 from proctor.verifiers.maths.phrases import Item, QualifiedError, items, numbers_in_prose
 from proctor.verifiers.maths.quantities import quantity
+from proctor.verifiers.maths.realsets import is_set
 from proctor.verifiers.maths.rewriting import computed
 from proctor.verifiers.maths.rules import Rules
 from proctor.verifiers.maths.sampling import real
-from proctor.verifiers.maths.trees import Apply, Bracket, Number, Relation, Sum, Tree, Unit, symbols
+from proctor.verifiers.maths.trees import Apply, Bracket, Relation, Sum, Symbol, Tree, Unit, symbols
 from proctor.verifiers.maths.units import MEASURES
 
 _ORDINAL = re.compile(
-    r"(?<=\d)\s?\^?\s?\{?\s?(?:\\(?:text|mathrm|textrm|mbox|textsuperscript|rm)\s?)?\{?\s?(?:st|nd|rd|th)\s?\}?\}?(?![a-zA-Z])"
+    r"(?<=\d)\s?\^?\s?\{?\s?(?:\\(?:text|mathrm|textrm|mbox|textsuperscript|rm)\s?)?"
+    r"\{?\s?(?:st|nd|rd|th)\s?\}?\}?(?![a-zA-Z])"
 )
-_TIME = re.compile(r"(\d{1,2})(?::(\d\d))?(?::(\d\d))?\s*(?:([ap])\.?\s?m\.?|o'?clock)", re.IGNORECASE)
-_CLOCK = re.compile(r"(\d{1,2}):(\d\d)(?::(\d\d))?")
-_TEXT_COMMAND = re.compile(r"\\(?:text|mathrm|textrm|mbox)\s?\{([^{}]*)\}")
 _DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+")
 _DOTTED_THOUSANDS = re.compile(r"[-+]?\d{1,3}(?:\.\d{3})+,\d+")
 _OPERATION = re.compile(r"\\(?:sum|prod|i+nt|oint|lim|frac\s?\{d\}\s?\{d|det)(?![a-zA-Z])")
@@ -45,7 +44,7 @@ class Reading:
     trees: tuple[Tree, ...] = ()  # as mathematics
     others: tuple[
         Tree, ...
-    ] = ()  # less likely meanings: what stands after an approximation sign, 1,22 as 1.22
+    ] = ()  # less likely meanings: the decimal after an approximation sign, 1,22 as 1.22
     choice: str | None = None  # as the letter of a multiple-choice question
     is_qualified: bool = False  # words such as `not` change what it says
     operation: bool = False  # a sum, integral or limit that is written out and not read any further
@@ -55,20 +54,20 @@ class Reading:
 
 def read(answer: str) -> Reading:
     """All that an answer may mean. Never raises."""
-    tidied = _FULL_STOP.sub("", tidy(answer))
-    plain = _SPACE.sub("", tidied)
-    words = wording.normalised(tidied)
-    choice = wording.choice(tidied)
+    text = _FULL_STOP.sub("", tidy(answer))
+    plain, words, choice = _SPACE.sub("", text), wording.normalised(text), wording.choice(text)
     try:
-        meanings = _meanings(tidied)
+        first, *others = _meanings(text)
     except UnreadableError as error:
-        is_qualified = isinstance(error, QualifiedError)
-        operation = _OPERATION.search(tidied) is not None
         return Reading(
-            plain, words, choice=choice, is_qualified=is_qualified, operation=operation, problem=str(error)
+            plain,
+            words,
+            choice=choice,
+            is_qualified=isinstance(error, QualifiedError),
+            operation=_OPERATION.search(text) is not None,
+            problem=str(error),
         )
-    rest = read(wording.after_choice(tidied)).trees if choice else ()
-    return Reading(plain, words, (*meanings[:1], *rest), meanings[1:], choice)
+    return Reading(plain, words, (first, *_chosen(text, choice)), tuple(others), choice)
 
 
 def prose_values(text: str) -> tuple[Tree, ...]:
@@ -77,12 +76,23 @@ def prose_values(text: str) -> tuple[Tree, ...]:
         numbers = [parse([token]) for token in numbers_in_prose(tokens(tidy(text)))]
     except UnreadableError:
         return ()
-    return (numbers[0] if len(numbers) == 1 else Bracket(tuple(numbers), "(", ")"),) if numbers else ()
+    if len(numbers) < 2:
+        return tuple(numbers)
+    return (Bracket(tuple(numbers), "(", ")"),)
+
+
+def _chosen(text: str, choice: str | None) -> tuple[Tree, ...]:
+    """What stands after the letter of a choice: 12 in `(C) 12`."""
+    rest = wording.after_choice(text) if choice else ""
+    try:
+        return _meanings(rest)[:1] if rest else ()
+    except UnreadableError:
+        return ()
 
 
 def _meanings(text: str) -> tuple[Tree, ...]:
     """What a text means as mathematics, the likeliest first. Raises UnreadableError where it is none."""
-    settled = wording.meaning(text) or _time(text) or _result(text)
+    settled = wording.meaning(text) or spoken_time(text) or _result(text)
     if settled is not None:
         return (settled,)
     if _DOTTED_THOUSANDS.fullmatch(text):
@@ -90,16 +100,12 @@ def _meanings(text: str) -> tuple[Tree, ...]:
     tree = _tree(_ORDINAL.sub("", text))
     if isinstance(tree, Relation) and "~" in tree.signs:
         return _approximated(tree)
-    if _DECIMAL_COMMA.fullmatch(text):
-        return (tree, _tree(text.replace(",", ".")))
-    clock = _CLOCK.fullmatch(text)
-    if clock and int(clock[1]) < 25 and int(clock[2]) < 60:
-        return tree, _clock(*clock.groups())
-    return (tree,)
+    other = _tree(text.replace(",", ".")) if _DECIMAL_COMMA.fullmatch(text) else digital_time(text)
+    return (tree,) if other is None else (tree, other)
 
 
 def _result(text: str) -> Tree | None:
-    """What an operation that is written out comes to: 6 in `\\sum_{i=1}^{3} i = 6`."""
+    r"""What an operation that is written out comes to: 6 in `\sum_{i=1}^{3} i = 6`."""
     left, equals, right = text.rpartition("=")
     if not equals or not _OPERATION.search(left):
         return None
@@ -109,29 +115,23 @@ def _result(text: str) -> Tree | None:
 
 def _tree(text: str) -> Tree:
     parts = items(tokens(text))
-    trees = [_checked(_item_tree(part)) for part in parts]
+    trees = tuple(_checked(_item_tree(part)) for part in parts)
     if len(parts) == 1:
         return trees[0]
-    total = _compound(trees)
-    if total is not None:
-        return total
+    if _are_one_quantity(trees):
+        return Sum(trees)
     separators = {part.separator for part in parts[1:]}
-    if any(_is_condition(tree) for tree in trees):
-        return Apply("all_of" if separators <= {",", "and", ";"} else "any_of", tuple(trees))
-    if separators == {"or"}:
-        return Apply("alternatives", tuple(trees))
-    return Bracket(tuple(trees))
+    if any(is_set(tree) and not isinstance(tree, Symbol | Bracket) for tree in trees):
+        return Apply("any_of" if "or" in separators else "all_of", trees)
+    return Apply("alternatives", trees) if separators == {"or"} else Bracket(trees)
 
 
 def _item_tree(item: Item) -> Tree:
     tree = computed(parse(list(item.tokens)))
-    if item.said_more and not _has_number(tree):
+    has_number = not symbols(tree) or isinstance(tree, Relation | Bracket)
+    if item.said_more and not has_number:
         raise UnreadableError("words that may matter, and no number")
     return tree
-
-
-def _has_number(tree: Tree) -> bool:
-    return not symbols(tree) or isinstance(tree, Relation | Bracket)
 
 
 def _checked(tree: Tree) -> Tree:
@@ -139,30 +139,20 @@ def _checked(tree: Tree) -> Tree:
     if not isinstance(tree, Relation) or set(tree.signs) != {"="}:
         return tree
     grounded = [side for side in tree.sides if not symbols(side)]
-    for one, other in pairwise(grounded):
-        if _EXACTLY.same(one, other) is False:
-            raise UnreadableError("a chain of equalities that does not hold")
+    if any(_EXACTLY.same(one, other) is False for one, other in pairwise(grounded)):
+        raise UnreadableError("a chain of equalities that does not hold")
     return grounded[-1] if len(grounded) == len(tree.sides) else tree
 
 
-def _compound(trees: list[Tree]) -> Tree | None:
-    """`5 dollars and 50 cents`, `1 hour, 30 minutes` as one quantity."""
-    found = [quantity(tree) for tree in trees]
-    names = [part.units[0].name for part in found if len(part.units) == 1 and isinstance(part.units[0], Unit)]
-    if len(names) < len(trees) or len(set(names)) < len(names) or "percent" in names:
-        return None
+def _are_one_quantity(trees: tuple[Tree, ...]) -> bool:
+    """`5 dollars and 50 cents`, `1 hour, 30 minutes`: different units of the same dimension."""
+    units = [quantity(tree).units for tree in trees]
+    names = [unit.name for found in units for unit in found if isinstance(unit, Unit)]
     dimensions = {MEASURES[name].dimensions for name in names}
-    return Sum(tuple(trees)) if len(dimensions) == 1 and dimensions != {()} else None
-
-
-def _is_condition(tree: Tree) -> bool:
-    match tree:
-        case Relation(_, signs):
-            return not {"<", ">", "<=", ">=", "!=", "in"}.isdisjoint(signs)
-        case Apply(name):
-            return name in ("union", "intersection", "setminus", "builder")
-        case _:
-            return False
+    are_all_measured = len(names) == len(trees) and all(len(found) == 1 for found in units)
+    return (
+        are_all_measured and len(set(names)) == len(names) and len(dimensions) == 1 and () not in dimensions
+    )
 
 
 def _approximated(tree: Relation) -> tuple[Tree, ...]:
@@ -176,21 +166,3 @@ def _approximated(tree: Relation) -> tuple[Tree, ...]:
     if one is not None and other is not None and abs(one - other) > _APPROXIMATE * max(abs(one), abs(other)):
         raise UnreadableError("an approximation that is none")
     return exact, near
-
-
-def _time(text: str) -> Tree | None:
-    found = _TIME.fullmatch(_TEXT_COMMAND.sub(r"\1", text).replace("\\", " ").strip())
-    if found is None:
-        return None
-    hours, minutes, seconds, half = found.groups()
-    hour = int(hours)
-    if half:
-        hour = (0 if hour == 12 else hour) + (12 if half.lower() == "p" and hour <= 12 else 0)
-    return _clock(str(hour), minutes or "0", seconds)
-
-
-def _clock(hours: str, minutes: str, seconds: str | None) -> Tree:
-    if int(hours) > 24 or int(minutes) > 59 or int(seconds or "0") > 59:
-        raise UnreadableError("no time of the day")
-    total = int(hours) * 3600 + int(minutes) * 60 + int(seconds or "0")
-    return Apply("time", (Number(Fraction(total)),))

@@ -26,7 +26,7 @@ ROUNDED_DIGITS = 3
 PRINTED_DIGITS = 12
 _PRINTED_NOISE = Fraction(1, 10**14)
 # What a plain value is multiplied by to be in the unit of the gold.
-_SCALES = {(Unit("percent"),): 100.0, (Unit("degree"),): 180 / math.pi}
+_SCALES: dict[tuple[Tree, ...], float] = {(Unit("percent"),): 100.0, (Unit("degree"),): 180 / math.pi}
 
 
 def undecided(one: Tree, other: Tree) -> bool | None:
