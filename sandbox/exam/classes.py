@@ -48,6 +48,7 @@ class Classes:
         self.shared: frozenset[str] | None = None
         self._trusted: Mapping[str, Any] = {} if trusted is None else trusted
         self._made: dict[tuple[object, ...], Any] = {}
+        self._enums: dict[str, Any] = {}  # told with all their members
         self.makers: dict[str, Callable[[Any], Any]] = {
             "nt": self._named_tuple,
             "en": self._enum_member,
@@ -87,11 +88,11 @@ class Classes:
         return self._make(("tuple", name, *fields), lambda: _named_tuple_class(name, fields))
 
     def enum(self, name: str, members: Sequence[tuple[str, object]], mixin: type | None = None) -> Any:
+        """The enum class of that name, which members that come later belong to."""
         trusted = self._find(name)
-        if isinstance(trusted, type) and issubclass(trusted, enum.Enum):
-            return trusted
-        key = ("enum", name, *(member for member, _ in members))
-        return self._make(key, lambda: enum.Enum(name, list(members), type=mixin))
+        if not _is_enum(trusted):
+            trusted = self._enums[name] = enum.Enum(_text(name), list(members), type=mixin)
+        return trusted
 
     def _find(self, name: object) -> Any:
         text = _text(name)
@@ -105,10 +106,15 @@ class Classes:
 
     def _enum_member(self, body: Any) -> Any:
         name, member, value, mixed = body
-        trusted = self._find(name)
-        if isinstance(trusted, type) and issubclass(trusted, enum.Enum):
-            return trusted[_text(member)] if member is not None else trusted(value)
-        return value if mixed or member is None else self.enum(name, [(_text(member), value)])[member]
+        known = self._find(name)
+        if not _is_enum(known):
+            known = self._enums.get(name)
+        if known is not None:
+            return known[_text(member)] if member is not None else known(value)
+        if mixed or member is None:
+            return value
+        made = self._make(("enum", name, member), lambda: enum.Enum(_text(name), [(_text(member), value)]))
+        return made[member]
 
     def _error(self, body: Any) -> BaseException:
         names, args, own_names, own = body
@@ -128,6 +134,10 @@ class Classes:
                 raise WireError(f"more than {_MAX_MADE} different classes")
             self._made[key] = make()
         return self._made[key]
+
+
+def _is_enum(value: object) -> bool:
+    return isinstance(value, type) and issubclass(value, enum.Enum)
 
 
 def _named_tuple_class(name: str, fields: Sequence[str]) -> type:

@@ -7,55 +7,14 @@ candidate for it.
 from __future__ import annotations
 
 import ast
-import reprlib
 from typing import Any
 
-from proctor.sandbox.exam.bounds import WireError
 from proctor.sandbox.exam.calls import CallPaper
-from proctor.sandbox.exam.decode import Decoder
 from proctor.sandbox.exam.examinee import NO_ANSWER, Examined
 from proctor.sandbox.exam.link import ExamOverError
 from proctor.sandbox.exam.paper import Paper
 from proctor.sandbox.exam.program import where
-from proctor.sandbox.exam.remote import RemoteObject
-
-_MAX_TEXT = 500
-
-
-class _Opaque:
-    """Stands for an object of either side in a message that is only shown."""
-
-    def __init__(self, tag: str, body: Any) -> None:
-        self._text = (
-            "<object of the candidate>" if tag == "y" else f"<{body[1] if len(body) > 1 else 'object'}>"
-        )
-
-    def __repr__(self) -> str:
-        return self._text
-
-
-class _Short(reprlib.Repr):
-    """repr with bounds on every level."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.maxlist = self.maxtuple = self.maxset = self.maxfrozenset = self.maxdeque = self.maxdict = 30
-        self.maxstring = self.maxlong = self.maxother = 200
-        self.maxlevel = 6
-
-    def repr_instance(self, x: object, level: int) -> str:
-        return "<object of the candidate>" if isinstance(x, RemoteObject) else super().repr_instance(x, level)
-
-
-_repr = _Short().repr
-
-
-def show(value: object) -> str:
-    """A bounded text for any value that a message can hold."""
-    try:
-        return _repr(value)[:_MAX_TEXT]
-    except Exception:  # an int too long for decimal, a value that nests too deep
-        return f"<{type(value).__name__} that cannot be shown>"
+from proctor.sandbox.exam.showing import MAX_TEXT, show, show_call
 
 
 class Evidence:
@@ -71,7 +30,7 @@ class Evidence:
         found: dict[str, Any] = {"kind": self._kind(error), "error": _describe(error), "number": number}
         found["where"] = (self._examinee.last_error or (None, None))[1] if found["kind"] == "raised" else None
         if self._examinee.last_call:
-            found["input"] = self._input()
+            found["input"] = show_call(self._examinee.last_call)
             answer = self._examinee.last_answer
             if answer is not NO_ANSWER:
                 found["got"] = show(answer)
@@ -95,17 +54,6 @@ class Evidence:
             return "missing"
         return "wrong" if is_assertion else "tests"
 
-    def _input(self) -> str:
-        try:
-            verb, *rest = Decoder(adopt=_Opaque).decode(self._examinee.last_call)
-        except WireError:
-            return ""
-        *target, args, pairs = rest
-        name = target[-1] if verb == "method" else target[0]
-        shown = [show(arg) for arg in args]
-        shown += [f"{key}={show(value)}" for key, value in zip(pairs[::2], pairs[1::2], strict=True)]
-        return f"{name}({', '.join(shown)})"[:_MAX_TEXT]
-
     def _check(self, paper: Paper, error: BaseException, number: int | None) -> dict[str, Any]:
         """The text of the test, and of the assert in it that did not hold."""
         found: dict[str, Any] = {}
@@ -114,7 +62,7 @@ class Evidence:
         check = _failed_assert(paper, error)
         if check is None:
             return found
-        found["check"] = ast.unparse(check)[:_MAX_TEXT]
+        found["check"] = ast.unparse(check)[:MAX_TEXT]
         if (
             isinstance(check.test, ast.Compare)
             and len(check.test.ops) == 1
@@ -124,7 +72,7 @@ class Evidence:
             wanted = {*paper.wanted.names, "candidate"}
             plain = [side for side in sides if not _mentions(side, wanted)]
             if plain:
-                found["expected"] = ast.unparse(plain[-1])[:_MAX_TEXT]
+                found["expected"] = ast.unparse(plain[-1])[:MAX_TEXT]
         return found
 
 
@@ -154,4 +102,4 @@ def _describe(error: BaseException) -> str:
         text = str(error)
     except Exception:  # a class of the tests with a __str__ that fails
         text = ""
-    return f"{type(error).__name__}: {text}"[:_MAX_TEXT] if text else type(error).__name__
+    return f"{type(error).__name__}: {text}"[:MAX_TEXT] if text else type(error).__name__

@@ -8,7 +8,9 @@ stand straight behind one another; the first statement that does anything else w
 from __future__ import annotations
 
 import ast
+import contextlib
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import Any
 
 from proctor.sandbox.exam.bounds import UnsendableError
@@ -47,16 +49,13 @@ def foresee(statements: Sequence[ast.stmt], entry: str, names: frozenset[str]) -
     encoder = Encoder()
     lines: list[bytes] = []
     size = 0
-    try:
-        for statement in statements:
-            for args, pairs in _calls(statement, names):
-                line = encoder.encode(["call", entry, args, pairs])
-                size += len(line)
-                if size > PORTION:
-                    return lines
-                lines.append(line)
-    except (_Unforeseeable, UnsendableError):
-        pass
+    with contextlib.suppress(_Unforeseeable, UnsendableError):
+        for args, pairs in chain.from_iterable(_calls(statement, names) for statement in statements):
+            line = encoder.encode(["call", entry, args, pairs])
+            size += len(line)
+            if size > PORTION:
+                break
+            lines.append(line)
     return lines
 
 

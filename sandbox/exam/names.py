@@ -66,12 +66,7 @@ def read_names(trees: Iterable[ast.AST]) -> Used:
     used = Used()
     for tree in trees:
         for node in getattr(tree, "body", ()):
-            if isinstance(node, ast.ClassDef):
-                used.classes.add(node.name)
-                if any(_compares(member) for member in node.body):
-                    used.comparing.add(node.name)
-            elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):
-                used.classes.update(target.id for target in node.targets if isinstance(target, ast.Name))
+            _read_class(node, used)
         for node in ast.walk(tree):
             _read(node, used)
     return used
@@ -117,6 +112,16 @@ def _usual(name: str, used: Used) -> Any | None:
         if found is not None and not name.startswith("_"):
             return found
     return None
+
+
+def _read_class(node: ast.stmt, used: Used) -> None:
+    """A class at the top of a source, also one that a call makes: `Point = namedtuple(...)`."""
+    if isinstance(node, ast.ClassDef):
+        used.classes.add(node.name)
+        if any(_compares(member) for member in node.body):
+            used.comparing.add(node.name)
+    elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):
+        used.classes.update(target.id for target in node.targets if isinstance(target, ast.Name))
 
 
 def _compares(member: ast.stmt) -> bool:

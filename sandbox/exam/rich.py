@@ -44,7 +44,8 @@ def pack_rich(items: Items, value: Any, kind: Any, by_value: frozenset[str]) -> 
         state = state_of(value)
         return {"o": [kind.__name__, list(state), items(list(state.values()))]}
     if issubclass(kind, type):
-        return {"ty": value.__name__} if BUILTIN_TYPES.get(value.__name__) is value else None
+        name: str = value.__name__
+        return {"ty": name} if BUILTIN_TYPES.get(name) is value else None
     if "numpy" in sys.modules:
         return pack_array(items, value)
     return None
