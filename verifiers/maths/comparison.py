@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from proctor.verifiers.maths import realsets, values
+from proctor.verifiers.maths.equations import is_to_solve, same_multiple, substituted, turned
 from proctor.verifiers.maths.naming import Named, labels, matching, named, renaming, unlabelled, unnamed
-from proctor.verifiers.maths.normal import form
-from proctor.verifiers.maths.polynomials import proportion
-from proctor.verifiers.maths.rewriting import entries, has_both_signs, mapped, renamed, without_both_signs
+from proctor.verifiers.maths.rewriting import entries, has_both_signs, renamed, without_both_signs
 from proctor.verifiers.maths.rules import Rules
 from proctor.verifiers.maths.trees import (
     ONE,
@@ -26,19 +25,14 @@ from proctor.verifiers.maths.trees import (
     Number,
     Product,
     Relation,
-    Sum,
-    Symbol,
     Tree,
     Words,
-    negative,
     symbols,
-    walk,
 )
 from proctor.verifiers.maths.values import both, either
 
 MAX_ITEMS = 100  # of a list that is compared item by item; every item may be compared with every other
 _TEN = Number(Fraction(10))
-_FLIPPED = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,20 +113,13 @@ class Comparison:
 
     def same_solved(self, equation: Relation, expression: Tree) -> bool | None:
         """Whether an equation, solved for the one variable that the expression does not have, gives it."""
-        if equation.signs != ("=",) or not symbols(expression):
-            return False
-        missing = symbols(equation) - symbols(expression)
-        difference = form(_difference(equation))
-        if len(missing) != 1 or difference is None or not difference.is_linear_in(*missing):
-            return False
-        substituted = mapped(_difference(equation), {Symbol(*missing): expression})
-        return values.same_number(substituted, ZERO, self.decide)
+        difference = substituted(equation, expression)
+        return False if difference is None else values.same_number(difference, ZERO, self.decide)
 
     def same_sides(self, gold: Relation, answer: Relation) -> bool | None:
         """Side by side, in either direction of reading."""
         found: bool | None = False
-        turned = Relation(answer.sides[::-1], tuple(_FLIPPED.get(sign, sign) for sign in answer.signs[::-1]))
-        for candidate in (answer, turned):
+        for candidate in (answer, turned(answer)):
             if gold.signs == candidate.signs:
                 found = either(found, self.same_items(gold.sides, candidate.sides, ordered=True))
         return found
@@ -146,7 +133,7 @@ class Comparison:
         if one is not None and other is not None:
             return realsets.same_pieces(one, other, self.same)
         if isinstance(gold, Relation) and isinstance(answer, Relation):
-            by_multiple = False if _is_to_solve(answer) else same_multiple(gold, answer)
+            by_multiple = False if is_to_solve(answer) else same_multiple(gold, answer)
             return either(self.same_sides(gold, answer), by_multiple)
         if isinstance(gold, Apply) and isinstance(answer, Apply) and gold.name == answer.name:
             return self.same_items(gold.arguments, answer.arguments, ordered=False)
@@ -243,20 +230,6 @@ def same_in_base(gold: Tree, answer: Tree) -> bool:
     return isinstance(answer, Apply) and answer.arguments[:2] == (gold, _TEN)
 
 
-def same_multiple(gold: Relation, answer: Relation) -> bool | None:
-    """Whether left minus right of one is a multiple of the other's: 2x - 2y = 4 is x = y + 2."""
-    if len(gold.signs) != 1 or len(answer.signs) != 1:
-        return False
-    one, other = form(_difference(gold)), form(_difference(answer))
-    if one is None or other is None:
-        return None
-    factor = proportion(one.numerator, other.numerator)
-    if not factor:
-        return False
-    sign = answer.signs[0]
-    return gold.signs[0] == (_FLIPPED.get(sign, sign) if factor < 0 else sign)
-
-
 def _is_single(bracket: Bracket, other: Tree) -> bool:
     return len(bracket.items) == 1 and (bracket.is_unordered or not isinstance(other, Bracket))
 
@@ -267,13 +240,3 @@ def _parts_of_ratio(tree: Tree) -> tuple[Tree, ...]:
 
 def _values(items: Sequence[Tree]) -> list[Tree]:
     return [unnamed(item) for item in items]
-
-
-def _difference(relation: Relation) -> Tree:
-    return Sum((relation.sides[0], negative(relation.sides[1])))
-
-
-def _is_to_solve(relation: Relation) -> bool:
-    """Whether constants and a variable are still mixed: 2x + 1 < 7."""
-    is_mixed = any(isinstance(node, Sum) and symbols(node) for node in walk(relation))
-    return is_mixed and len(symbols(relation)) == 1
