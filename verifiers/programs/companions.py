@@ -89,7 +89,7 @@ class Executes(Part):
     cost: ClassVar[Cost] = Cost.SECONDS
 
     language: str = "python"
-    timeout: float = 10.0
+    timeout: float = 5.0
     memory_mb: int = 1024
     extraction: Rule = "last"
     packages: tuple[str, ...] = ()

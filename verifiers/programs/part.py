@@ -63,7 +63,7 @@ class Code(Part):
     tests: str = "tests"
     entry_point: str = "entry_point"
     language: str = "python"
-    timeout: float = 10.0
+    timeout: float = 5.0
     memory_mb: int = 1024
     credit: Literal["all", "partial"] = "all"
     comparison: Comparison = "token"

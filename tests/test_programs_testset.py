@@ -1,0 +1,148 @@
+"""The shapes that tests come in, each judged for a right and a wrong program."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from proctor.verifiers.core import Rollout, Status
+from proctor.verifiers.programs.part import Code
+from proctor.verifiers.programs.testset import ExamTests, StdioTests, TestShapeError, read_tests
+
+RIGHT, WRONG = "def f(a, b=1):\n    return a + b\n", "def f(a, b=1):\n    return a * b\n"
+STDIO_RIGHT, STDIO_WRONG = "print(sum(map(int, input().split())))", "print(3)"
+
+FUNCTIONS: dict[str, Any] = {
+    "check": "def check(candidate):\n    assert candidate(2, 3) == 5\n",
+    "check that calls itself": "def check(g):\n    assert g(2, 3) == 5\n\ncheck(f)\n",
+    "script": "x = f(2, 3)\nassert x == 5\n",
+    "pytest": "def test_f():\n    assert f(2, 3) == 5\n",
+    "asserts": ["assert f(2) == 3", "assert f(2, 3) == 5"],
+    "asserts on candidate": {"asserts": ["assert candidate(2, 3) == 5"], "entry_point": "f"},
+    "a row of MBPP": {
+        "test_list": ["assert f(N, 3) == 5"],
+        "test_setup_code": "N = 2",
+        "test_imports": ["import math"],
+    },
+    "source in a mapping": {"source": "assert f(2, 3) == 5"},
+    "test in a mapping": {
+        "test": "def check(candidate):\n    assert candidate(2, 3) == 5",
+        "entry_point": "f",
+    },
+    "calls": [{"args": [2, 3], "expected": 5}, {"args": [2], "kwargs": {"b": 3}, "expected": 5}],
+    "calls with a name": {"calls": [{"args": [2, 3], "expected": 5}], "entry_point": "f"},
+    "inputs with a reference": {"inputs": [[2, 3], [4]], "reference": RIGHT, "entry_point": "f"},
+    "APPS, by name": {"fn_name": "f", "inputs": [[2, 3], [4, 4]], "outputs": [[5], 8]},
+    "LiveCodeBench, functional": [{"input": "2\n3", "output": "5", "testtype": "functional"}],
+    "JSON text": json.dumps([{"args": [2, 3], "expected": 5}]),
+}
+STDIO: dict[str, Any] = {
+    "pairs": [["1 2\n", "3\n"], ("2 2\n", "4")],
+    "mappings": [{"input": "1 2\n", "output": "3\n"}, {"input": "2 2\n", "output": "4\n"}],
+    "LiveCodeBench, stdin": [{"input": "2 2", "output": "4", "testtype": "stdin"}],
+    "APPS": {"inputs": ["1 2\n", "2 2\n"], "outputs": ["3\n", "4\n"]},
+    "APPS with lines": {"inputs": [["2 2"]], "outputs": [["4"]]},
+    "CodeContests": {"input": ["2 2\n"], "output": ["4\n"]},
+    "nested": {"tests": [{"input": "2 2\n", "output": "4\n"}]},
+    "JSON text": json.dumps({"inputs": ["2 2\n"], "outputs": ["4\n"]}),
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_shapes_that_call_functions(name: str) -> None:
+    part = Code(extraction="raw", timeout=3.0)
+    fields = {"entry_point": "f"}
+    right, wrong = part.verify(
+        [Rollout(code, tests=FUNCTIONS[name], fields=fields) for code in (RIGHT, WRONG)]
+    )
+    assert (right.value, wrong.value) == (1.0, 0.0), (right, wrong)
+
+
+@pytest.mark.parametrize("name", STDIO)
+def test_shapes_of_standard_input(name: str) -> None:
+    part = Code(extraction="raw", timeout=3.0)
+    right, wrong = part.verify([Rollout(code, tests=STDIO[name]) for code in (STDIO_RIGHT, STDIO_WRONG)])
+    assert (right.value, wrong.value) == (1.0, 0.0), (right, wrong)
+
+
+def test_weights_and_partial_credit_on_standard_input() -> None:
+    tests = [
+        {"input": "1 2", "output": "3", "weight": 3},
+        {"input": "2 2", "output": "4"},
+        {"input": "3 3", "output": "6"},
+    ]
+    verdict = Code(extraction="raw", credit="partial").verify([Rollout(STDIO_WRONG, tests=tests)])[0]
+    assert (verdict.value, verdict.status) == (0.6, Status.PARTIAL)
+    assert (verdict.evidence["failed_with"], verdict.evidence["passed"]) == ("incorrect", 1)
+    failure = verdict.evidence["failure"]
+    assert (failure["number"], failure["input"], failure["got"], failure["expected"]) == (
+        1,
+        "2 2",
+        "3\n",
+        "4",
+    )
+
+
+CHECKERS = {
+    "function": "def check(input, output, expected):\n    a, b = map(int, output.split())\n    return a + b == int(input)\n",
+    "script": (
+        "import sys\ntexts = [open(name).read() for name in sys.argv[1:]]\n"
+        "sys.exit(0 if sum(map(int, texts[1].split())) == int(texts[0]) else 1)\n"
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CHECKERS)
+def test_a_checker_of_the_tasks_own_decides(name: str) -> None:
+    tests = {
+        "tests": [{"input": "7\n", "output": "any"}, {"input": "9\n", "output": "any"}],
+        "checker": CHECKERS[name],
+    }
+    part = Code(extraction="raw", timeout=3.0)
+    programs = ["n = int(input())\nprint(1, n - 1)", "print(3, 4)"]
+    right, wrong = part.verify([Rollout(code, tests=tests) for code in programs])
+    assert (right.value, wrong.value) == (1.0, 0.0), (right, wrong)
+
+
+@pytest.mark.parametrize(
+    "checker", ["def check(input, output, expected):\n    return 1 / 0\n", "import sys\nsys.exit(7)", "x ="]
+)
+def test_a_checker_that_fails_is_no_zero(checker: str) -> None:
+    tests = {"tests": [{"input": "7\n", "output": "any"}], "checker": checker}
+    verdict = Code(extraction="raw").verify([Rollout("print(1)", tests=tests)])[0]
+    assert (verdict.value, verdict.status) == (None, Status.GRADER_ERROR)
+    assert "the checker failed" in verdict.evidence["problem"]
+
+
+def test_reading_alone() -> None:
+    stdio = read_tests(STDIO["mappings"])
+    assert isinstance(stdio, StdioTests)
+    assert (stdio.cases[0].input, stdio.weights) == ("1 2\n", (1.0, 1.0))
+    calls = read_tests(FUNCTIONS["calls"], entry="f")
+    assert isinstance(calls, ExamTests)
+    assert (calls.entry, calls.weights) == ("f", (1.0, 1.0))
+    for tests, message in (
+        ([{"args": [1], "expected": 1}], "needs the name of what to call"),
+        ({"inputs": ["a"], "outputs": []}, "1 inputs and 0 outputs"),
+        ([{"input": 1, "output": 2}], "must be text"),
+        ({"calls": [{"args": [1]}], "entry_point": "f"}, "needs 'expected'"),
+        ([{"input": "", "output": "", "weight": -1}], "a weight must be"),
+        ({"asserts": [1]}, "text only"),
+        ({"asserts": "assert 1"}, "a list of tests was expected"),
+    ):
+        with pytest.raises(TestShapeError, match=message):
+            read_tests(tests)
+
+
+def test_several_rows_of_every_kind_in_one_batch() -> None:
+    part = Code(extraction="raw", timeout=3.0)
+    rows = [
+        Rollout(RIGHT, tests=FUNCTIONS["asserts"]),
+        Rollout(STDIO_RIGHT, tests=STDIO["pairs"]),
+        Rollout(RIGHT, tests=None),
+        Rollout(WRONG, tests=FUNCTIONS["pytest"]),
+        Rollout("", tests=FUNCTIONS["asserts"]),
+    ]
+    assert [verdict.value for verdict in part.verify(rows)] == [1.0, 1.0, None, 0.0, 0.0]
