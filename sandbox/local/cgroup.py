@@ -195,15 +195,20 @@ def _delegation_v2(mounts: dict[str, str], own: dict[str, str]) -> Delegation | 
     here = Path(mounts[""] + own[""])
     for place in (here, here.parent) if own[""] else (here,):
         with contextlib.suppress(OSError):  # EBUSY: our own group has processes, and so may not
-            (place / "cgroup.subtree_control").write_text("+memory +pids +cpu")
+            _pass_on_controllers(place)
         base = _make_base(place)
         if base is None:
             continue
         with contextlib.suppress(OSError):  # fails where a controller was not passed on to us
-            (base / "cgroup.subtree_control").write_text("+memory +pids +cpu")
+            _pass_on_controllers(base)
             return Delegation(V2, [str(base)])
         base.rmdir()
     return None
+
+
+def _pass_on_controllers(folder: Path) -> None:
+    with (folder / "cgroup.subtree_control").open("r+") as control:
+        control.write("+memory +pids +cpu")
 
 
 def _delegation_v1(mounts: dict[str, str], own: dict[str, str]) -> Delegation | None:

@@ -103,8 +103,7 @@ class LocalSandbox:
         """Attacks the jail from inside and reports layer by layer, without refusing anything."""
         link = self._start(1)
         try:
-            reports = proof.prove(self._setting(), lambda program: run_on(link, program))
-            return [*reports, proof.report_totals(link.group)]
+            return [*self._attack(link), proof.report_totals(link.group)]
         finally:
             link.close()
 
@@ -119,13 +118,19 @@ class LocalSandbox:
         link = self._start(slots)
         if self._isolation not in _PROVED:
             try:
-                setting = self._setting()
-                proof.require(setting, proof.prove(setting, lambda program: run_on(link, program)))
+                proof.require(self._setting(), self._attack(link))
             except BaseException:
                 link.close()
                 raise
             _PROVED.add(self._isolation)
         return link
+
+    def _attack(self, link: ProcessLink) -> list[LayerReport]:
+        setting = self._setting()
+        try:
+            return proof.prove(setting, lambda program: run_on(link, program))
+        except PoolError as error:
+            raise proof.explain_failure(setting, PACKAGE_ROOT, str(error)) from error
 
     def _start(self, slots: int) -> ProcessLink:
         setting = self._setting()

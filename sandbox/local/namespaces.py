@@ -42,9 +42,32 @@ def effective_capabilities() -> int:
 
 
 def is_privileged() -> bool:
-    """Root with the right to make namespaces, and to give them identities of its choice."""
+    """Root with the right to make namespaces, and with other identities than its own to give away.
+
+    Root of a user namespace that maps nobody else is not: it goes the way of any user.
+    """
     needed = 1 << _CAP_SYS_ADMIN | 1 << _CAP_SETUID
-    return os.geteuid() == 0 and effective_capabilities() & needed == needed
+    return os.geteuid() == 0 and effective_capabilities() & needed == needed and _largest_extent()[1] > 2000
+
+
+def may_nest_users() -> bool:
+    """Whether user namespaces can be had here. Root can do without, as its slots may take any identity."""
+    try:
+        process = syscalls.clone(syscalls.CLONE_NEWUSER)
+    except OSError:
+        return False
+    if process == 0:
+        os._exit(0)
+    os.waitpid(process, 0)
+    return True
+
+
+def _largest_extent() -> tuple[int, int]:
+    """(first, count) of the identities that exist here."""
+    with open("/proc/self/uid_map") as extents:
+        rows = [[int(field) for field in line.split()] for line in extents]
+    first, _, count = max(rows, key=lambda row: row[2])
+    return first, count
 
 
 def enter_own_mounts(*, privileged: bool) -> None:
@@ -64,12 +87,10 @@ def id_base() -> int:
 
     In a container's user namespace only some identities exist: then from the end of the largest extent.
     """
-    with open("/proc/self/uid_map") as extents:
-        rows = [[int(field) for field in line.split()] for line in extents]
-    inside, _, length = max(rows, key=lambda row: row[2])
-    if inside <= _FIRST_ID <= inside + length - _MOST_IDS:
+    first, count = _largest_extent()
+    if first <= _FIRST_ID <= first + count - _MOST_IDS:
         return _FIRST_ID + os.getpid() * _IDS_PER_ZYGOTE % _MOST_IDS
-    return inside + max(1000, length - _IDS_PER_ZYGOTE)
+    return first + count - _IDS_PER_ZYGOTE
 
 
 def submission_id(number: int, base: int) -> int:

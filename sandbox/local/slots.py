@@ -40,12 +40,14 @@ class Zygote:
         return self.process.poll() is None
 
     def fork_slot(self, number: int) -> tuple[int, socket.socket]:
-        """(process id, socket) of a new slot. Raises OSError or ValueError where the zygote cannot."""
+        """(process id, socket) of a new slot. Raises OSError or ValueError where the zygote is gone."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
             socket.send_fds(self.link, [json.dumps({"slot": number}).encode()], [theirs.fileno()])
             answer = json.loads(self.link.recv(MAX_MESSAGE))
-        except (OSError, ValueError):
+            if "error" in answer:
+                raise PoolError(f"a slot could not be forked: {answer['error']}")
+        except (OSError, ValueError, PoolError):
             ours.close()
             raise
         finally:
@@ -138,7 +140,7 @@ class Stable:
             number = next(n for n in range(1 << 20) if n not in self._numbers)
             try:
                 pid, control = zygote.fork_slot(number)
-            except (OSError, ValueError, KeyError):
+            except (OSError, ValueError):
                 zygote.process.kill()
                 zygote.process.wait()
                 continue
@@ -147,7 +149,7 @@ class Stable:
             slot = Slot(number, pid, os.pidfd_open(pid), control, zygote, None)
             slot.group = self._make_group(slot)
             return slot
-        raise PoolError("the zygote does not fork slots; its own complaint is on standard error")
+        raise PoolError("the zygote ends instead of forking slots; its complaint is on standard error")
 
     def drop_slot(self, slot: Slot) -> None:
         """Ends a slot and, as it is number 1 of its namespace, all that it started."""

@@ -46,6 +46,8 @@ class Zygote:
         self._setting = setting
         self._privileged = namespaces.is_privileged()
         self._id_base = namespaces.id_base() if self._privileged else None
+        # Without user namespaces root's slots stay root, and its submissions take identities of the host.
+        self._nests_users = setting.uses_namespaces and (not self._privileged or namespaces.may_nest_users())
         self._proc = os.open("/proc", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         os.umask(0o022)
         os.environ.clear()
@@ -68,34 +70,37 @@ class Zygote:
             if not message:
                 return
             _reap()
-            answer = self._fork_slot(json.loads(message)["slot"], socket.socket(fileno=descriptors[0]), link)
+            with socket.socket(fileno=descriptors[0]) as control:
+                answer = self._answer(json.loads(message)["slot"], control, link)
             link.send(json.dumps(answer).encode())
 
-    def _fork_slot(self, number: int, control: socket.socket, link: socket.socket) -> dict[str, object]:
+    def _answer(self, number: int, control: socket.socket, link: socket.socket) -> dict[str, object]:
+        try:
+            return {"pid": self._fork_slot(number, control, link)}
+        except OSError as error:
+            return {"error": str(error)}
+
+    def _fork_slot(self, number: int, control: socket.socket, link: socket.socket) -> int:
         gate, opener = socket.socketpair()
         plan = self._plan(number)
-        flags = namespaces.OF_SLOT | syscalls.CLONE_NEWUSER if self._setting.uses_namespaces else 0
-        process = syscalls.clone(flags)
-        if process == 0:
-            link.close()
-            opener.close()
-            _become_slot(control, gate, self._proc, self._setting, plan)
-        control.close()
-        gate.close()
-        try:
-            if self._setting.uses_namespaces:
+        flags = namespaces.OF_SLOT if self._setting.uses_namespaces else 0
+        with gate, opener:
+            process = syscalls.clone(flags | (syscalls.CLONE_NEWUSER if self._nests_users else 0))
+            if process == 0:
+                link.close()
+                opener.close()
+                _become_slot(control, gate, self._proc, self._setting, plan)
+            if self._nests_users:
                 self._map(process, number)
             opener.send(b"go")
-        finally:
-            opener.close()
-        return {"pid": process}
+        return process
 
     def _plan(self, number: int) -> slot.Plan:
-        if self._setting.uses_namespaces:
+        if self._nests_users:
             box_id = namespaces.BOX_ID if self._privileged else None
-            return slot.Plan(number, box_id, becomes_root=self._privileged)
-        box_id = None if self._id_base is None else namespaces.submission_id(number, self._id_base)
-        return slot.Plan(number, box_id, becomes_root=False)
+        else:
+            box_id = None if self._id_base is None else namespaces.submission_id(number, self._id_base)
+        return slot.Plan(number, box_id, becomes_root=self._nests_users and self._privileged)
 
     def _map(self, process: int, number: int) -> None:
         folder = os.open(str(process), os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self._proc)
