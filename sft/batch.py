@@ -44,7 +44,11 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class TokenBatch:
-    """One micro-batch. Position t holds the input token t and, as its target, the token at t + 1."""
+    """One micro-batch. Position t holds the input token t and, as its target, the token at t + 1.
+
+    The last token of a sequence is a target only: nothing is learned from what would follow it, so no position
+    is spent on it.
+    """
 
     input_ids: Tensor  # (B, T)
     attention_mask: Tensor | None  # (B, T) 1 = real token; None: position_ids alone say who sees whom
@@ -64,7 +68,7 @@ class TokenBatch:
 
     @property
     def num_tokens(self) -> int:
-        """Real tokens, padding left out."""
+        """Positions that are not padding."""
         return int((self.sequence_ids >= 0).sum())
 
     @property
@@ -93,9 +97,9 @@ def pad_examples(
     Padding on the right needs no mask: no real token looks ahead, and what padding computes is not used. That
     leaves attention its plain causal path (on CPU 10% of a small model's step).
     """
-    longest = max(len(example) for example in examples)
-    width = -(-longest // multiple_of) * multiple_of
     columns = [_Columns.of(example, index) for index, example in enumerate(examples)]
+    longest = max(len(row.input_ids) for row in columns)
+    width = -(-longest // multiple_of) * multiple_of
     batch = _stack([row.padded(width, pad_id, side) for row in columns], any_weights=_weighted(examples))
     if side == "left":
         return batch
@@ -226,20 +230,14 @@ class _Columns:
 
     @classmethod
     def of(cls, example: Example, index: int) -> _Columns:
-        size = len(example)
-        if not size == len(example.trained) == len(example.weights or example.trained):
+        if not len(example) == len(example.trained) == len(example.weights or example.trained):
             raise ValueError(f"example {index}: token_ids, trained and weights differ in length")
         following = zip(example.token_ids[1:], example.trained[1:], strict=True)
-        targets = [token if trained else IGNORED for token, trained in following]
-        weights = list(example.weights[1:]) if example.weights is not None else [1.0] * (size - 1)
-        return cls(
-            list(example.token_ids),
-            [1] * size,
-            list(range(size)),
-            [*targets, IGNORED],
-            [index] * size,
-            [*weights, 0.0],
-        )
+        targets = [token if trained else IGNORED for token, trained in following] or [IGNORED]
+        size = len(targets)
+        weights = [1.0] * size if example.weights is None else list(example.weights[1:]) or [0.0]
+        tokens = list(example.token_ids[:size])
+        return cls(tokens, [1] * size, list(range(size)), targets, [index] * size, weights)
 
     def padded(self, width: int, pad_id: int, side: Literal["left", "right"]) -> _Columns:
         missing = width - len(self.input_ids)

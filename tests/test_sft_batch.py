@@ -23,24 +23,24 @@ lengths = st.lists(st.integers(1, 50), min_size=4, max_size=60)
 
 def test_the_target_of_a_position_is_the_next_token_where_that_is_trained():
     batch = pad_examples([SHORT, LONG], pad_id=9)
-    assert batch.input_ids.tolist() == [[5, 6, 9, 9], [1, 2, 3, 4]]
-    assert batch.targets.tolist() == [[6, IGNORED, IGNORED, IGNORED], [IGNORED, 3, 4, IGNORED]]
-    assert batch.weights.tolist() == [[1.0, 0.0, 0.0, 0.0], [0.0, 0.5, 2.0, 0.0]]
-    assert batch.sequence_ids.tolist() == [[0, 0, -1, -1], [1, 1, 1, 1]]
+    assert batch.input_ids.tolist() == [[5, 9, 9], [1, 2, 3]]
+    assert batch.targets.tolist() == [[6, IGNORED, IGNORED], [IGNORED, 3, 4]]
+    assert batch.weights.tolist() == [[1.0, 0.0, 0.0], [0.0, 0.5, 2.0]]
+    assert batch.sequence_ids.tolist() == [[0, -1, -1], [1, 1, 1]]
 
 
 def test_right_padding_needs_no_mask():
     batch = pad_examples([SHORT, LONG], pad_id=9)
     assert batch.attention_mask is None
-    assert batch.position_ids.tolist() == [[0, 1, 2, 3], [0, 1, 2, 3]]
+    assert batch.position_ids.tolist() == [[0, 1, 2], [0, 1, 2]]
 
 
 def test_left_padding_counts_positions_from_the_first_real_token():
     batch = pad_examples([SHORT, LONG], pad_id=9, side="left")
-    assert batch.input_ids.tolist()[0] == [9, 9, 5, 6]
-    assert batch.position_ids.tolist() == [[0, 0, 0, 1], [0, 1, 2, 3]]
-    assert batch.attention_mask.tolist() == [[0, 0, 1, 1], [1, 1, 1, 1]]
-    assert batch.padding_share == 0.25  # 2 of 8
+    assert batch.input_ids.tolist()[0] == [9, 9, 5]
+    assert batch.position_ids.tolist() == [[0, 0, 0], [0, 1, 2]]
+    assert batch.attention_mask.tolist() == [[0, 0, 1], [1, 1, 1]]
+    assert batch.padding_share == pytest.approx(1 / 3)  # 2 of 6
 
 
 def test_width_is_rounded_up():
@@ -49,18 +49,22 @@ def test_width_is_rounded_up():
 
 def test_a_packed_row_starts_positions_again_and_has_no_mask():
     batch = pack_examples([SHORT, LONG])
-    assert batch.input_ids.tolist() == [[5, 6, 1, 2, 3, 4]]
-    assert batch.position_ids.tolist() == [[0, 1, 0, 1, 2, 3]]
-    assert batch.targets.tolist() == [[6, IGNORED, IGNORED, 3, 4, IGNORED]]
+    assert batch.input_ids.tolist() == [[5, 1, 2, 3]]
+    assert batch.position_ids.tolist() == [[0, 0, 1, 2]]
+    assert batch.targets.tolist() == [[6, IGNORED, 3, 4]]
     assert batch.attention_mask is None
-    assert batch.num_tokens == 6
+    assert batch.num_tokens == 4
 
 
 def test_the_last_token_of_a_packed_sequence_does_not_learn_the_next_sequence():
     trained_everywhere = Example([1, 2], [True, True])
-    assert pack_examples([trained_everywhere, trained_everywhere]).targets.tolist() == [
-        [2, IGNORED, 2, IGNORED]
-    ]
+    assert pack_examples([trained_everywhere, trained_everywhere]).targets.tolist() == [[2, 2]]
+
+
+def test_no_position_is_spent_on_the_last_token_and_a_single_token_is_kept():
+    assert pad_examples([LONG], pad_id=0).input_ids.tolist() == [[1, 2, 3]]
+    lonely = pad_examples([Example([7], [True])], pad_id=0)
+    assert (lonely.input_ids.tolist(), lonely.targets.tolist()) == ([[7]], [[IGNORED]])
 
 
 def test_lists_of_different_lengths_are_an_error():
