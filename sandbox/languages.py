@@ -222,6 +222,11 @@ def tools_of(name: str) -> Tools:
     return Tools(paths, tuple(sorted(readable - {"/usr"})))
 
 
+def plain_tools(name: str) -> Tools:
+    """A language's tools by their bare names: for a container, whose own PATH says where they lie."""
+    return Tools({tool: tool for tool in find_language(name).tools}, ())
+
+
 def version_of(name: str) -> str:
     """First line of what the language's own tool says of its version. Raises MissingToolError."""
     language = find_language(name)

@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from proctor.sandbox.core import Execution, Limits, Outcome, Program, Sandbox
-from proctor.sandbox.languages import Language, Tools, find_language, tools_of
+from proctor.sandbox.languages import Language, MissingToolError, Tools, find_language, tools_of
 
 _CACHE_BYTES = 256 << 20
+_NOT_FOUND = 127  # a shell's word, and the jail's, for a command that is not there
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +50,20 @@ class Builder:
         self._max_bytes = max_bytes
         self._lock = threading.Lock()
 
-    def build(self, source: str, language_name: str, sandbox: Sandbox) -> Built:
-        """The program, compiled if need be. Raises MissingToolError; INTERNAL_ERRORs are not remembered."""
+    def build(self, source: str, language_name: str, sandbox: Sandbox, tools: Tools | None = None) -> Built:
+        """The program, compiled if need be, with this machine's tools where none are given.
+
+        Raises MissingToolError. INTERNAL_ERRORs are not remembered.
+        """
         language = find_language(language_name)
-        key = hashlib.sha256(f"{language.name}\0{source}".encode("utf-8", "surrogatepass")).digest()
+        tools = tools_of(language.name) if tools is None else tools
+        text = "\0".join((language.name, *tools.paths.values(), source))
+        key = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
         with self._lock:
             if key in self._built:
                 self._built.move_to_end(key)
                 return self._built[key]
-        built = _build(source, language, sandbox)
+        built = _build(source, language, sandbox, tools)
         if built.compiled is None or built.compiled.outcome is not Outcome.INTERNAL_ERROR:
             self._remember(key, built)
         return built
@@ -72,8 +78,7 @@ class Builder:
                 self._bytes -= _size(oldest)
 
 
-def _build(source: str, language: Language, sandbox: Sandbox) -> Built:
-    tools = tools_of(language.name)
+def _build(source: str, language: Language, sandbox: Sandbox, tools: Tools) -> Built:
     main = language.main_of(source)
     text = {language.source.format(main=main): source.encode("utf-8", "surrogatepass")}
     if not language.compile:
@@ -87,6 +92,9 @@ def _build(source: str, language: Language, sandbox: Sandbox) -> Built:
             limits=language.compile_limits,
         )
     )
+    if compiled.exit_code == _NOT_FOUND:
+        needed = " and ".join(language.tools)
+        raise MissingToolError(f"language '{language.name}' needs {needed}, which the sandbox does not have")
     files = compiled.files if language.artefact else text
     if compiled.outcome is Outcome.OK and language.artefact and language.artefact not in compiled.files:
         compiled = replace(compiled, outcome=Outcome.COMPILE_ERROR, detail=f"no file {language.artefact}")

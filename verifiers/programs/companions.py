@@ -25,7 +25,7 @@ from proctor.verifiers.programs.rows import (
     run_limits,
     sandboxed,
 )
-from proctor.verifiers.programs.sandboxes import SandboxKey
+from proctor.verifiers.programs.sandboxes import SandboxKey, tools_for
 from proctor.verifiers.programs.statuses import of_execution, tail
 from proctor.verifiers.programs.stdio import builder
 from proctor.verifiers.registry import register
@@ -66,7 +66,7 @@ class Compiles(Part):
 
     def verify(self, rollouts: Sequence[Rollout]) -> list[Verdict]:
         key = SandboxKey(self.sandbox, self.isolation, language=self.language)
-        judge = partial(_compile, language=self.language)
+        judge = partial(_compile, key=key)
         return _each(rollouts, key, self.language, self.extraction, judge)
 
 
@@ -106,7 +106,7 @@ class Executes(Part):
     def verify(self, rollouts: Sequence[Rollout]) -> list[Verdict]:
         key = SandboxKey(self.sandbox, self.isolation, self.packages, self.language)
         limits = run_limits(self.timeout, self.memory_mb)
-        judge = partial(_execute, language=self.language, limits=limits)
+        judge = partial(_execute, key=key, limits=limits)
         return _each(rollouts, key, self.language, self.extraction, judge)
 
 
@@ -168,15 +168,15 @@ def _each(
     ]
 
 
-def _compile(extracted: Extracted, sandbox: Sandbox, *, language: str) -> Verdict:
+def _compile(extracted: Extracted, sandbox: Sandbox, *, key: SandboxKey) -> Verdict:
     evidence: dict[str, Any] = {"extraction": extracted.rule, "code": extracted.code}
-    if find_language(language).name == "python":
+    if find_language(key.language).name == "python":
         payload = json.dumps({"sources": list(extracted.readings)}).encode()
         program = Program(entry="proctor.sandbox.exam.script:check", payload=payload, limits=_COMPILE_LIMITS)
         done = sandbox.run(program)
         failed = done.outcome is not Outcome.OK
     else:
-        built = builder.build(extracted.code, language, sandbox)
+        built = builder.build(extracted.code, key.language, sandbox, tools_for(key.kind, key.language))
         if built.compiled is None:
             return Verdict(1.0, Status.CORRECT, evidence)
         done, failed = built.compiled, built.failed
@@ -187,15 +187,15 @@ def _compile(extracted: Extracted, sandbox: Sandbox, *, language: str) -> Verdic
     return Verdict(1.0, Status.CORRECT, evidence)
 
 
-def _execute(extracted: Extracted, sandbox: Sandbox, *, language: str, limits: Limits) -> Verdict:
+def _execute(extracted: Extracted, sandbox: Sandbox, *, key: SandboxKey, limits: Limits) -> Verdict:
     evidence: dict[str, Any] = {"extraction": extracted.rule, "code": extracted.code}
-    if find_language(language).name == "python":
+    if find_language(key.language).name == "python":
         payload = json.dumps({"sources": list(extracted.readings)}).encode() + b"\n"
         program = Program(entry="proctor.sandbox.exam.script:run", payload=payload, limits=limits)
     else:
-        built = builder.build(extracted.code, language, sandbox)
+        built = builder.build(extracted.code, key.language, sandbox, tools_for(key.kind, key.language))
         if built.failed:
-            return _compile(extracted, sandbox, language=language)
+            return _compile(extracted, sandbox, key=key)
         program = built.program(b"", limits)
     done = sandbox.run(program)
     status = Status.COMPILE_ERROR if done.report == NOT_COMPILED else of_execution(done, limits)

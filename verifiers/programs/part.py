@@ -133,7 +133,7 @@ class Code(Part):
     def _run(self, exams: dict[int, ExamRow], scripts: dict[int, StdioRow]) -> dict[int, Verdict]:
         limits = run_limits(self.timeout, self.memory_mb)
         partial = self.credit == "partial"
-        rules = StdioRules(self.language, limits, self.comparison, self.tolerance, partial)
+        rules = StdioRules(self.language, self.sandbox, limits, self.comparison, self.tolerance, partial)
         examine = run_together if self.tests_in_process else examine_rows
         places = [*exams, *scripts]
         found: list[Verdict] = []

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from proctor.sandbox.core import Exam, Execution, Program, Sandbox
-from proctor.sandbox.languages import MissingToolError, tools_of
+from proctor.sandbox.languages import MissingToolError, Tools, plain_tools, tools_of
 
 _lock = threading.Lock()
 _open: dict[SandboxKey, Any] = {}
@@ -52,6 +52,11 @@ def _readable(language: str) -> tuple[str, ...]:
         return tools_of(language).readable if language != "python" else ()
     except MissingToolError:
         return ()  # said for each row, when its program is to be compiled
+
+
+def tools_for(kind: str, language: str) -> Tools:
+    """Where a language's tools lie for programs in a sandbox of that kind. Raises MissingToolError."""
+    return tools_of(language) if kind == "local" else plain_tools(language)
 
 
 def hold_exams(sandbox: Sandbox, pairs: Sequence[tuple[Program, Program]], threads: int) -> list[Exam]:

@@ -18,6 +18,7 @@ from proctor.verifiers.programs.exams import failed, share
 from proctor.verifiers.programs.extraction import Extracted
 from proctor.verifiers.programs.output import Comparison, Match, compare, first_difference
 from proctor.verifiers.programs.rows import fault
+from proctor.verifiers.programs.sandboxes import tools_for
 from proctor.verifiers.programs.statuses import of_execution, tail
 from proctor.verifiers.programs.testset import Case, StdioTests
 
@@ -42,6 +43,7 @@ class StdioRules:
     """How rows are run and compared."""
 
     language: str
+    sandbox_kind: str
     limits: Limits  # of one test
     comparison: Comparison
     tolerance: float
@@ -74,7 +76,8 @@ def _judge_row(row: StdioRow, sandbox: Sandbox, rules: StdioRules) -> Verdict:
     evidence: dict[str, Any] = {"extraction": row.extracted.rule, "code": row.extracted.code}
     built = None
     if find_language(rules.language).name != "python":
-        built = builder.build(row.extracted.code, rules.language, sandbox)
+        tools = tools_for(rules.sandbox_kind, rules.language)
+        built = builder.build(row.extracted.code, rules.language, sandbox, tools)
         if built.failed:
             return _not_compiled(built, evidence)
     results: list[_Result] = []
