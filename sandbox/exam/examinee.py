@@ -98,7 +98,7 @@ class Examinee:
             found = {name: self._bind(name, *told[name]) for name in names}
         except (AttributeError, TypeError, LookupError, ValueError) as error:
             raise ExamOverError("garbled: a description of names that is none") from error
-        self.uses += sum(told[name][0] == "value" for name in names)  # a constant is used by being read
+        self.uses += sum(told[name][0] in _READ for name in names)
         return {name: value for name, value in found.items() if value is not _MISSING}
 
     @property
@@ -201,6 +201,7 @@ class Examinee:
 
 
 _MISSING = object()
+_READ = ("value", "enum", "error")  # used by being read; a function is used by being called
 _OF_CANDIDATE = "__proctor_of_candidate__"  # marks exceptions that came with an answer
 
 
