@@ -43,8 +43,8 @@ _RETRACTS = re.compile(
 )
 _INSTEAD = re.compile(
     r"\b(?:(?:it|answer|value|result|that|this) (?:should|must) (?:instead |actually |really )?(?:be|have been)"
-    r"|(?:actually|no|wait|oops|sorry),? (?:it is|it's|it equals)|correction:"
-    r"|correct (?:value|result|number|one) is)\b:?\s{0,9}",
+    r"|(?:actually|no|wait|oops|sorry),? (?:it is|it's|it equals)"
+    r"|correct (?:value|result|number|one) is|correction(?=:))\b:?\s{0,9}",
     re.IGNORECASE,
 )
 

@@ -156,10 +156,12 @@ def _is_remark(inner: Sequence[Token], before: Token) -> bool:
 
 
 def _without_modulus(found: list[Token]) -> list[Token]:
-    r"""Without \pmod{7} or (mod 7): a residue answers with or without it."""
+    r"""Without \pmod{7}, (mod 7) or = 3 mod 7: a residue answers with or without it. 42 mod 5 is 2, though."""
     for index, token in enumerate(found):
-        if index and (token == ("structure", "pmod") or token == ("word", "mod")):
-            return found[: index - (found[index - 1] == ("open", "("))]
+        is_bracketed = bool(index) and found[index - 1] == ("open", "(")
+        is_residue = token == ("word", "mod") and (is_bracketed or ("rel", "=") in found[:index])
+        if index and (is_residue or token == ("structure", "pmod")):
+            return found[: index - is_bracketed]
     return found
 
 

@@ -72,6 +72,7 @@ _WORD = re.compile(r"[^\W\d_]{2,}")
 _DRESSING = re.compile(
     r"\\(?:begin|end)\s?\{\w+\*?\}|\\(?:text\w*|mathrm|mbox|operatorname)\s?\{[^{}]*\}|\\[a-zA-Z]+|\$[^$]*\$"
 )
+_FIRST_IDEOGRAPH = "\u2e80"
 _NO_PROSE = frozenset(units.NAMES) | frozenset(NAMED) | word_set("square cubic units unit sq")
 
 
@@ -173,8 +174,14 @@ def says_something(text: str) -> bool:
 
 def is_prose(text: str, words: int = 3) -> bool:
     """Whether a text has so many words outside of formulas that are no names of units or functions."""
-    plain = _WORD.findall(_DRESSING.sub(" ", text))
-    return sum(word.lower() not in _NO_PROSE and not word.isupper() for word in plain) >= words
+    return sum(map(_count_words, _WORD.findall(_DRESSING.sub(" ", text)))) >= words
+
+
+def _count_words(run: str) -> int:
+    """How many words a run of letters is: none for a unit or a name, two characters a word in Chinese."""
+    if run[0] >= _FIRST_IDEOGRAPH:
+        return len(run) // 2
+    return int(run.lower() not in _NO_PROSE and not run.isupper())
 
 
 def is_code(text: str) -> bool:

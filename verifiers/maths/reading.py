@@ -62,6 +62,7 @@ def read(answer: str) -> Reading:
         return Reading(
             plain,
             words,
+            _chosen(text, choice),
             choice=choice,
             is_qualified=isinstance(error, QualifiedError),
             operation=_OPERATION.search(text) is not None,
