@@ -267,7 +267,7 @@ BROKEN = {
         "def check(candidate):\n    for x in []:\n        assert candidate(x)\n",
         Status.MISCONFIGURED,
     ),
-    "no assert at all": ("def check(candidate):\n    candidate(1)\n", Status.BAD_REFERENCE),
+    "no assert at all": ("def check(candidate):\n    candidate(1)\n", Status.MISCONFIGURED),
     "the candidate is not used": ("def check(candidate):\n    assert True\n", Status.MISCONFIGURED),
     "no Python": ("def check(candidate)\n    assert candidate(1)", Status.BAD_REFERENCE),
     "fails on its own": (

@@ -2,31 +2,51 @@
 
 The tree is instrumented, not the text: line numbers stay. Counted are executed asserts, calls of methods and
 functions named like assertions (`self.assertEqual`, `np.testing.assert_allclose`, `pytest.raises`), branches
-that raise (`if f(1) != 2: raise ...`), and handlers that caught what was to be raised.
+that raise (`if f(1) != 2: raise ...`), and handlers that caught what was to be raised. Only statements are
+looked at: nobody checks anything inside of an expression.
 """
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from proctor.sandbox.exam.sheet import CHECKED, UNIT
 
 _CHECK_CALLS = ("assert", "fail", "raises", "warns")
+# Where added code stands does not matter, for it raises nothing; so one counter serves everywhere.
+_PLACE = {"lineno": 1, "col_offset": 0}
+_DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
-def holds_check(node: ast.AST) -> bool:
-    return any(_is_check(part) for part in ast.walk(node))
+def _call(name: str, *args: ast.expr) -> ast.Call:
+    return ast.Call(ast.Name(name, ast.Load(), **_PLACE), list(args), [], **_PLACE)
 
 
-def count_checks(tree: ast.Module) -> ast.Module:
-    """The tree with a counter in front of every check."""
-    counted: ast.Module = _Counting().visit(tree)
-    return ast.fix_missing_locations(counted)
+_COUNTER = ast.Expr(_call(CHECKED), **_PLACE)
 
 
-def mark_units(body: Sequence[ast.stmt], first: int) -> tuple[list[ast.stmt], list[ast.stmt]]:
-    """Wraps the statements that hold checks, each as one test, numbered from `first`.
+def count_checks(body: list[ast.stmt]) -> None:
+    """Puts a counter in front of every check, in place."""
+    counted: list[ast.stmt] = []
+    for statement in body:
+        for block in _blocks(statement):
+            count_checks(block)
+        if _is_check(statement):
+            counted.append(_COUNTER)
+        if isinstance(statement, ast.Try):
+            for handler in statement.handlers:
+                handler.body.insert(0, _COUNTER)
+        counted.append(statement)
+    body[:] = counted
+
+
+def mark_units(body: Sequence[ast.stmt], functions: frozenset[str]) -> tuple[list[ast.stmt], list[ast.stmt]]:
+    """Wraps the statements that check something, each as one test.
+
+    Args:
+        body: statements in the order in which they run.
+        functions: names of functions of the tests' own: calling one of them may be a check.
 
     Returns:
         The new body, and the statements that became tests.
@@ -34,25 +54,49 @@ def mark_units(body: Sequence[ast.stmt], first: int) -> tuple[list[ast.stmt], li
     marked: list[ast.stmt] = []
     units: list[ast.stmt] = []
     for statement in body:
-        if _defines(statement) or not holds_check(statement):
+        if isinstance(statement, _DEFINITIONS) or not (
+            _holds_check(statement) or _calls(statement, functions)
+        ):
             marked.append(statement)
             continue
-        call = _call(UNIT, ast.Constant(first + len(units)))
-        wrapped = ast.With(items=[ast.withitem(context_expr=call)], body=[statement])
-        marked.append(ast.copy_location(wrapped, statement))
+        opening = ast.withitem(context_expr=_call(UNIT, ast.Constant(len(units), lineno=1, col_offset=0)))
+        marked.append(ast.With(items=[opening], body=[statement], lineno=statement.lineno, col_offset=0))
         units.append(statement)
     return marked, units
 
 
-def _defines(statement: ast.stmt) -> bool:
-    return isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
-
-
-def _is_check(node: ast.AST) -> bool:
-    if isinstance(node, ast.Assert | ast.ExceptHandler):
+def _holds_check(statement: ast.stmt) -> bool:
+    if _is_check(statement) or (isinstance(statement, ast.Try) and statement.handlers):
         return True
-    if isinstance(node, ast.If):
-        return any(isinstance(part, ast.Raise) for part in (*node.body, *node.orelse))
+    return any(_holds_check(inner) for block in _blocks(statement) for inner in block)
+
+
+def _calls(statement: ast.stmt, functions: frozenset[str]) -> bool:
+    call = statement.value if isinstance(statement, ast.Expr) else None
+    return isinstance(call, ast.Call) and _called_name(call) in functions
+
+
+def _blocks(statement: ast.stmt) -> Iterator[list[ast.stmt]]:
+    """The statement lists inside a statement."""
+    for name in ("body", "orelse", "finalbody"):
+        block = getattr(statement, name, None)
+        if block:
+            yield block
+    for part in (*getattr(statement, "handlers", ()), *getattr(statement, "cases", ())):
+        yield part.body
+
+
+def _is_check(statement: ast.stmt) -> bool:
+    if isinstance(statement, ast.Assert):
+        return True
+    if isinstance(statement, ast.If):
+        return any(isinstance(part, ast.Raise) for part in (*statement.body, *statement.orelse))
+    if isinstance(statement, ast.With | ast.AsyncWith):
+        return any(_is_check_call(item.context_expr) for item in statement.items)
+    return isinstance(statement, ast.Expr) and _is_check_call(statement.value)
+
+
+def _is_check_call(node: ast.expr) -> bool:
     return isinstance(node, ast.Call) and _called_name(node).lower().startswith(_CHECK_CALLS)
 
 
@@ -60,35 +104,3 @@ def _called_name(node: ast.Call) -> str:
     if isinstance(node.func, ast.Attribute):
         return node.func.attr
     return node.func.id if isinstance(node.func, ast.Name) else ""
-
-
-def _call(name: str, *args: ast.expr) -> ast.Call:
-    return ast.Call(func=ast.Name(id=name, ctx=ast.Load()), args=list(args), keywords=[])
-
-
-class _Counting(ast.NodeTransformer):
-    def visit_Assert(self, node: ast.Assert) -> list[ast.stmt]:
-        return [_count(node), node]
-
-    def visit_If(self, node: ast.If) -> ast.AST | list[ast.stmt]:
-        counts = _is_check(node)
-        self.generic_visit(node)
-        return [_count(node), node] if counts else node
-
-    def visit_ExceptHandler(self, node: ast.ExceptHandler) -> ast.AST:
-        self.generic_visit(node)
-        node.body.insert(0, _count(node.body[0]))
-        return node
-
-    def visit_Expr(self, node: ast.Expr) -> ast.AST | list[ast.stmt]:
-        is_check = isinstance(node.value, ast.Call) and _is_check(node.value)
-        return [_count(node), node] if is_check else node
-
-    def visit_With(self, node: ast.With) -> ast.AST | list[ast.stmt]:
-        counts = any(_is_check(item.context_expr) for item in node.items)
-        self.generic_visit(node)
-        return [_count(node), node] if counts else node
-
-
-def _count(node: ast.stmt) -> ast.stmt:
-    return ast.copy_location(ast.Expr(_call(CHECKED)), node)

@@ -9,29 +9,22 @@ from __future__ import annotations
 
 import ast
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
-from typing import Any
+from typing import Any, TypeAlias
 
 from proctor.sandbox.exam.bounds import UnsendableError
 from proctor.sandbox.exam.encode import Encoder
+from proctor.sandbox.exam.trees import mentions
 
 # What lies unread in a socket must not stop the other end: well below the usual buffer of 200 kB.
 PORTION = 32 << 10
 # Every operand of these is evaluated in a test that passes; of `or`, conditions, loops and lambdas not.
 _EVALUATED = (
-    *(ast.Compare, ast.UnaryOp, ast.BinOp, ast.Tuple, ast.List, ast.Set, ast.Dict, ast.Constant, ast.Name),
-    *(
-        ast.Attribute,
-        ast.Subscript,
-        ast.Slice,
-        ast.keyword,
-        ast.expr_context,
-        ast.operator,
-        ast.cmpop,
-        ast.unaryop,
-    ),
+    *(ast.Compare, ast.UnaryOp, ast.BinOp, ast.Tuple, ast.List, ast.Set, ast.Dict),
+    *(ast.Attribute, ast.Subscript, ast.Slice, ast.keyword),
 )
+_Arguments: TypeAlias = "tuple[list[Any], list[Any]]"  # by position; and name, value, name, value
 
 
 class _Unforeseeable(Exception):  # noqa: N818, it never leaves this module
@@ -59,37 +52,35 @@ def foresee(statements: Sequence[ast.stmt], entry: str, names: frozenset[str]) -
     return lines
 
 
-def _calls(statement: ast.stmt, names: frozenset[str]) -> Iterator[tuple[list[Any], list[Any]]]:
+def _calls(statement: ast.stmt, names: frozenset[str]) -> Iterator[_Arguments]:
     if isinstance(statement, ast.Assert):
         yield from _in_expression(statement.test, names)
-    elif _mentions(statement, names):
+    elif mentions(statement, names):
         raise _Unforeseeable
 
 
-def _in_expression(node: ast.AST, names: frozenset[str]) -> Iterator[tuple[list[Any], list[Any]]]:
+def _in_expression(node: ast.AST, names: frozenset[str]) -> Iterator[_Arguments]:
     """Calls in the order of their evaluation."""
-    if not _mentions(node, names):
-        return
-    if isinstance(node, ast.Call):
-        if isinstance(node.func, ast.Name) and node.func.id in names:
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+        if node.func.id in names:
             yield _arguments(node)
             return
-        for part in (*node.args, *node.keywords):  # a function of the tests around it: `sorted(candidate(1))`
-            yield from _in_expression(part, names)
-        if _mentions(node.func, names):
-            raise _Unforeseeable
+        parts: Iterable[ast.AST] = (*node.args, *node.keywords)  # around it: `sorted(candidate(1))`
+    elif isinstance(node, ast.BoolOp) and isinstance(node.op, ast.And):
+        parts = node.values
+    elif isinstance(node, ast.Constant):
         return
-    if isinstance(node, ast.BoolOp) and isinstance(node.op, ast.And):
-        for part in node.values:
-            yield from _in_expression(part, names)
-        return
-    if not isinstance(node, _EVALUATED) or isinstance(node, ast.Name):
+    elif isinstance(node, _EVALUATED):
+        parts = ast.iter_child_nodes(node)
+    elif mentions(node, names):
         raise _Unforeseeable
-    for part in ast.iter_child_nodes(node):
+    else:
+        return
+    for part in parts:
         yield from _in_expression(part, names)
 
 
-def _arguments(call: ast.Call) -> tuple[list[Any], list[Any]]:
+def _arguments(call: ast.Call) -> _Arguments:
     try:
         args = [ast.literal_eval(arg) for arg in call.args]
         pairs = [item for keyword in call.keywords for item in (keyword.arg, ast.literal_eval(keyword.value))]
@@ -98,7 +89,3 @@ def _arguments(call: ast.Call) -> tuple[list[Any], list[Any]]:
     if None in pairs[::2]:  # **kwargs
         raise _Unforeseeable
     return args, pairs
-
-
-def _mentions(node: ast.AST, names: frozenset[str]) -> bool:
-    return any(isinstance(part, ast.Name) and part.id in names for part in ast.walk(node))

@@ -16,6 +16,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from proctor.sandbox.exam.trees import walk
+
 _ALIASES = {"np": "numpy", "pd": "pandas"}
 # A module that is not to be found is the candidate's program, but for these: they are missing.
 _LIBRARIES = frozenset(
@@ -50,6 +52,7 @@ class Used:
     modules: set[str] = field(default_factory=set)  # imported modules that are not to be found
     module_names: set[str] = field(default_factory=set)  # what they are called here
     libraries: set[str] = field(default_factory=set)  # of these, the ones that are nobody's program
+    functions: set[str] = field(default_factory=set)  # defined anywhere
     stubs: set[str] = field(default_factory=set)  # functions without a body, classes with such methods
 
 
@@ -67,7 +70,7 @@ def read_names(trees: Iterable[ast.AST]) -> Used:
     for tree in trees:
         for node in getattr(tree, "body", ()):
             _read_class(node, used)
-        for node in ast.walk(tree):
+        for node in walk(tree):
             _read(node, used)
     return used
 
@@ -147,6 +150,7 @@ def _read(node: ast.AST, used: Used) -> None:
             used.imports[f"{node.value.id}.{node.attr}"] = node.attr
     elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         used.bound.add(node.name)
+        used.functions.add(node.name)
         if _is_stub(node):
             used.stubs.add(node.name)
     elif isinstance(node, ast.arg):

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import secrets
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +18,7 @@ from proctor.verifiers.programs.testset import ExamTests
 _EXAMINER = "proctor.sandbox.exam.examiner:examine"
 _CANDIDATE = "proctor.sandbox.exam.candidate:sit"
 _TOGETHER = "proctor.sandbox.exam.together:run"
+_KEEP = "exams"  # tests are trusted: one examiner may hold those of many tasks
 _THREADS = 8
 
 
@@ -55,9 +54,8 @@ def run_together(
 def examine_rows(
     rows: Sequence[ExamRow], sandbox: Sandbox, limits: Limits, *, partial: bool
 ) -> list[Verdict]:
-    """One verdict a row, in order. Rows with the same tests share an examiner, which reads them once."""
-    papers = Counter(row.tests.spec for row in rows)
-    pairs = [_programs(row, limits, shared=papers[row.tests.spec] > 1) for row in rows]
+    """One verdict a row, in order. Examiners are shared, and read equal tests once."""
+    pairs = [_programs(row, limits) for row in rows]
     exams = hold_exams(sandbox, pairs, _THREADS)
     return [
         _verdict(row, exam.candidate, read_report(exam), limits, partial=partial, protocol=HIDDEN)
@@ -65,13 +63,11 @@ def examine_rows(
     ]
 
 
-def _programs(row: ExamRow, limits: Limits, *, shared: bool) -> tuple[Program, Program]:
-    keep = hashlib.sha256(row.tests.spec).hexdigest()[:32] if shared else ""
+def _programs(row: ExamRow, limits: Limits) -> tuple[Program, Program]:
     # The examiner mostly waits; its own time is for slow tests, and must outlast the candidate's.
-    own = Limits(
-        cpu_s=max(30.0, 2 * limits.cpu_s), wall_s=limits.wall_s + max(30.0, 2 * limits.cpu_s), memory_mb=2048
-    )
-    examiner = Program(entry=_EXAMINER, payload=row.tests.spec, keep=keep, limits=own)
+    slack = max(30.0, 2 * limits.cpu_s)
+    own = Limits(cpu_s=slack, wall_s=limits.wall_s + slack, memory_mb=2048)
+    examiner = Program(entry=_EXAMINER, payload=row.tests.spec, keep=_KEEP, limits=own)
     return examiner, Program(entry=_CANDIDATE, payload=Encoder().encode(_program(row)), limits=limits)
 
 
