@@ -6,6 +6,7 @@ Run as `python .ci/shape.py`; exits 1 where a budget is exceeded. The budgets st
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,11 +24,15 @@ LONG_FUNCTIONS_ALLOWED = {"rl/train.py": 1}  # the training loop reads top to bo
 
 # Files that put the parts of a job together and hold nothing of their own: what they import is what they do.
 ASSEMBLIES = {
+    "benchmarks/compare_trainers.py",
+    "benchmarks/generate.py",
     "proctor/cli.py",
     "rl/command.py",
     "rl/learner.py",
+    "rl/preferences.py",
     "rl/setup.py",
     "rl/train.py",
+    "sandbox/docker/pool.py",
     "sandbox/exam/candidate.py",
     "sandbox/exam/examinee.py",
     "sandbox/exam/sitting.py",
@@ -35,10 +40,20 @@ ASSEMBLIES = {
     "verifiers/answers.py",
     "verifiers/maths/grading.py",
     "verifiers/maths/reading.py",
+    "verifiers/programs/companions.py",
     "verifiers/programs/part.py",
     "verifiers/programs/stdio.py",
 }
 ASSEMBLY_IMPORTS = 20
+# Known to be over a budget, and by how much: to be brought down, never up.
+DEBTS = {
+    ("nesting", "sandbox/docker/image.py build"): 4,
+    ("nesting", "sandbox/docker/keeper.py keep"): 4,
+    ("nesting", "rl/preferences.py read_pairs"): 4,
+    ("nesting", "benchmarks/judge_accuracy.py judge_set"): 4,
+    ("lines of a function", "proctor/commands/evaluate.py evaluate"): 70,
+    ("lines of a file", "tests/test_plan.py"): 440,
+}
 # The signature that a table of functions gives counts as one parameter; the rest are a paper's constants.
 REGISTERING = {"policy_loss": 4, "advantage": 3}
 
@@ -59,14 +74,21 @@ class Finding:
 
 def main() -> int:
     findings = [finding for path in _files() for finding in _measure(path)]
-    over = [finding for finding in findings if finding.value > finding.budget]
+    over = [finding for finding in findings if finding.value > max(finding.budget, _debt(finding))]
     print(f"{'measure':<22}{'largest':>8}{'budget':>8}  where")
     for what in dict.fromkeys(finding.what for finding in findings):
         worst = max((finding for finding in findings if finding.what == what), key=lambda found: found.value)
         print(f"{what:<22}{worst.value:>8}{worst.budget:>8}  {worst.where}")
+    for finding in (found for found in findings if found.value > found.budget and found not in over):
+        print(f"known debt: {finding.where}: {finding.what} {finding.value} > {finding.budget}")
     for finding in over:
         print(f"over budget: {finding.where}: {finding.what} {finding.value} > {finding.budget}")
     return 1 if over else 0
+
+
+def _debt(finding: Finding) -> int:
+    where = re.sub(r":\d+ ", " ", finding.where)
+    return DEBTS.get((finding.what, where), 0)
 
 
 def _files() -> Iterator[Path]:
