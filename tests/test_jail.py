@@ -9,6 +9,7 @@ import pytest
 
 from proctor.sandbox.core import Limits, Outcome, Program, SandboxError
 from proctor.sandbox.local.host import LocalSandbox
+from tests.jail_programs import timed
 
 PROGRAMS = "tests.jail_programs"
 
@@ -157,6 +158,15 @@ def test_a_kept_examiner_may_change_its_payload(sandbox: LocalSandbox) -> None:
         assert reports == [
             b"right payload=%s sitting=%d" % (p, n) for p, n in ((b"T", 1), (b"U", 2), (b"U", 3))
         ]
+
+
+def test_a_report_is_noticed_whenever_it_comes(sandbox: LocalSandbox) -> None:
+    """Also one that is there just when the runner looks after what has been running for a while."""
+    pairs = [
+        (entry("examine", b"T"), entry("add", b"import time; time.sleep(0.0%d)" % n)) for n in range(9, 29)
+    ]
+    with timed(20):
+        assert {exam.examiner.outcome for exam in sandbox.exam_many(pairs)} == {Outcome.OK}
 
 
 def test_an_examiner_that_does_not_stay_is_replaced(sandbox: LocalSandbox) -> None:

@@ -5,13 +5,17 @@ from __future__ import annotations
 import errno
 import struct
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from proctor.sandbox import wire
-from proctor.sandbox.local import cgroup, seccomp, syscalls
+from proctor.sandbox.core import Limits, Outcome
+from proctor.sandbox.local import cgroup, outcome, seccomp, syscalls
+from proctor.sandbox.local.orders import Answer
+from proctor.sandbox.local.running import Ask, Run
 
 ARCHITECTURES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
 ALLOW, KILL = seccomp.ALLOW, seccomp.KILL
@@ -109,6 +113,53 @@ def test_without_a_process_namespace_signals_reach_only_oneself(machine: str) ->
         assert answer(machine, call, 0, **guarded) == ALLOW
         assert answer(machine, call, own + 1, **guarded) == seccomp.ERRNO | errno.EPERM
     assert answer(machine, "pidfd_send_signal", **guarded) == seccomp.ERRNO | errno.EPERM
+
+
+def ended_run(**facts: Any) -> Run:
+    """A run whose process was killed, or has exited, with `status` as wait gives it."""
+    header = {"argv": facts.pop("argv", []), "collect": []}
+    status = facts.pop("status", 1 << 8)
+    run = Run(Ask(header, b"", Limits(cpu_s=2)), None, -1, -1)  # type: ignore[arg-type]  # no descriptors
+    run.answer = Answer(status, 0.1, 1000, *facts.pop("free", (-1, -1)))
+    for name, value in facts.items():
+        setattr(run, name, value)
+    return run
+
+
+KILLED, SYSTEM_CALL, FILE_SIZE = 9, 31, 25
+
+
+@pytest.mark.parametrize(
+    ("facts", "expected"),
+    [
+        ({"status": 0}, Outcome.OK),
+        ({"status": 3 << 8}, Outcome.RUNTIME_ERROR),
+        ({"status": KILLED}, Outcome.RUNTIME_ERROR),
+        ({"status": KILLED, "kills": 1}, Outcome.MEMORY_LIMIT),
+        ({"status": 0, "kills": 1}, Outcome.MEMORY_LIMIT),  # a child was, whatever became of the parent
+        ({"status": KILLED, "cpu_s": 2.1}, Outcome.CPU_LIMIT),
+        ({"status": SYSTEM_CALL}, Outcome.SECURITY_VIOLATION),
+        ({"status": FILE_SIZE}, Outcome.FILE_LIMIT),
+        ({"status": KILLED, "stopped_for": Outcome.WALL_LIMIT}, Outcome.WALL_LIMIT),
+        ({"status": KILLED, "stopped_for": Outcome.WALL_LIMIT, "refusals": 3}, Outcome.PROCESS_LIMIT),
+        ({"status": KILLED, "stopped_for": Outcome.OUTPUT_LIMIT, "refusals": 3}, Outcome.OUTPUT_LIMIT),
+        ({"status": KILLED, "decided": True}, Outcome.OK),  # ended together with its exam
+        ({"status": 1 << 8, "decided": True}, Outcome.RUNTIME_ERROR),  # had ended before
+        ({"raised": {"type": "MemoryError", "errno": None}}, Outcome.MEMORY_LIMIT),
+        ({"raised": {"type": "OSError", "errno": errno.ENOSPC}}, Outcome.FILE_LIMIT),
+        ({"raised": {"type": "BlockingIOError", "errno": errno.EAGAIN}}, Outcome.PROCESS_LIMIT),
+        ({"free": (0, 5)}, Outcome.FILE_LIMIT),
+        ({"free": (5, 0)}, Outcome.FILE_LIMIT),
+        ({"free": (5, 5)}, Outcome.RUNTIME_ERROR),
+        ({"refusals": 1}, Outcome.PROCESS_LIMIT),
+        ({"stderr": bytearray(b"thrown: 'std::bad_alloc'")}, Outcome.MEMORY_LIMIT),
+        ({"stderr": bytearray(b"sh: 1: Cannot fork")}, Outcome.PROCESS_LIMIT),
+        ({"argv": ["x"], "ended": {"exit_code": 0, "signal": None}, "status": 0}, Outcome.OK),
+        ({"argv": ["x"], "ended": {"exit_code": None, "signal": 31}, "status": 159 << 8}, Outcome.SECURITY_VIOLATION),
+    ],
+)  # fmt: skip
+def test_an_outcome_follows_from_the_facts(facts: dict[str, Any], expected: Outcome) -> None:
+    assert outcome.decide(ended_run(**facts)) is expected
 
 
 @given(

@@ -29,6 +29,7 @@ from proctor.sandbox.local import seal, syscalls
 # (layer, attempt, whether it held, what was seen)
 Finding = tuple[str, str, bool, str]
 _SIOCGIFCONF = 0x8912
+_PR_CAPBSET_READ = 23
 _PR_GET_DUMPABLE, _PR_GET_SECCOMP, _PR_GET_NO_NEW_PRIVS = 3, 21, 39
 _DEADLY = ("ptrace", "mount", "unshare", "setns", "bpf", "keyctl", "perf_event_open", "userfaultfd",
            "process_vm_readv", "pidfd_getfd", "init_module", "kexec_load", "open_by_handle_at")  # fmt: skip
@@ -61,6 +62,9 @@ def identity(host: dict[str, Any]) -> Iterator[Finding]:
     yield "identity", "become root", *_raises(lambda: os.setresuid(0, 0, 0))
     capabilities = _capabilities()
     yield "identity", "have capabilities", capabilities == 0, f"{capabilities:#x}"
+    if host["has_namespaces"]:
+        held = [number for number in range(41) if syscalls.prctl(_PR_CAPBSET_READ, number)]
+        yield "identity", "keep capabilities for what it executes", not held, f"bounding set: {held}"
     yield "identity", "gain by exec", syscalls.prctl(_PR_GET_NO_NEW_PRIVS) == 1, "no_new_privs is set"
     yield "identity", "be traced or dumped", syscalls.prctl(_PR_GET_DUMPABLE) == 0, "not dumpable"
 
@@ -128,6 +132,8 @@ def limits(host: dict[str, Any]) -> Iterator[Finding]:
     yield "limits", "write more", *_raises(lambda: _fill(asked["file_mb"] + 1))
     if host["counts_processes"]:
         yield "limits", "start more processes", *_fork_many(asked["processes"])
+    core = resource.getrlimit(resource.RLIMIT_CORE)
+    yield "limits", "have a core dumped", core[1] in (0, 1), f"at most {core[1]} bytes"
     hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
     yield (
         "limits",
