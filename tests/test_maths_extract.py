@@ -20,7 +20,15 @@ def test_last_box_with_nested_braces() -> None:
 
 @pytest.mark.parametrize(
     "response",
-    [r"\boxed 42", r"\fbox{42}", r"\\boxed{42}", "\x08oxed{42}", r"\boxed{\boxed{42}}", r"\boxed{42", r"\Boxed{42}"],
+    [
+        r"\boxed 42",
+        r"\fbox{42}",
+        r"\\boxed{42}",
+        "\x08oxed{42}",
+        r"\boxed{\boxed{42}}",
+        r"\boxed{42",
+        r"\Boxed{42}",
+    ],
 )
 def test_spellings_of_a_box(response: str) -> None:
     assert answer(response) == "42"
@@ -146,7 +154,10 @@ def test_last_resort_takes_what_stands_alone(response: str, expected: str, rule:
 
 
 def test_response_cut_off_inside_a_formula_has_no_answer() -> None:
-    assert extract("\\begin{align*}\n&= 1 + \\frac{1}{2} \\\\\n" * 20 + "&= 3").rule == "cut off inside a formula"
+    assert (
+        extract("\\begin{align*}\n&= 1 + \\frac{1}{2} \\\\\n" * 20 + "&= 3").rule
+        == "cut off inside a formula"
+    )
 
 
 @pytest.mark.parametrize(
