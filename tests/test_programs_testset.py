@@ -146,3 +146,40 @@ def test_several_rows_of_every_kind_in_one_batch() -> None:
         Rollout("", tests=FUNCTIONS["asserts"]),
     ]
     assert [verdict.value for verdict in part.verify(rows)] == [1.0, 1.0, None, 0.0, 0.0]
+
+
+def test_inputs_that_came_through_json_take_the_types_of_the_examples() -> None:
+    reference = (
+        "def f(pair, z, kinds=()):\n    assert isinstance(pair, tuple)\n    return pair + (z.imag, kinds)\n"
+    )
+    tests = {
+        "inputs": [[[1, [2]], "1j"], [[], "(-0-2j)"], [[1], "2j", [1, 1]]],
+        "reference": reference,
+        "entry_point": "f",
+        "examples": "assert f((1, 2), 3j) == 5\nassert f((1,), 1j, {1}) == g(h)\nassert f(x) == 1",
+    }
+    lists = "def f(pair, z, kinds=()):\n    return list(pair) + [z.imag, kinds]\n"
+    right, wrong = Code(extraction="raw").verify([Rollout(code, tests=tests) for code in (reference, lists)])
+    assert (right.value, wrong.value) == (1.0, 0.0), (right, wrong)
+
+
+def test_of_an_object_without_a_plain_form_the_reference_tells_the_truth_only() -> None:
+    reference = "import re\ndef f(text):\n    return re.match('a', text)\n"
+    tests = {"inputs": [["abc"], ["b"]], "reference": reference, "entry_point": "f"}
+    codes = [reference, "def f(text): return text[0] == 'a'", "def f(text): return True"]
+    assert [
+        verdict.value for verdict in Code(extraction="raw").verify([Rollout(c, tests=tests) for c in codes])
+    ] == [1, 1, 0]
+
+
+def test_floats_of_a_reference_are_compared_within_a_millionth() -> None:
+    tests = {
+        "inputs": [[3.0]],
+        "reference": "def f(x): return x / 3 + 1e-9",
+        "entry_point": "f",
+        "tolerance": 0,
+    }
+    near, far = Code(extraction="raw").verify(
+        [Rollout(f"def f(x): return {y}", tests=tests) for y in (1.0, 1.001)]
+    )
+    assert (near.value, far.value) == (1.0, 0.0)

@@ -12,12 +12,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from proctor.sandbox.exam.bounds import UnsendableError
 from proctor.sandbox.exam.encode import Encoder
-from proctor.sandbox.exam.equality import Equality
+from proctor.sandbox.exam.equality import Equality, Truth
 from proctor.sandbox.exam.examinee import Examined
 from proctor.sandbox.exam.foresight import PORTION
 from proctor.sandbox.exam.names import Wanted
 from proctor.sandbox.exam.paper import BadTestsError
+from proctor.sandbox.exam.samples import sample_arguments, typed_inputs
 from proctor.sandbox.exam.sheet import Sheet
 
 NOT_EQUAL = "the answer is not what was expected"
@@ -78,7 +80,8 @@ def read_calls(spec: Mapping[str, Any]) -> CallPaper:
     Args:
         spec: `entry_point`; `calls`, each {"args": [...], "kwargs": {...}, "expected": ...} (and
             perhaps another value that will do, "or_expected"); or `inputs`
-            (lists of arguments) with `reference` (source of a right solution); `rel`, `abs` and
+            (lists of arguments) with `reference` (source of a right solution) and perhaps `examples` (asserts
+            that show the arguments' types, where the inputs came through JSON); `rel`, `abs` and
             `tuples_as_lists` as in Equality.
 
     Raises:
@@ -99,14 +102,27 @@ def read_calls(spec: Mapping[str, Any]) -> CallPaper:
     return paper
 
 
+def _plain(value: Any) -> Any:
+    """What a reference solution returned; of an object that has no plain form (a match) only its truth."""
+    try:
+        Encoder().encode(value)
+    except UnsendableError:
+        return Truth(bool(value))
+    return value
+
+
 def _from_reference(spec: Mapping[str, Any]) -> list[dict[str, Any]]:
     names: dict[str, Any] = {"__name__": "reference"}
     calls = []
     try:
         exec(compile(spec["reference"], "reference.py", "exec", dont_inherit=True), names)
         function = names[spec["entry_point"]]
-        for args in spec["inputs"]:
-            calls.append({"args": args, "expected": function(*copy.deepcopy(args))})
+        samples = sample_arguments(spec.get("examples") or "", spec["entry_point"])
+        for args in typed_inputs(spec["inputs"], samples):
+            calls.append({"args": args, "expected": _plain(function(*copy.deepcopy(args)))})
     except Exception as error:  # the border to a text of the data set
         raise BadTestsError(f"the reference solution failed: {type(error).__name__}: {error}") from error
+    if any(isinstance(call["expected"], Truth) for call in calls):
+        for call in calls:  # a match or None: the None is no more than false
+            call["expected"] = Truth(False) if call["expected"] is None else call["expected"]
     return calls

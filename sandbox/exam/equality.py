@@ -13,6 +13,13 @@ _MAX_DEPTH = 200
 
 
 @dataclass(frozen=True)
+class Truth:
+    """Expected of an answer that has no plain form, on either side: that it is as true, or as false."""
+
+    value: bool
+
+
+@dataclass(frozen=True)
 class Equality:
     """How answers are compared.
 
@@ -27,11 +34,10 @@ class Equality:
 
     def holds(self, got: Any, expected: Any) -> bool:
         """Python's own `==` unless a tolerance or a looser rule was asked for. NaN equals NaN with a tolerance."""
-        if (
-            not (self.rel or self.abs or self.tuples_as_lists)
-            and not _is_array(got)
-            and not _is_array(expected)
-        ):
+        if isinstance(expected, Truth):
+            return bool(got) is expected.value
+        looser = self.rel or self.abs or self.tuples_as_lists
+        if not (looser or _is_array(got) or _is_array(expected)):
             return bool(got == expected)
         return self._close(got, expected, 0)
 

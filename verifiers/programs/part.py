@@ -21,6 +21,8 @@ from proctor.verifiers.programs.stdio import StdioRow, StdioRules, run_rows
 from proctor.verifiers.programs.testset import ExamTests, StdioTests, TestShapeError, read_tests
 from proctor.verifiers.registry import register
 
+_TOLERANCE = 1e-6  # what judges allow for printed floats
+
 __all__ = ["Code", "CodeQuality", "Compiles", "Executes"]
 
 
@@ -46,8 +48,8 @@ class Code(Part):
         language: of the programs. Tests that call functions are for Python.
         timeout: processor seconds of one run: of all calls together, or of one test on standard input.
         memory_mb: of one run.
-        comparison, tolerance: of printed outputs; see `output.py`. A tolerance other than 0 also holds for
-            floats in lists of calls.
+        comparison, tolerance: of printed outputs; see `output.py`. A tolerance of 0 is 1e-6 for "float"; any
+            other also holds for floats in lists of calls.
         extraction: which fenced block of a response counts.
         prelude: whether the usual star imports stand before a program; None: for `Class.method` only.
         packages: installed distributions that programs may import.
@@ -133,7 +135,9 @@ class Code(Part):
     def _run(self, exams: dict[int, ExamRow], scripts: dict[int, StdioRow]) -> dict[int, Verdict]:
         limits = run_limits(self.timeout, self.memory_mb)
         partial = self.credit == "partial"
-        rules = StdioRules(self.language, self.sandbox, limits, self.comparison, self.tolerance, partial)
+        rules = StdioRules(
+            self.language, self.sandbox, limits, self.comparison, self.tolerance or _TOLERANCE, partial
+        )
         examine = run_together if self.tests_in_process else examine_rows
         places = [*exams, *scripts]
         found: list[Verdict] = []

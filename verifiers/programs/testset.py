@@ -9,7 +9,8 @@
     [{"args": [...], "kwargs": {...}, "expected": ...}, ...]                 calls of `entry_point`
     {"calls": [...], "entry_point": "Solution.method"}
     {"inputs": [[...], ...], "reference": "def f ..."}                       calls; a right solution tells what
-                                                                             is expected
+                                                                             is expected (EvalPlus); `examples`:
+                                                                             asserts that show argument types
     [{"input": "1 2\\n", "output": "3\\n"}, ...]                               standard input and output
     {"inputs": [...], "outputs": [...]}      the same (APPS); calls where there is `fn_name`
     {"input": [...], "output": [...]}        the same (CodeContests)
@@ -95,7 +96,7 @@ def read_tests(
     weights = tuple(_weight(call) for call in spec.get("calls", ()))
     context = {} if "calls" in spec or "inputs" in spec else {"prompt": prompt_code}
     try:
-        data = Encoder().encode({**context, **(options or {}), **spec, "entry_point": entry})
+        data = Encoder().encode({**context, **spec, **(options or {}), "entry_point": entry})
     except UnsendableError as error:
         raise TestShapeError(f"the tests hold what has no plain form: {error}") from error
     return ExamTests(data, entry, weights)
@@ -125,12 +126,10 @@ def _from_mapping(tests: Mapping[str, Any]) -> Any:
         return {"calls": _calls(tests["calls"]), "entry_point": entry, **_options(tests)}
     if "inputs" in tests and "reference" in tests:
         _filled(tests["inputs"])
-        return {
-            "inputs": tests["inputs"],
-            "reference": tests["reference"],
-            "entry_point": entry,
-            **_options(tests),
-        }
+        # EvalPlus compares floats within 1e-6 where a task names no tolerance of its own
+        near = {"rel": 1e-7, "abs": tests.get("tolerance") or 1e-6, **_options(tests)}
+        both = {"inputs": tests["inputs"], "reference": tests["reference"]}
+        return {**both, "entry_point": entry, **near}
     for ins, outs in (("inputs", "outputs"), ("input", "output")):
         if ins in tests and outs in tests:
             return _from_columns(tests[ins], tests[outs], entry, tests)
@@ -150,7 +149,7 @@ def _from_list(tests: list[Any]) -> Any:
     return _stdio(tests, "")
 
 
-_OPTIONS = ("prompt", "check", "rel", "abs", "tuples_as_lists")
+_OPTIONS = ("prompt", "examples", "check", "rel", "abs", "tuples_as_lists")
 
 
 def _options(tests: Mapping[str, Any]) -> dict[str, Any]:
