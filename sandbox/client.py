@@ -38,7 +38,7 @@ class RunnerClient:
 
     def _reset(self) -> None:
         self._pid = os.getpid()
-        self._condition = threading.Condition()
+        self._condition = threading.Condition()  # of an RLock: who holds it may take it again
         self._sending = threading.Lock()
         self._link: Link | None = None
         self._decoder = wire.Decoder()
@@ -62,19 +62,25 @@ class RunnerClient:
             reason = request.lost if request.reply is None else request.reply[0]["error"]
             raise PoolError(f"the sandbox cannot load {name}: {reason}")
 
-    @property
-    def is_connected(self) -> bool:
-        return self._pid == os.getpid() and self._link is not None
-
-    def begin(self, request: Request) -> None:
-        """Puts a request on the wire of the present runner; starts one where there is none."""
+    def connected(self) -> Link:
+        """The link to the present runner, which is started if there is none. Raises PoolError."""
         if self._pid != os.getpid():
             self.after_fork()
         with self._condition:
             if self._link is None:
                 self._link = self._connect()
                 self._decoder = wire.Decoder()
-            link = self._link
+            return self._link
+
+    @property
+    def is_connected(self) -> bool:
+        return self._pid == os.getpid() and self._link is not None
+
+    def begin(self, request: Request) -> None:
+        """Puts a request on the wire of the present runner; starts one where there is none."""
+        self.connected()  # in a fork of the host: before the parent's lock is touched
+        with self._condition:
+            link = self.connected()
             self._next_id += 1
             identity = self._next_id
             request.attempts += 1

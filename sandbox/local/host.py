@@ -46,7 +46,7 @@ class LocalSandbox:
         self._isolation = isolation
         self._readable = tuple(readable)
         self._packages = tuple(packages)
-        self._modules: tuple[str, ...] = ()
+        self._modules: frozenset[str] = frozenset()  # where entries live that were ever asked for
         self._lock = threading.Lock()
         self._clients = [RunnerClient(partial(self._connect, slots)) for slots in _shares(self._slots)]
         _LIVE.add(self)
@@ -58,8 +58,11 @@ class LocalSandbox:
     def run_many(self, programs: Iterable[Program]) -> list[Execution]:
         """Results in order; as many at once as there are slots."""
         programs = list(programs)
-        self._make_callable(programs)
-        return run_many(self._rotated(), programs)
+        if not programs:
+            return []
+        clients = self._clients_for(len(programs))
+        self._make_callable(programs, clients)
+        return run_many(clients, programs)
 
     def exam(self, examiner: Program, candidate: Program) -> Exam:
         """Two programs in jails of their own, joined by a socket; only the examiner's report is a verdict."""
@@ -68,8 +71,11 @@ class LocalSandbox:
     def exam_many(self, pairs: Iterable[tuple[Program, Program]]) -> list[Exam]:
         """Exams of (examiner, candidate), in order; those with one `keep` share examiner processes."""
         pairs = list(pairs)
-        self._make_callable([program for pair in pairs for program in pair])
-        return exam_many(self._rotated(), pairs)
+        if not pairs:
+            return []
+        clients = self._clients_for(len(pairs))
+        self._make_callable([program for pair in pairs for program in pair], clients)
+        return exam_many(clients, pairs)
 
     def close(self) -> None:
         """Ends the runner and all that it runs. The next call would start another."""
@@ -86,18 +92,25 @@ class LocalSandbox:
     def __exit__(self, *exception: object) -> None:
         self.close()
 
-    def _make_callable(self, programs: Sequence[Program]) -> None:
-        """Has the modules of programs' entries imported: by the next runner, or by the present one."""
+    def _make_callable(self, programs: Sequence[Program], clients: Sequence[RunnerClient]) -> None:
+        """Has the modules of programs' entries imported in every runner that is to call them."""
         needed = {program.entry.partition(":")[0] for program in programs if program.entry}
         with self._lock:
-            for name in sorted(needed.difference(self._modules)):
-                self._load(name)
-                self._modules = (*self._modules, name)
+            self._modules |= needed
+        for client in clients:
+            link = client.connected()
+            assert isinstance(link, ProcessLink)  # what _connect makes
+            for name in sorted(needed - link.modules):
+                self._load(name, client)
+                link.modules.add(name)
 
-    def _load(self, module: str) -> None:
-        for client in self._clients:
-            if client.is_connected:
-                client.import_module(module)
+    def _load(self, module: str, client: RunnerClient) -> None:
+        try:
+            client.import_module(module)
+        except PoolError:
+            with self._lock:
+                self._modules -= {module}  # it shall not keep the next runner from starting
+            raise
 
     def prove(self) -> list[LayerReport]:
         """Attacks the jail from inside and reports layer by layer, without refusing anything."""
@@ -107,11 +120,11 @@ class LocalSandbox:
         finally:
             link.close()
 
-    def _rotated(self) -> list[RunnerClient]:
-        """The clients, each call beginning with another: single programs are spread as well."""
+    def _clients_for(self, count: int) -> list[RunnerClient]:
+        """As many runners as can be of use, each call beginning with another: single programs are spread too."""
         with self._lock:
             self._clients.append(self._clients.pop(0))
-            return list(self._clients)
+            return self._clients[: max(1, count)]
 
     def _connect(self, slots: int) -> ProcessLink:
         """Starts a runner; the first with this isolation in this process must prove it beforehand."""
@@ -137,14 +150,19 @@ class LocalSandbox:
         try:
             return ProcessLink(setting, slots)
         except PoolError as error:
-            self._modules = ()  # one of them may be the reason, and shall not be the next start's as well
+            self._modules = (
+                frozenset()
+            )  # one of them may be the reason, and shall not be the next start's too
             if "ImportError" in str(error) or "ModuleNotFoundError" in str(error):
                 raise
             raise proof.explain_failure(setting, PACKAGE_ROOT, str(error)) from error
 
     def _setting(self) -> Setting:
         return make_setting(
-            self._isolation, readable=self._readable, packages=self._packages, modules=self._modules
+            self._isolation,
+            readable=self._readable,
+            packages=self._packages,
+            modules=tuple(sorted(self._modules)),
         )
 
 

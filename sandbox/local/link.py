@@ -31,6 +31,7 @@ class ProcessLink:
             setting = dataclasses.replace(setting, work=tempfile.mkdtemp(prefix="proctor-"))
             Path(setting.work).chmod(0o711)  # slots of root have identities of their own
         self._work = setting.work
+        self.modules = set(setting.modules)  # what its zygote imports
         ours, theirs = socket.socketpair()
         python = os.path.realpath(sys.executable)
         command = [python, "-I", "-S", "-X", "utf8", runner.__file__, str(theirs.fileno()), PACKAGE_ROOT]
