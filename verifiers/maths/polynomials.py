@@ -22,6 +22,7 @@ MAX_TERMS = 400
 MAX_PAIRS = 1_600  # of terms that are multiplied in one product
 MAX_BITS = 14_000  # of a coefficient: 4,200 digits, just below what Python writes out
 MAX_EXPANSION = 24  # (a + b)^n is multiplied out up to this n
+_MOST_OPAQUE_BITS = 1_000  # of a number whose power is too large and stays as it is written
 _FACTOR_LIMIT = 20_000  # trial division finds prime factors below this
 ONE: Monomial = ()
 UNITY: Polynomial = {ONE: Fraction(1)}
@@ -184,9 +185,9 @@ def _number_raised(value: Fraction, by: Fraction) -> Polynomial:
             sign = {ONE: Fraction(-1)}
         value = -value
     bits = max(value.numerator.bit_length(), value.denominator.bit_length())
-    if bits > MAX_BITS / 8:
-        raise TooLargeError(f"a power of a number of {bits} bits")
     if bits * abs(by.numerator) > MAX_BITS:
+        if bits > _MOST_OPAQUE_BITS:
+            raise TooLargeError(f"a power of a number of {bits} bits")
         return multiply(sign, {((f"({value})", by),): Fraction(1)})
     if by.denominator == 1:
         return multiply(sign, {ONE: value ** int(by)})

@@ -10,7 +10,11 @@ from proctor.verifiers.maths.lexer import Token
 from proctor.verifiers.maths.numerals import NUMERALS, SCALES, number_in_words
 from proctor.verifiers.maths.vocabulary import word_set
 
+_MAY_NAME_UNIT = word_set("word symbol function")  # of `km / min` the second is a function elsewhere
 _GENERIC = word_set("unit units")  # `12 square units` has no unit
+_TEMPERATURES = word_set("celsius centigrade fahrenheit")
+_NOTHING = Token("", "")
+_ENDS = (_NOTHING, Token("stop", "."), Token("op", "^"))  # what follows `in` where it is an inch
 _LONGEST_NUMERAL = 12  # words of one number
 _STARTS_NUMERAL = NUMERALS | {"a", "half"}
 
@@ -39,11 +43,16 @@ def with_units(found: Sequence[Token]) -> list[Token]:
 def _unit_phrase(found: Sequence[Token], index: int, before: Sequence[Token]) -> tuple[list[Token], int]:
     """The tokens for what starts at `index`, and how many tokens that is."""
     token = found[index]
+    following = found[index + 1] if index + 1 < len(found) else _NOTHING
+    if token == ("unit", "degree") and following.text in _TEMPERATURES:
+        return [], 1
+    if token == ("word", "in") and before and before[-1].kind == "number" and following in _ENDS:
+        return [Token("unit", "inch")], 1
     if token.kind == "word" and token.text in units.RAISING:
         return _raised(found, index, before)
     if token.kind == "word" and token.text in _GENERIC and before:
         return [], 1 + _exponent_length(found, index + 1)
-    name = _unit_name(token) if token.kind in ("word", "symbol") and _may_be_unit(before) else None
+    name = _unit_name(token) if token.kind in _MAY_NAME_UNIT and _may_be_unit(before) else None
     return [Token("unit", name) if name else token], 1
 
 
@@ -51,7 +60,7 @@ def _raised(found: Sequence[Token], index: int, before: Sequence[Token]) -> tupl
     """`square feet`, `sq. ft`, `feet squared`, `square units`."""
     power = [Token("op", "^"), Token("number", str(units.RAISING[found[index].text]))]
     place = index + 2 if found[index + 1 : index + 2] == [Token("stop", ".")] else index + 1
-    following = found[place] if place < len(found) else Token("", "")
+    following = found[place] if place < len(found) else _NOTHING
     name = _unit_name(following)
     if name:
         return [Token("unit", name), *power], place + 1 - index
