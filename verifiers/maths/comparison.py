@@ -170,8 +170,29 @@ class Comparison:
             return both(*(self.same(wanted[name], given[name]) for name in wanted))
         items, others = unlabelled(gold.items), unlabelled(answer.items)
         if "\\{" in (gold.left, answer.left):
-            items, others = self.distinct(items), self.distinct(others)
+            return both(self.holds_all(others, items), self.holds_all(items, others))
         return self.same_items(items, others, ordered=False)
+
+    def holds_all(self, items: Sequence[Tree], wanted: Sequence[Tree]) -> bool | None:
+        """Whether each of the wanted is among the items. Of two sets that hold all of each other, none has more."""
+        if max(len(items), len(wanted)) > MAX_ITEMS:
+            return False
+        result: bool | None = True
+        for one in dict.fromkeys(wanted):
+            found = self.is_among(one, items)
+            if found is False:
+                return False
+            result = both(result, found)
+        return result
+
+    def is_among(self, one: Tree, items: Sequence[Tree]) -> bool | None:
+        result: bool | None = False
+        for item in items:
+            found = self.same(one, item)
+            if found:
+                return True
+            result = either(result, found)
+        return result
 
     def same_items(self, gold: Sequence[Tree], answer: Sequence[Tree], *, ordered: bool) -> bool | None:
         if len(gold) != len(answer) or len(gold) > MAX_ITEMS:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from fractions import Fraction
+from functools import lru_cache
 
 from proctor.verifiers.maths import functions
 from proctor.verifiers.maths.forms import Form, add, atom, constant, power, times
@@ -18,7 +19,10 @@ from proctor.verifiers.maths.polynomials import NoValueError, TooLargeError
 from proctor.verifiers.maths.trees import Apply, Number, Power, Product, Sum, Symbol, Tree, Unit
 from proctor.verifiers.maths.units import MEASURES
 
+_KEPT = 512  # every item of a list is compared with every other
 
+
+@lru_cache(maxsize=_KEPT)
 def form(tree: Tree) -> Form | None:
     """The normal form; None where the tree is no value, or too large for exact arithmetic."""
     try:
