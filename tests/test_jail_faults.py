@@ -241,3 +241,26 @@ def _weights() -> dict[str, int]:
     resident = [int(line.split()[1]) for text in status for line in text.splitlines() if "VmRSS" in line]
     descriptors = [open_descriptors(pid) for pid in pids]
     return {"resident_kb": sum(resident), "descriptors": sum(descriptors)}
+
+
+def test_closing_leaves_no_zombie_to_whoever_adopts_orphans() -> None:
+    """A container's number 1 often reaps nothing."""
+    script = """
+        import os
+        from proctor.benchmarks.process_tree import adopt_orphans
+        from proctor.sandbox.core import Program
+        from proctor.sandbox.local.host import LocalSandbox
+
+        adopt_orphans()
+        for _ in range(3):
+            with LocalSandbox(slots=4) as sandbox:
+                programs = [Program(entry="tests.jail_programs:execute", payload=b"print(1)")] * 8
+                assert {run.outcome.value for run in sandbox.run_many(programs)} == {"ok"}
+        try:
+            print("left:", os.waitpid(-1, os.WNOHANG))
+        except ChildProcessError:
+            print("none")
+    """
+    command = [sys.executable, "-c", textwrap.dedent(script)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout == "none\n", done.stderr

@@ -24,6 +24,7 @@ _ZYGOTE = str(Path(__file__).with_name("zygote.py"))
 _ENVIRONMENT = {"PYTHONHASHSEED": "0"}
 _FLAGS = ["-s", "-S", "-X", "utf8"] + (["-P"] if sys.version_info >= (3, 11) else [])
 _START_S = 60.0  # imports and mounts on a busy machine
+_END_S = 5.0  # for slots to be taken down
 
 
 @dataclass(slots=True, eq=False)
@@ -55,9 +56,13 @@ class Zygote:
         return int(answer["pid"]), ours
 
     def close(self) -> None:
+        """Lets it reap its slots, which have been killed, so that they are nobody's zombies; then it ends."""
         self.link.close()
-        self.process.kill()
-        self.process.wait()
+        try:
+            self.process.wait(_END_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
 
 
 def start_zygote(setting: Setting, package_root: str) -> Zygote:

@@ -68,8 +68,9 @@ class Zygote:
         while True:
             message, descriptors, _, _ = socket.recv_fds(link, MAX_MESSAGE, 1)
             if not message:
+                _reap(0)
                 return
-            _reap()
+            _reap(os.WNOHANG)
             with socket.socket(fileno=descriptors[0]) as control:
                 answer = self._answer(json.loads(message)["slot"], control, link)
             link.send(json.dumps(answer).encode())
@@ -122,10 +123,10 @@ def _become_slot(
         os._exit(1)
 
 
-def _reap() -> None:
-    """Takes note of slots that have ended; whoever started them holds a pidfd and has seen it."""
+def _reap(options: int) -> None:
+    """Takes note of slots that have ended (0: of all); whoever started them holds a pidfd and has seen it."""
     with contextlib.suppress(ChildProcessError):
-        while os.waitpid(-1, os.WNOHANG)[0]:
+        while os.waitpid(-1, options)[0]:
             pass
 
 
