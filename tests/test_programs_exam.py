@@ -6,8 +6,13 @@ from typing import Any
 
 import pytest
 
+from proctor.sandbox.core import Limits
+from proctor.sandbox.local.host import LocalSandbox
 from proctor.verifiers.core import Rollout, Status
+from proctor.verifiers.programs.exams import ExamRow, examine_rows
+from proctor.verifiers.programs.extraction import extract
 from proctor.verifiers.programs.part import Code
+from proctor.verifiers.programs.testset import ExamTests, read_tests
 from tests.judging import judge, source
 
 # Each: name, program, tests. All pass; with the second program instead, all must fail.
@@ -361,3 +366,22 @@ def test_many_samples_of_one_task_keep_apart() -> None:
     ] * 5
     verdicts = part.verify([Rollout(code, tests=tests) for code in codes])
     assert [verdict.value for verdict in verdicts] == [1.0, 0.0, 0.0, 1.0] * 5
+
+
+def test_examiners_own_time_is_not_the_candidates() -> None:
+    """Tests may compute what they expect; the candidate's clock gives that time back."""
+    tests = """
+    import time
+    def check(candidate):
+        while time.process_time() < 3:
+            pass
+        assert candidate(1) == 2
+    """
+    paper = read_tests(source(tests), entry="f")
+    assert isinstance(paper, ExamTests)
+    row = ExamRow(extract("def f(x): return x + 1", rule="raw"), paper, False)
+    limits = Limits(cpu_s=1.0, wall_s=1.5)
+    with LocalSandbox(1) as sandbox:
+        verdict = examine_rows([row], sandbox, limits, partial=False)[0]
+    assert verdict.status is Status.CORRECT, verdict
+    assert verdict.seconds > 2

@@ -58,6 +58,7 @@ class Run:
     answer: Answer | None = None
     cpu_s: float = 0.0
     earlier_cpu_s: float = 0.0  # of a kept examiner, in the sittings before; where only samples tell
+    earlier_delay_s: float | None = 0.0  # for want of a processor, likewise; None: to be sampled
     memory_mb: float = 0.0  # most that was seen, of all its processes together
     kills: int = 0  # of its processes by the kernel, for want of memory
     refusals: int = 0  # forks beyond the limit
@@ -82,6 +83,7 @@ class Run:
         """An examiner that was kept starts anew, for another candidate."""
         self.ask = ask
         self.cpu_s = self.memory_mb = self.grace_s = 0.0
+        self.earlier_delay_s = None
         self.started = time.monotonic()
         self.stdout, self.stderr, self.stderr_seen = bytearray(), bytearray(), 0
         self.report, self.received, self.decided = None, 0, False

@@ -305,6 +305,8 @@ class Supervisor:
 
     def _check(self, seat: Seat, run: Run, now: float) -> None:
         run.send_more()
+        if run.earlier_delay_s is None:
+            run.earlier_delay_s = watch.starved_s(seat.slot.pid)
         if run.stopped_at:
             seat.slot.end_submission()  # once more: it may not even have been forked before
             if now > run.stopped_at + _KILL_S:
@@ -316,20 +318,26 @@ class Supervisor:
         self._take_report(seat, run)
         if seat.job is None:
             return
-        if exceeded is None and now >= run.deadline and not self._is_starved(seat, run, now):
+        if exceeded is None and now >= run.deadline and not self._is_excused(seat, run, now):
             exceeded = Outcome.WALL_LIMIT
         if exceeded is not None:
             self._stop(seat, exceeded)
         seat.next_check = min(now + _CHECK_S, max(run.deadline, now + 0.001))
 
-    def _is_starved(self, seat: Seat, run: Run, now: float) -> bool:
-        """At the deadline: gives back the time in which the machine had no processor for it, up to wall_s.
+    def _is_excused(self, seat: Seat, run: Run, now: float) -> bool:
+        """At the deadline: gives back the time that was not the program's own.
 
-        In an exam either side may have waited for the other, so what both have missed counts.
+        That is the time in which the machine had no processor for it, up to wall_s (in an exam either side may
+        have waited for the other, so what both have missed counts), and that in which its examiner computed.
         """
         seats = [other for other in self._seats if other.job is seat.job]
-        missed = sum(watch.starved_s(other.slot.pid) for other in seats)
-        run.grace_s = min(run.ask.limits.wall_s, missed)
+        missed = sum(
+            watch.starved_s(other.slot.pid) - (other.run.earlier_delay_s or 0.0)
+            for other in seats
+            if other.run is not None
+        )
+        computed = sum(other.run.cpu_s for other in seats if other is not seat and other.run is not None)
+        run.grace_s = min(run.ask.limits.wall_s, missed) + (computed if seat.side == CANDIDATE else 0.0)
         return now < run.deadline
 
     def _exceeded_use(self, seat: Seat, run: Run) -> Outcome | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from proctor.sandbox.core import Execution, Limits, Program, Sandbox
@@ -81,10 +81,14 @@ def _verdict(
     status = of_report(report, run, limits)
     evidence = _evidence(row, run, report) | {"isolation": run.isolation, "protocol": protocol}
     if not status.has_value:
-        return Verdict(None, status, evidence | {"problem": report.get("detail") or NOTHING_CHECKED})
-    if status is Status.CORRECT:
-        return Verdict(1.0, status, evidence)
-    return failed(status, share(report.get("tests") or [], row.tests.weights) if partial else 0.0, evidence)
+        problem = report.get("detail") or NOTHING_CHECKED
+        verdict = Verdict(None, status, evidence | {"problem": problem})
+    elif status is Status.CORRECT:
+        verdict = Verdict(1.0, status, evidence)
+    else:
+        value = share(report.get("tests") or [], row.tests.weights) if partial else 0.0
+        verdict = failed(status, value, evidence)
+    return replace(verdict, seconds=run.wall_s)
 
 
 HIDDEN = "hidden tests"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from proctor.sandbox.core import Execution, Limits, Outcome, Program, Sandbox
@@ -90,7 +90,8 @@ def _judge_row(row: StdioRow, sandbox: Sandbox, rules: StdioRules) -> Verdict:
             or (status is not Status.CORRECT and not rules.partial)
         ):
             break
-    return _sum_up(row, results, evidence, rules)
+    verdict = _sum_up(row, results, evidence, rules)
+    return replace(verdict, seconds=sum(result.execution.wall_s for result in results))
 
 
 def _run(case: Case, row: StdioRow, built: Built | None, sandbox: Sandbox, rules: StdioRules) -> _Result:
