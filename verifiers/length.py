@@ -14,7 +14,6 @@ A plain linear penalty needs no part of its own: `math - max(0, len - 2000) * 0.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal, TypeAlias
@@ -23,17 +22,11 @@ from proctor.verifiers.core import Rollout, Status, Verdict
 from proctor.verifiers.leaf import groups_of
 from proctor.verifiers.part import Bounds, Cost, Part, each
 from proctor.verifiers.registry import register
+from proctor.verifiers.size import count_words
 
 # Tokens as the trainer counted them, never a guess: a tokenizer of our own would disagree with the trainer's
 # limit. Where there is no count, words or characters are asked for by name.
 Unit: TypeAlias = Literal["tokens", "words", "characters"]
-# One Chinese or Japanese character counts as a word: nobody writes spaces there.
-_WORD = re.compile(r"[぀-ヿ㐀-䶿一-鿿豈-﫿]|[^\W぀-ヿ㐀-䶿一-鿿豈-﫿]+")
-
-
-def count_words(text: str) -> int:
-    """Words of a text, in linear time; a Chinese character or a Japanese one is a word of its own."""
-    return len(text.split()) if text.isascii() else sum(1 for _ in _WORD.finditer(text))
 
 
 def length_of(rollout: Rollout, unit: Unit) -> int | None:
