@@ -11,7 +11,7 @@ import typer
 
 from proctor import console
 from proctor.app import Exit, app, usable
-from proctor.sandbox import doctor as local_doctor
+from proctor.sandbox import doctor as examination
 from proctor.sandbox.core import SandboxError
 from proctor.sandbox.local.proof import LayerReport
 from proctor.sandbox.local.setting import MODES
@@ -50,7 +50,7 @@ def doctor(
     Exit code 1 where a layer that was asked for does not hold.
     """
     with usable():
-        reports = _prove_docker() if kind is Kind.docker else local_doctor.inspect(str(isolation.value))
+        reports = _prove_docker() if kind is Kind.docker else examination.inspect(str(isolation.value))
     if json:
         console.as_json([asdict(report) for report in reports])
     else:
@@ -64,7 +64,7 @@ def _prove_docker() -> list[LayerReport]:
         from proctor.sandbox.docker import DockerSandbox
 
         with DockerSandbox(1) as sandbox:
-            return sandbox.prove()
+            return examination.look_over(sandbox)
     except (SandboxError, ImportError) as error:
         raise InputError(_with_extra(error)) from error
 
@@ -79,7 +79,8 @@ def build_image(
         bool, typer.Option("--from-host", help="From this machine's own interpreter; needs no registry.")
     ] = False,
     toolchains: Annotated[
-        bool, typer.Option("--toolchains", help="With --from-host: other languages' compilers too (1 GB).")
+        bool,
+        typer.Option("--toolchains", help="With --from-host: other languages' compilers too (gigabytes)."),
     ] = False,
     tag: Annotated[str, typer.Option(help="Name of the image; the default one is found by itself.")] = "",
     dockerfile: Annotated[
@@ -90,6 +91,8 @@ def build_image(
     with usable():
         if from_host and dockerfile is not None:
             raise InputError("--from-host and --dockerfile exclude each other: choose one")
+        if toolchains and not from_host:
+            raise InputError("--toolchains goes with --from-host: a Dockerfile says itself what is installed")
         try:
             from proctor.sandbox.docker import engine, image
 

@@ -24,21 +24,14 @@ from proctor.sandbox import wire
 from proctor.sandbox.client import exchange
 from proctor.sandbox.core import PoolError
 from proctor.sandbox.docker import engine
+from proctor.sandbox.languages import LANGUAGES
 from proctor.sandbox.local import seccomp
 from proctor.sandbox.local.setting import Setting
 
 CODE, WORK = "/proctor", "/tmp"
 _SYSTEM = (
-    "/usr",
-    "/bin",
-    "/sbin",
-    "/lib",
-    "/lib32",
-    "/lib64",
-    "/libx32",
-    "/etc/alternatives",
-    "/etc/ld.so.cache",
-)
+    "/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc/alternatives", "/etc/ld.so.cache",
+)  # fmt: skip
 _SOURCES = Path(__file__).absolute().parents[1]
 _START_S = 90.0
 _HEADER = struct.Struct(">BxxxL")  # of the engine's multiplexed stream: 1 output, 2 error output; size
@@ -63,7 +56,7 @@ for name, text in json.loads(read(int.from_bytes(read(8), "little"))).items():
     with open(path, "w", encoding="utf-8") as file:
         file.write(text)
 program = sys.argv[1] + "/proctor/sandbox/docker/keeper.py"
-os.execve(sys.executable, [sys.executable, "-I", "-S", "-X", "utf8", program, sys.argv[1]], {})
+os.execve(sys.executable, [sys.executable, "-I", "-S", "-X", "utf8", program, *sys.argv[1:]], {})
 """
 
 
@@ -104,7 +97,7 @@ class ContainerLink:
         user = engine.user_for_container(self._api)
         created = self._api.create_container(
             walls.image,
-            command=["python3", "-I", "-S", "-X", "utf8", "-c", _BOOT, CODE],
+            command=["python3", "-I", "-S", "-X", "utf8", "-c", _BOOT, CODE, *_patterns()],
             entrypoint=[],
             user=f"{user}:{user}",
             working_dir="/",
@@ -136,7 +129,7 @@ class ContainerLink:
                 raise PoolError(f"the container ended before it was ready: {self.last_words}")
             for header, _ in decoder.feed(data):
                 greeting = header
-        complete = _complete(setting, greeting["base"], tuple(greeting["library"]))
+        complete = _complete(setting, greeting)
         try:
             exchange(self, {"op": "setup", "setting": complete.as_dict(), "slots": 1})
         except PoolError as error:
@@ -146,6 +139,11 @@ class ContainerLink:
     @property
     def last_words(self) -> str:
         return self._stderr.decode(errors="replace").strip()
+
+    def inspect(self) -> dict[str, Any]:
+        """What the engine says of the container."""
+        details: dict[str, Any] = self._api.inspect_container(self.id)
+        return details
 
     def set_patience(self, seconds: float) -> None:
         """How long the runner may say nothing. A container that is stopped, or hangs, counts as lost."""
@@ -248,9 +246,17 @@ def _packed_sources() -> bytes:
     return len(data).to_bytes(8, "little") + data
 
 
-def _complete(setting: Setting, base: str, library: tuple[str, ...]) -> Setting:
+def _patterns() -> list[str]:
+    """Of what languages read outside the folders that every container's jail shows."""
+    return [pattern for language in LANGUAGES for pattern in language.readable]
+
+
+def _complete(setting: Setting, greeting: dict[str, Any]) -> Setting:
+    library = tuple(greeting["library"])
     fields = setting.as_dict()
-    fields["readable"] = tuple(dict.fromkeys((*_SYSTEM, base, *setting.readable)))
+    fields["readable"] = tuple(
+        dict.fromkeys((*_SYSTEM, greeting["base"], *greeting["shown"], *setting.readable))
+    )
     fields["search_path"] = (*library, CODE)
     fields["inner_path"] = library
     fields["work"] = "" if setting.uses_namespaces else f"{WORK}/slots"

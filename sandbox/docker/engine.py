@@ -27,9 +27,13 @@ _FIRST_USER, _FEW_USERS, _MANY = 1_900_000_000, 20_000, 1 << 24
 T = TypeVar("T")
 
 
+class EngineError(PoolError):
+    """There is no engine to be had, or no image in it: a matter of set-up, whatever is asked for."""
+
+
 @contextlib.contextmanager
 def connection() -> Iterator[Any]:
-    """The SDK's client for DOCKER_HOST, closed at the end. Raises PoolError that says what to do."""
+    """The SDK's client for DOCKER_HOST, closed at the end. Raises EngineError that says what to do."""
     api = connect()
     try:
         yield api
@@ -38,7 +42,7 @@ def connection() -> Iterator[Any]:
 
 
 def connect() -> Any:
-    """Such a client for the caller to close. Raises PoolError."""
+    """Such a client for the caller to close. Raises EngineError."""
     try:
         return docker.from_env(timeout=_TIMEOUT_S).api
     except FAILURES as error:
@@ -49,9 +53,30 @@ def default_image() -> str:
     return os.environ.get(IMAGE_VARIABLE) or IMAGE
 
 
-def unreachable(error: Exception) -> PoolError:
-    host = os.environ.get("DOCKER_HOST", "the default socket")
-    return PoolError(f"no Docker engine answers at {host} ({error}); start one, or set DOCKER_HOST")
+def unreachable(error: Exception) -> EngineError:
+    """Says which engine, and what to do: who may not use one that is there need not start another."""
+    host = _host()
+    cause = _first_cause(error)
+    if isinstance(cause, PermissionError):
+        return EngineError(
+            f"the Docker engine at {host} is not for this user ({cause}): join the group that owns the socket "
+            "('docker' mostly), or set DOCKER_HOST to an engine of your own"
+        )
+    return EngineError(f"no Docker engine answers at {host} ({cause}); start one, or set DOCKER_HOST")
+
+
+def _host() -> str:
+    return os.environ.get("DOCKER_HOST", "the default socket")
+
+
+def _first_cause(error: BaseException) -> BaseException:
+    """What the operating system said, where it is at the bottom of the SDK's exceptions."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, OSError) and seen.errno:
+            return seen
+        seen = seen.__cause__ or seen.__context__
+    return error
 
 
 def patiently(action: Callable[[], T], patience_s: float) -> T:
@@ -61,14 +86,22 @@ def patiently(action: Callable[[], T], patience_s: float) -> T:
         try:
             return action()
         except ImageNotFound as error:
-            raise PoolError(
+            raise EngineError(
                 f"the engine has no image for the sandbox ({error.explanation}); make it with "
                 "'proctor sandbox build-image', or with --from-host where there is no registry"
             ) from error
         except (PoolError, *FAILURES) as error:
             if time.monotonic() >= deadline:
-                raise error if isinstance(error, PoolError) else unreachable(error) from error
+                raise _as_ours(error) from error
         time.sleep(_PAUSE_S)
+
+
+def _as_ours(error: Exception) -> PoolError:
+    if isinstance(error, PoolError):
+        return error
+    if isinstance(error, APIError):  # it does answer
+        return PoolError(f"the Docker engine at {_host()} refused: {error.explanation or error}")
+    return unreachable(error)
 
 
 def user_for_container(api: Any) -> int:

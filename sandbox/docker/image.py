@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import shutil
@@ -10,11 +11,14 @@ import sys
 import sysconfig
 import tarfile
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+
+from docker.utils import parse_repository_tag
 
 from proctor.sandbox.core import SandboxError
 from proctor.sandbox.docker import engine
+from proctor.sandbox.languages import LANGUAGES, MissingToolError, tools_of
 
 DOCKERFILE = Path(__file__).with_name("sandbox.Dockerfile")
 # What shell scripts commonly call; each with the libraries that it is linked to.
@@ -25,57 +29,57 @@ _COMMANDS = (
 )  # fmt: skip
 _TOOLCHAINS = (
     "usr/bin", "usr/lib/x86_64-linux-gnu", "usr/lib/aarch64-linux-gnu", "usr/lib/gcc", "usr/libexec/gcc",
-    "usr/include", "usr/lib/jvm", "usr/share/nodejs", "usr/lib/go*", "usr/share/go*", "etc/alternatives",
-    "etc/java-*-openjdk",
+    "usr/include", "usr/lib/jvm", "usr/share/nodejs", "usr/lib/go", "usr/lib/go-*", "usr/share/go",
+    "usr/share/go-*", "etc/alternatives",
 )  # fmt: skip
 _LEFT_OUT = {
-    "site-packages",
-    "dist-packages",
-    "test",
-    "tests",
-    "__pycache__",
-    "idlelib",
-    "tkinter",
-    "ensurepip",
-}
+    "site-packages", "dist-packages", "test", "tests", "__pycache__", "idlelib", "tkinter", "ensurepip",
+}  # fmt: skip
+_OWN_FOLDERS = "usr/local/languages"  # of tools that lie outside of /usr here, under a home folder mostly
 
 
 def build(dockerfile: Path, tag: str, note: Callable[[str], None]) -> str:
     """Builds a Dockerfile, passing the engine's lines to `note`. Returns the image's id. Raises SandboxError."""
-    last = ""
-    try:
-        with engine.connection() as api, dockerfile.open("rb") as file:
-            for event in api.build(fileobj=file, tag=tag, rm=True, forcerm=True, decode=True):
-                last = str(event.get("error") or event.get("stream") or "").strip()
-                if last:
-                    note(last)
-                if "error" in event:
-                    raise SandboxError(
-                        f"{dockerfile} could not be built: {last}. Without a registry use --from-host"
-                    )
-            return _id_of(api, tag)
-    except engine.FAILURES as error:
-        raise SandboxError(f"{dockerfile} could not be built: {error}") from error
+    complaint = f"{dockerfile} could not be built"
+    with _explaining(complaint), engine.connection() as api, dockerfile.open("rb") as file:
+        for event in api.build(fileobj=file, tag=tag, rm=True, forcerm=True, decode=True):
+            if "error" in event:
+                raise SandboxError(f"{complaint}: {event['error']}. Without a registry use --from-host")
+            if line := str(event.get("stream", "")).strip():
+                note(line)
+        return _id_of(api, tag)
 
 
 def build_from_host(tag: str, *, has_toolchains: bool = False) -> str:
     """An image of this host's interpreter without site-packages, a shell and what both are linked to.
 
-    `has_toolchains`: also the system's compilers and interpreters of other languages: a gigabyte.
+    `has_toolchains`: also the compilers and interpreters of the other languages that are installed: gigabytes.
     Returns the image's id. Raises SandboxError.
     """
     base = Path(os.path.realpath(sys.base_prefix))
+    complaint = f"the engine did not take the image {tag!r}"
+    changes = [f"ENV PATH={base}/bin:/usr/local/bin:/usr/bin:/bin", f"LABEL {engine.LABEL}=image"]
+    repository, version = parse_repository_tag(tag)
+    with engine.connection():  # better known before gigabytes are packed
+        pass
     with tempfile.NamedTemporaryFile(suffix=".tar") as file:
         with tarfile.open(fileobj=file, mode="w") as archive:
             _Root(archive).fill(base, has_toolchains=has_toolchains)
         file.flush()
-        changes = [f"ENV PATH={base}/bin:/usr/local/bin:/usr/bin:/bin", f"LABEL {engine.LABEL}=image"]
-        repository, _, version = tag.partition(":")
-        with engine.connection() as api:
+        with _explaining(complaint), engine.connection() as api:
             answer = api.import_image_from_file(file.name, repository, version or "latest", changes=changes)
             if '"error"' in answer:
-                raise SandboxError(f"the engine did not take the image: {answer.strip()}")
+                raise SandboxError(f"{complaint}: {answer.strip()}")
             return _id_of(api, tag)
+
+
+@contextlib.contextmanager
+def _explaining(complaint: str) -> Iterator[None]:
+    """What the SDK and the operating system raise, as ours."""
+    try:
+        yield
+    except engine.FAILURES as error:
+        raise SandboxError(f"{complaint}: {getattr(error, 'explanation', None) or error}") from error
 
 
 def _id_of(api: object, tag: str) -> str:
@@ -103,9 +107,26 @@ class _Root:
         for path in (*programs, *_libraries([python, *programs, *extensions])):
             self._add(path)
         if has_toolchains:
-            for pattern in _TOOLCHAINS:
-                for path in Path("/").glob(pattern):
-                    self._add_tree(path)
+            patterns = (*_TOOLCHAINS, *(each for language in LANGUAGES for each in language.readable))
+            for path in (found for pattern in patterns for found in Path("/").glob(pattern)):
+                self._add_tree(path)
+            for language in LANGUAGES:
+                self._add_language(language.name)
+
+    def _add_language(self, name: str) -> None:
+        """Its tools outside of what is there already, moved to where the PATH of programs finds them."""
+        try:
+            tools = tools_of(name)
+        except MissingToolError:
+            return
+        for tool, path in tools.paths.items():
+            real = Path(path)
+            own = next((folder for folder in tools.readable if real.is_relative_to(folder)), "")
+            if real.is_relative_to("/usr"):
+                self._add(real)
+            elif own and name != "python":
+                self._add_tree(Path(own), f"{_OWN_FOLDERS}/{name}")
+                self._add_link(f"usr/local/bin/{tool}", f"/{_OWN_FOLDERS}/{name}/{real.relative_to(own)}")
 
     def _add_interpreter(self, base: Path, python: Path) -> None:
         """The prefix without what is installed into it; for the system's own, only its library."""
@@ -118,14 +139,16 @@ class _Root:
             raise SandboxError(f"the interpreter at {base} has no bin/python3")
         self._add(base / "bin" / "python3")
 
-    def _add_tree(self, top: Path) -> None:
+    def _add_tree(self, top: Path, place: str = "") -> None:
+        """A folder with all below it; `place`: where it lies in the archive, if elsewhere than here."""
         for folder, inner, files in os.walk(top):
             inner[:] = [name for name in inner if name not in _LEFT_OUT]
-            for name in files:
-                self._add(Path(folder, name))
-            for name in inner:
-                if Path(folder, name).is_symlink():
-                    self._add(Path(folder, name))
+            links = [name for name in inner if Path(folder, name).is_symlink()]
+            for path in (Path(folder, name) for name in (*files, *links)):
+                if place:
+                    self._add_file(path, f"{place}/{path.relative_to(top)}")
+                else:
+                    self._add(path)
 
     def _add(self, path: Path) -> None:
         """A file, or a link and what it leads to. Set-uid bits stay outside."""
@@ -137,19 +160,29 @@ class _Root:
         if parent.is_symlink() or parent.resolve() != parent:
             self._add(parent.resolve() / path.name)
             return
+        self._add_file(path, name)
+        if path.is_symlink():
+            target = path.parent / path.readlink()
+            if not target.is_dir():
+                self._add(Path(os.path.normpath(target)))
+
+    def _add_file(self, path: Path, name: str) -> None:
+        """A file or a link as it is, but for owner and mode."""
         entry = self._archive.gettarinfo(str(path), name)
         entry.uid = entry.gid = 0
         entry.uname = entry.gname = ""
         entry.mode = (entry.mode & 0o755) | 0o444
         if path.is_symlink():
             self._archive.addfile(entry)
-            target = path.parent / path.readlink()
-            if not target.is_dir():
-                self._add(Path(os.path.normpath(target)))
         elif path.is_file() and os.access(path, os.R_OK):
             entry.type, entry.linkname, entry.size = tarfile.REGTYPE, "", path.stat().st_size
             with path.open("rb") as file:
                 self._archive.addfile(entry, file)
+
+    def _add_link(self, name: str, target: str) -> None:
+        entry = tarfile.TarInfo(name)
+        entry.type, entry.linkname = tarfile.SYMTYPE, target
+        self._archive.addfile(entry)
 
     def _add_folder(self, name: str) -> None:
         entry = tarfile.TarInfo(name)

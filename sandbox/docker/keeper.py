@@ -1,6 +1,7 @@
 """Number 1 of a container: says what the container has, runs the runner, ends strays, leaves with the runner.
 
-    python -I -S keeper.py ROOT     ROOT: the folder in which `proctor` lies
+    python -I -S keeper.py ROOT PATTERN...   ROOT: the folder in which `proctor` lies; PATTERN: of paths from
+                                             the container's root that programs may read if they are there
 
 Its end is the end of every process in the container, and the runner's end, which follows that of standard
 input, is its own. Whatever loses its parents ends up here as a child: nothing that the runner knows, hence
@@ -28,12 +29,15 @@ CANARY = "canary.txt"  # its mode allows what the jail must refuse; see `proving
 _LOOK_S = 0.25
 
 
-def greeting() -> bytes:
-    """A frame with what the host cannot know of the image: where its interpreter's libraries lie."""
+def greeting(patterns: list[str]) -> bytes:
+    """A frame with what the host cannot know of the image: where its interpreter and other languages' files lie."""
     base = os.path.realpath(sys.base_prefix)
     library = sysconfig.get_path("stdlib", vars={"base": base, "installed_base": base})
     found = [library, f"{library}/lib-dynload", sysconfig.get_path("purelib")]
-    return wire.pack({"base": base, "library": [path for path in found if Path(path).is_dir()]})
+    shown = [str(path) for pattern in patterns for path in Path("/").glob(pattern)]
+    return wire.pack(
+        {"base": base, "library": [path for path in found if Path(path).is_dir()], "shown": shown}
+    )
 
 
 def run(package_root: str) -> NoReturn:
@@ -50,11 +54,7 @@ def run(package_root: str) -> NoReturn:
 
 def keep(runner: int) -> None:
     """Until the runner has ended."""
-    while True:
-        with contextlib.suppress(ChildProcessError):
-            while ended := os.waitpid(-1, os.WNOHANG)[0]:
-                if ended == runner:
-                    return
+    while runner not in _reap():
         for stray in _children() - {runner}:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(stray, signal.SIGKILL)
@@ -62,13 +62,22 @@ def keep(runner: int) -> None:
         time.sleep(0.01)  # strays that multiply shall not keep a processor busy here as well
 
 
+def _reap() -> set[int]:
+    """Children that have ended."""
+    ended: set[int] = set()
+    with contextlib.suppress(ChildProcessError):
+        while child := os.waitpid(-1, os.WNOHANG)[0]:
+            ended.add(child)
+    return ended
+
+
 def _children() -> set[int]:
     return {int(number) for number in Path("/proc/self/task/1/children").read_text().split()}
 
 
-def main(package_root: str) -> None:
+def main(package_root: str, *patterns: str) -> None:
     Path(package_root, CANARY).write_text("not for programs")
-    os.write(1, greeting())
+    os.write(1, greeting(list(patterns)))
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))  # number 1 has no default action
     runner = os.fork()
     if runner == 0:
@@ -81,4 +90,4 @@ def main(package_root: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

@@ -31,7 +31,7 @@ from proctor.sandbox.client import RunnerClient, run_on
 from proctor.sandbox.core import Exam, Execution, IsolationError, Outcome, PoolError, Program
 from proctor.sandbox.docker import engine
 from proctor.sandbox.docker.container import ContainerLink, Walls
-from proctor.sandbox.docker.proving import prove
+from proctor.sandbox.docker.proving import prove, report_container
 from proctor.sandbox.local import probes, proof
 from proctor.sandbox.local.layout import COMMON_MODULES
 from proctor.sandbox.local.setting import Setting
@@ -150,12 +150,16 @@ class DockerSandbox:
         )
 
     def prove(self) -> list[proof.LayerReport]:
-        """Attacks the jail inside a container and reports layer by layer. Raises PoolError, IsolationError."""
+        """The container's walls as the engine tells them, then the jail's within, attacked layer by layer.
+
+        Raises PoolError, IsolationError.
+        """
         with self._lane() as lane:
             lane.recycle()
             link = self._connect(lane)
             try:
-                return prove(link.setting, lambda program: run_on(link, program))
+                reports = prove(link.setting, partial(run_on, link))
+                return [report_container(link.inspect(), link.setting.isolation), *reports]
             finally:
                 link.close()
 
@@ -281,9 +285,9 @@ class DockerSandbox:
         for mode in _INNER if self._asked == "auto" else (self._asked,):
             try:
                 link = engine.patiently(lambda mode=mode: self._start(lane, mode), 0)  # type: ignore[misc]
+            except engine.EngineError:
+                raise
             except PoolError as error:
-                if "no Docker engine" in str(error) or "no image" in str(error):
-                    raise
                 failures.append(f"{mode}: {error}")
                 continue
             try:

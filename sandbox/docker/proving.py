@@ -1,10 +1,11 @@
-"""Proves from inside a container that the jail there holds; the canaries are the container's own."""
+"""Proves from inside a container that the jail there holds, and from outside that the container has its walls."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from proctor.sandbox.core import Execution, Program
 from proctor.sandbox.docker.container import CODE
@@ -31,3 +32,26 @@ def prove(setting: Setting, run: Callable[[Program], Execution]) -> list[proof.L
         return run(replace(program, payload=json.dumps(host).encode()))
 
     return proof.prove(setting, run_inside)
+
+
+def report_container(details: dict[str, Any], inner: str) -> proof.LayerReport:
+    """The outer walls, by the engine's own account; `inner`: the jail's mode within."""
+    host = details["HostConfig"]
+    user = details["Config"]["User"]
+    memory, processes = host["Memory"], host["PidsLimit"] or 0
+    walls = {
+        "no network": host["NetworkMode"] == "none",
+        "read-only root": host["ReadonlyRootfs"],
+        "no capability": host["CapDrop"] == ["ALL"] and not host["CapAdd"],
+        "no new privileges": "no-new-privileges" in host["SecurityOpt"],
+        "nothing of the host mounted": not details["Mounts"] and not host["Binds"],
+        f"user {user}": int(user.partition(":")[0]) > 0,
+        f"memory {memory >> 20} MB": memory > 0,
+        f"{processes} processes": processes > 0,
+    }
+    missing = [wall for wall, holds in walls.items() if not holds]
+    proof_text = f"the engine says: {', '.join(missing or walls)}; jail inside: {inner}"
+    remedy = "let the engine use control groups, and Docker 20.10 or later" if missing else ""
+    return proof.LayerReport(
+        "container", True, not missing, f"missing: {proof_text}" if missing else proof_text, remedy
+    )
