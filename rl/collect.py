@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from queue import Empty, SimpleQueue
 
 from transformers import PreTrainedTokenizerBase
 
@@ -12,7 +13,7 @@ from proctor.rl.experience import Experience
 from proctor.rl.prompts import Problem
 from proctor.rl.rollouts.core import Completion, RolloutEngine, Sampling
 from proctor.rl.sharing import gather, share
-from proctor.verifiers.core import Reward, Score
+from proctor.verifiers.core import Reward, Rollout, Score
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,6 @@ class Collector:
     reward: Reward
     tokenizer: PreTrainedTokenizerBase
     exams: tuple[str, ...] = ()  # the reward's parts that verify answers, as scores name them
-    chunks: int = 2  # a step is sampled in so many parts; a part is scored while the next is sampled
     rank: int = 0
     num_processes: int = 1  # each samples and scores its share of the problems; all get the whole
 
@@ -32,7 +32,8 @@ class Collector:
     ) -> list[Experience]:
         """`sampling.num_samples` experiences per problem, problems in order, groups counted up.
 
-        Whole prompts go to the reward together, so that parts which compare within a group can. Collective.
+        Whole prompts go to the reward together, so that parts which compare within a group can; the first to
+        be sampled are scored while the others are still on their way. Collective.
         """
         own = share(len(problems), self.rank, self.num_processes)
         # Another seed for each process, or the same noise would fall on the prompts of all.
@@ -45,39 +46,33 @@ class Collector:
     def _collect(
         self, problems: Sequence[Problem], sampling: Sampling, *, step: int, first_group: int
     ) -> list[Experience]:
-        size = max(1, -(-len(problems) // self.chunks))
-        parts: list[tuple[list[Completion], list[str], Future[list[Score]]]] = []
-        with ThreadPoolExecutor(1, thread_name_prefix="scoring") as scoring:
-            for number, start in enumerate(range(0, len(problems), size)):
-                chosen = problems[start : start + size]
-                seeded = replace(sampling, seed=sampling.seed * 1009 + number)
-                completions = self.engine.generate([problem.prompt_ids for problem in chosen], seeded)
-                texts = self._decode(completions, sampling)
-                rollouts = [
-                    chosen[place // sampling.num_samples].with_completion(
+        texts: dict[int, list[str]] = {}
+
+        def ready(place: int, completions: list[Completion]) -> None:
+            texts[place] = self._decode(completions, sampling)
+            scoring.add(
+                place,
+                [
+                    problems[place].with_completion(
                         text,
-                        group=first_group + start + place // sampling.num_samples,
+                        group=first_group + place,
                         num_tokens=len(completion.token_ids),
                         truncated=completion.is_truncated,
                     )
-                    for place, (completion, text) in enumerate(zip(completions, texts, strict=True))
-                ]
-                parts.append((completions, texts, scoring.submit(self.reward.score, rollouts, step=step)))
-            joined = [
-                (completion, text, score)
-                for completions, texts, scores in parts
-                for completion, text, score in zip(completions, texts, scores.result(), strict=True)
-            ]
-        return [
-            Experience(
-                completion,
-                text,
-                first_group + place // sampling.num_samples,
-                score,
-                prompt=problems[place // sampling.num_samples].text,
+                    for completion, text in zip(completions, texts[place], strict=True)
+                ],
             )
-            for place, (completion, text, score) in enumerate(joined)
-        ]
+
+        with _Scoring(self.reward, step) as scoring:
+            completions = self.engine.generate([problem.prompt_ids for problem in problems], sampling, ready)
+            scores = scoring.results()
+        experiences = []
+        for index, completion in enumerate(completions):
+            place, sample = divmod(index, sampling.num_samples)
+            text, score = texts[place][sample], scores[place][sample]
+            prompt = problems[place].text
+            experiences.append(Experience(completion, text, first_group + place, score, prompt=prompt))
+        return experiences
 
     def _decode(self, completions: Sequence[Completion], sampling: Sampling) -> list[str]:
         """Text without the end token. Other special tokens stay: a reward may look for them."""
@@ -88,3 +83,45 @@ class Collector:
             )
             for completion in completions
         ]
+
+
+class _Scoring:
+    """Scores groups in a thread of its own: each call of the reward takes all that is waiting by then."""
+
+    def __init__(self, reward: Reward, step: int) -> None:
+        self._reward = reward
+        self._step = step
+        self._waiting: SimpleQueue[tuple[int, list[Rollout]]] = SimpleQueue()
+        self._scores: dict[int, Sequence[Score]] = {}
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="scoring")
+        self._calls: list[Future[None]] = []
+
+    def add(self, place: int, rollouts: list[Rollout]) -> None:
+        """One prompt's rollouts."""
+        self._waiting.put((place, rollouts))
+        self._calls.append(self._thread.submit(self._score_waiting))
+
+    def results(self) -> dict[int, Sequence[Score]]:
+        """All scores by prompt, in the order of its rollouts. Raises what the reward raised."""
+        for call in self._calls:
+            call.result()
+        return self._scores
+
+    def _score_waiting(self) -> None:
+        groups: list[tuple[int, list[Rollout]]] = []
+        try:
+            while True:
+                groups.append(self._waiting.get_nowait())
+        except Empty:
+            pass
+        if not groups:  # an earlier call took them
+            return
+        scores = self._reward.score([one for _, group in groups for one in group], step=self._step)
+        for place, group in groups:
+            self._scores[place], scores = scores[: len(group)], scores[len(group) :]
+
+    def __enter__(self) -> _Scoring:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._thread.shutdown(wait=True, cancel_futures=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from transformers import PreTrainedTokenizerBase
@@ -116,20 +116,21 @@ class Deck:
     num_problems: int
     seed: int
     dealt: int = 0  # since the start of the run
+    _epoch: int = field(default=-1, init=False)  # whose order is at hand
+    _shuffled: list[int] = field(default_factory=list, init=False, repr=False)
 
     def deal(self, count: int) -> list[int]:
         """Indices of the next problems; an epoch that ends is followed by the next."""
-        orders: dict[int, list[int]] = {}
         chosen = []
         for position in range(self.dealt, self.dealt + count):
             epoch, place = divmod(position, self.num_problems)
-            if epoch not in orders:
-                orders[epoch] = self._order(epoch)
-            chosen.append(orders[epoch][place])
+            chosen.append(self._order(epoch)[place])
         self.dealt += count
         return chosen
 
     def _order(self, epoch: int) -> list[int]:
-        order = list(range(self.num_problems))
-        random.Random(f"{self.seed}/{epoch}").shuffle(order)
-        return order
+        if self._epoch != epoch:
+            self._shuffled = list(range(self.num_problems))
+            random.Random(f"{self.seed}/{epoch}").shuffle(self._shuffled)
+            self._epoch = epoch
+        return self._shuffled

@@ -126,7 +126,6 @@ def set_up(config: RLConfig) -> Run:
             expression,
             tokenizer,
             exams,
-            config.rollouts.chunks,
             workers.rank,
             workers.num_processes,
         ),

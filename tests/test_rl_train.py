@@ -90,7 +90,12 @@ def test_kill_9_loses_only_the_step_in_flight(tmp_path: Path) -> None:
     train(make_run(tmp_path, *options, output="whole"))
     # Two processes: memory lies elsewhere, and the last bit of a vectorised sum may differ with it.
     for killed, whole in zip(curve(tmp_path / "killed"), curve(tmp_path / "whole"), strict=True):
-        assert killed == pytest.approx(whole, rel=1e-3, abs=1e-5, nan_ok=True)
+        assert numbers(killed) == pytest.approx(numbers(whole), rel=1e-3, abs=1e-5, nan_ok=True)
+
+
+def numbers(line: dict) -> dict:
+    """A step without anything to train has no loss statistics: null, which approx does not compare."""
+    return {name: math.nan if value is None else value for name, value in line.items()}
 
 
 def test_every_rollout_has_a_fate_and_the_sums_are_right(tmp_path: Path) -> None:

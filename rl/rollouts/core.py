@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -33,7 +33,16 @@ class Completion:
     is_truncated: bool  # stopped by max_new_tokens
 
 
-class RolloutEngine(Protocol):
-    """Samples completions. `num_samples` of each prompt stand together, prompts in order."""
+Ready = Callable[[int, list[Completion]], None]
+"""(which prompt, its completions): called as soon as a prompt has all of them, others still being sampled."""
 
-    def generate(self, prompts: Sequence[Sequence[int]], sampling: Sampling) -> list[Completion]: ...
+
+class RolloutEngine(Protocol):
+    """Samples completions. `num_samples` of each prompt stand together, prompts in order.
+
+    `ready` is called once for every prompt, in the order that they are done, from a thread of the engine's.
+    """
+
+    def generate(
+        self, prompts: Sequence[Sequence[int]], sampling: Sampling, ready: Ready | None = None
+    ) -> list[Completion]: ...

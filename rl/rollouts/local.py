@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor, nn
 
-from proctor.rl.rollouts.core import Completion, Sampling
+from proctor.rl.rollouts.core import Completion, Ready, Sampling
 from proctor.rl.rollouts.decoder import Decoder, is_supported
 from proctor.rl.rollouts.stepper import DecoderStepper, ModelStepper, Stepper
 
@@ -34,7 +34,9 @@ class LocalEngine:
         if self._decoder is not None:
             self._decoder.load(model)
 
-    def generate(self, prompts: Sequence[Sequence[int]], sampling: Sampling) -> list[Completion]:
+    def generate(
+        self, prompts: Sequence[Sequence[int]], sampling: Sampling, ready: Ready | None = None
+    ) -> list[Completion]:
         """`sampling.num_samples` completions for each prompt, prompts in order."""
         device = next(self.model.parameters()).device
         generator = torch.Generator(device=device).manual_seed(sampling.seed)
@@ -45,12 +47,13 @@ class LocalEngine:
         for start in range(0, len(order), per_batch):
             chosen = order[start : start + per_batch]
             rows = _Rows([prompts[index] for index in chosen], sampling, device)
-            rows.run(self._stepper(rows), generator)
-            for index, completions in zip(chosen, rows.completions(), strict=True):
-                done[index] = completions
+            for place, completions in rows.run(self._stepper(), generator):
+                done[chosen[place]] = completions
+                if ready is not None:
+                    ready(chosen[place], completions)
         return [completion for index in range(len(prompts)) for completion in done[index]]
 
-    def _stepper(self, rows: _Rows) -> Stepper:
+    def _stepper(self) -> Stepper:
         if self._decoder is not None:
             return DecoderStepper(self._decoder)
         return ModelStepper(self.model)
@@ -63,52 +66,48 @@ class _Rows:
         self.prompts = prompts
         self.sampling = sampling
         count = len(prompts) * sampling.num_samples
-        self.tokens = torch.zeros((count, sampling.max_new_tokens), dtype=torch.long, device=device)
-        self.logprobs = torch.zeros((count, sampling.max_new_tokens), device=device)
-        self.lengths = torch.zeros(count, dtype=torch.long, device=device)
-        self.has_ended = torch.zeros(count, dtype=torch.bool, device=device)
+        self.tokens = torch.zeros((sampling.max_new_tokens, count), dtype=torch.long, device=device)
+        self.logprobs = torch.zeros((sampling.max_new_tokens, count), device=device)
         self._end_ids = torch.tensor(sampling.end_ids, dtype=torch.long, device=device)
 
-    def run(self, stepper: Stepper, generator: torch.Generator) -> None:
+    @torch.no_grad()
+    def run(self, stepper: Stepper, generator: torch.Generator) -> Iterator[tuple[int, list[Completion]]]:
+        """Each prompt's place and its samples, as soon as the last of them has ended."""
         logits = stepper.start(*self._padded_prompts(), capacity_for=self.sampling.max_new_tokens)
         logits = stepper.repeat(logits, self.sampling.num_samples)
-        active = torch.arange(len(self.tokens), device=logits.device)  # row of each line of the batch
+        active = torch.arange(self.tokens.shape[1], device=logits.device)  # row of each line of the batch
         is_running = torch.ones_like(active, dtype=torch.bool)
+        running, waiting = len(active), set(range(len(self.prompts)))
         for position in range(self.sampling.max_new_tokens):
             chosen, logprobs = draw(logits, self.sampling, generator)
-            self._record(position, active[is_running], chosen[is_running], logprobs[is_running])
-            is_running = is_running & ~torch.isin(chosen, self._end_ids)
-            running = int(is_running.sum())
+            # Lines that have ended and not yet left the batch write on: their rows are read up to the end.
+            self.tokens[position].index_copy_(0, active, chosen)
+            self.logprobs[position].index_copy_(0, active, logprobs)
+            is_running &= ~torch.isin(chosen, self._end_ids)
+            before, running = running, int(is_running.sum())
             if running == 0 or position + 1 == self.sampling.max_new_tokens:
-                return
+                break
+            if running < before:
+                going = {row // self.sampling.num_samples for row in active[is_running].tolist()}
+                yield from ((place, self._completions(place)) for place in sorted(waiting - going))
+                waiting &= going
             if running <= COMPACT_BELOW * len(active):
                 kept = is_running.nonzero().flatten()
                 stepper.keep(kept)
                 active, chosen, is_running = active[kept], chosen[kept], is_running[kept]
             logits = stepper.step(chosen)
+        yield from ((place, self._completions(place)) for place in sorted(waiting))
 
-    def completions(self) -> Iterator[list[Completion]]:
-        """Of each prompt in turn, its samples."""
-        lengths, ended = self.lengths.tolist(), self.has_ended.tolist()
-        tokens, logprobs = self.tokens.tolist(), self.logprobs.tolist()
-        per_prompt = self.sampling.num_samples
-        for index, prompt in enumerate(self.prompts):
-            rows = range(index * per_prompt, (index + 1) * per_prompt)
-            yield [
-                Completion(
-                    tuple(prompt),
-                    tuple(tokens[row][: lengths[row]]),
-                    tuple(logprobs[row][: lengths[row]]),
-                    is_truncated=not ended[row],
-                )
-                for row in rows
-            ]
+    def _completions(self, place: int) -> list[Completion]:
+        """The samples of one prompt."""
+        rows = slice(place * self.sampling.num_samples, (place + 1) * self.sampling.num_samples)
+        columns = zip(self.tokens[:, rows].T.tolist(), self.logprobs[:, rows].T.tolist(), strict=True)
+        return [self._completion(tuple(self.prompts[place]), *column) for column in columns]
 
-    def _record(self, position: int, rows: Tensor, chosen: Tensor, logprobs: Tensor) -> None:
-        self.tokens[rows, position] = chosen
-        self.logprobs[rows, position] = logprobs
-        self.lengths[rows] = position + 1
-        self.has_ended[rows] = torch.isin(chosen, self._end_ids)
+    def _completion(self, prompt: tuple[int, ...], tokens: list[int], logprobs: list[float]) -> Completion:
+        end = next((at for at, token in enumerate(tokens) if token in self.sampling.end_ids), None)
+        length = len(tokens) if end is None else end + 1
+        return Completion(prompt, tuple(tokens[:length]), tuple(logprobs[:length]), is_truncated=end is None)
 
     def _padded_prompts(self) -> tuple[Tensor, Tensor]:
         """Left-padded token ids and mask, (B, P). What stands in the padding is never seen."""
@@ -121,17 +120,21 @@ class _Rows:
 def draw(logits: Tensor, sampling: Sampling, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Samples a token a row from logits (R, V): tokens (R,) and log-probs (R,) as `Completion` has them.
 
-    The Gumbel-max trick in its exponential form: argmax of p / E with E ~ Exp(1) is a draw from p.
+    One uniform number a row, looked up in the cumulated probabilities: a number for every token, as the
+    Gumbel trick takes, costs more on a CPU than a small model's forward.
     """
-    if sampling.temperature == 0:
-        logprobs = torch.log_softmax(logits.float(), -1)
-        chosen = logits.argmax(-1)
+    greedy = sampling.temperature == 0
+    logprobs = torch.log_softmax(logits.float() / (1.0 if greedy else sampling.temperature), -1)
+    if greedy:
+        chosen = logits.argmax(-1, keepdim=True)
     else:
-        logprobs = torch.log_softmax(logits.float() / sampling.temperature, -1)
         kept = logprobs if sampling.top_p >= 1 else _nucleus(logprobs, sampling.top_p)
-        noise = torch.empty_like(kept).exponential_(generator=generator)
-        chosen = (kept - noise.log_()).argmax(-1)
-    return chosen, logprobs.gather(-1, chosen.unsqueeze(-1)).squeeze(-1)
+        cumulated = kept.exp().cumsum(-1, dtype=torch.float64)
+        place = torch.rand((len(kept), 1), generator=generator, dtype=torch.float64, device=kept.device)
+        # The first token whose share reaches beyond the place; one without probability never does.
+        chosen = torch.searchsorted(cumulated, place.mul_(cumulated[:, -1:]), right=True)
+        chosen = chosen.clamp_(max=logits.shape[-1] - 1)
+    return chosen.squeeze(-1), logprobs.gather(-1, chosen).squeeze(-1)
 
 
 def _nucleus(logprobs: Tensor, top_p: float) -> Tensor:

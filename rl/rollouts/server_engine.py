@@ -18,7 +18,7 @@ from typing import Any
 import httpx
 from torch import nn
 
-from proctor.rl.rollouts.core import Completion, Sampling
+from proctor.rl.rollouts.core import Completion, Ready, Sampling
 
 WeightHook = Callable[[nn.Module, str], None]  # (policy, server's address): returns when the server has it
 
@@ -60,11 +60,13 @@ class ServerEngine:
         self._concurrency, self._timeout_s = concurrency, timeout_s
         self._headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
 
-    def generate(self, prompts: Sequence[Sequence[int]], sampling: Sampling) -> list[Completion]:
+    def generate(
+        self, prompts: Sequence[Sequence[int]], sampling: Sampling, ready: Ready | None = None
+    ) -> list[Completion]:
         """`sampling.num_samples` completions for each prompt, prompts in order. Raises ServerError."""
         # A thread of its own: the caller may be inside an event loop, a notebook's for one.
         with ThreadPoolExecutor(1, thread_name_prefix="server-engine") as thread:
-            return thread.submit(asyncio.run, self._generate(prompts, sampling)).result()
+            return thread.submit(asyncio.run, self._generate(prompts, sampling, ready)).result()
 
     def sync(self, model: nn.Module) -> None:
         """Has the hook bring the policy's weights to the server. Raises ServerError without one."""
@@ -75,7 +77,9 @@ class ServerEngine:
             )
         self.hook(model, self.url)
 
-    async def _generate(self, prompts: Sequence[Sequence[int]], sampling: Sampling) -> list[Completion]:
+    async def _generate(
+        self, prompts: Sequence[Sequence[int]], sampling: Sampling, ready: Ready | None
+    ) -> list[Completion]:
         limits = httpx.Limits(max_connections=self._concurrency)
         gate = asyncio.Semaphore(self._concurrency)
         options: dict[str, Any] = {"limits": limits, "timeout": self._timeout_s, "headers": self._headers}
@@ -87,7 +91,10 @@ class ServerEngine:
                 async with gate:
                     request = self._request(prompts[index], sampling, index)
                     answer = await self._ask(client, "POST", "/v1/completions", request)
-                return _completions(tuple(prompts[index]), answer, sampling, self.url)
+                completions = _completions(tuple(prompts[index]), answer, sampling, self.url)
+                if ready is not None:
+                    ready(index, completions)
+                return completions
 
             tasks = [asyncio.ensure_future(complete(index)) for index in range(len(prompts))]
             try:

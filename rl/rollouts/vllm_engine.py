@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from proctor.rl.rollouts.core import Completion, Sampling
+from proctor.rl.rollouts.core import Completion, Ready, Sampling
 
 # Largest log-prob difference to the trainer's forward that rounding explains, nats. Measured on small models:
 # 7e-7 in float32, 0.008 in bf16; a stale tensor is off by whole nats.
@@ -83,12 +83,16 @@ class VllmEngine:
         self._num_pushes = 0
         self._adapter_folder = tempfile.TemporaryDirectory(prefix="proctor-adapter-")
 
-    def generate(self, prompts: Sequence[Sequence[int]], sampling: Sampling) -> list[Completion]:
+    def generate(
+        self, prompts: Sequence[Sequence[int]], sampling: Sampling, ready: Ready | None = None
+    ) -> list[Completion]:
         """`sampling.num_samples` completions for each prompt, prompts in order; they share its prefill."""
         from vllm import SamplingParams
+        from vllm.sampling_params import RequestOutputKind
 
-        params = [
-            SamplingParams(
+        engine = self._llm.llm_engine
+        for index, prompt in enumerate(prompts):
+            params = SamplingParams(
                 n=sampling.num_samples,
                 max_tokens=sampling.max_new_tokens,
                 temperature=sampling.temperature,
@@ -98,12 +102,18 @@ class VllmEngine:
                 seed=sampling.seed * 1_000_003 + index,  # equal prompts must not give equal samples
                 logprobs=0,
                 detokenize=False,
+                output_kind=RequestOutputKind.FINAL_ONLY,  # a prompt's samples come together
             )
-            for index in range(len(prompts))
-        ]
-        inputs = [{"prompt_token_ids": list(prompt)} for prompt in prompts]
-        requests = self._llm.generate(inputs, params, use_tqdm=False, lora_request=self._adapter)
-        return [_completion(request, output) for request in requests for output in request.outputs]
+            inputs = {"prompt_token_ids": list(prompt)}
+            engine.add_request(str(index), inputs, params, lora_request=self._adapter)
+        found: dict[int, list[Completion]] = {}
+        while engine.has_unfinished_requests():
+            for request in engine.step():
+                index = int(request.request_id)
+                found[index] = [_completion(request, output) for output in request.outputs]
+                if ready is not None:
+                    ready(index, found[index])
+        return [completion for index in range(len(prompts)) for completion in found[index]]
 
     def sync(self, model: nn.Module) -> None:
         """Takes over the policy's weights (or its adapter) and proves it.
