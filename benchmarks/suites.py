@@ -72,6 +72,7 @@ def _plus(row: Row, number: int) -> Task:
     tests = {
         "inputs": [*row["base_input"], *row["plus_input"]],
         "reference": solution,
+        "examples": row.get("assertion") or "",
         "entry_point": row["entry_point"],
         "tolerance": row.get("atol") or 0,
     }

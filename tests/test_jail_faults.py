@@ -161,12 +161,15 @@ def test_a_fork_of_the_host_has_a_sandbox_of_its_own() -> None:
 
 
 def test_closing_leaves_nothing() -> None:
-    descriptors = open_descriptors(os.getpid())
+    descriptors, others = open_descriptors(os.getpid()), of_sandbox(os.getpid())  # of earlier tests
     with LocalSandbox(2) as sandbox:
         sandbox.run_many([python(SLOW)] * 4)
-        parts = of_sandbox(os.getpid())
+        parts = {name: set(pids) - set(others[name]) for name, pids in of_sandbox(os.getpid()).items()}
+    assert all(parts.values())
     assert not any(is_running(pid) for pids in parts.values() for pid in pids)
-    assert list(Path("/sys/fs/cgroup").glob(f"**/proctor-{parts['runner'][0]}")) == []
+    assert [
+        path for pid in parts["runner"] for path in Path("/sys/fs/cgroup").glob(f"**/proctor-{pid}")
+    ] == []
     assert open_descriptors(os.getpid()) <= descriptors
 
 

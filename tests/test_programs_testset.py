@@ -10,6 +10,7 @@ import pytest
 from proctor.verifiers.core import Rollout, Status
 from proctor.verifiers.programs.part import Code
 from proctor.verifiers.programs.testset import ExamTests, StdioTests, TestShapeError, read_tests
+from tests.judging import judge
 
 RIGHT, WRONG = "def f(a, b=1):\n    return a + b\n", "def f(a, b=1):\n    return a * b\n"
 STDIO_RIGHT, STDIO_WRONG = "print(sum(map(int, input().split())))", "print(3)"
@@ -183,3 +184,14 @@ def test_floats_of_a_reference_are_compared_within_a_millionth() -> None:
         [Rollout(f"def f(x): return {y}", tests=tests) for y in (1.0, 1.001)]
     )
     assert (near.value, far.value) == (1.0, 0.0)
+
+
+def test_expected_answers_beyond_a_message_are_the_references_fault() -> None:
+    tests = {
+        "inputs": [[10], [3 * 10**6]],
+        "reference": "def f(n): return list(range(n))",
+        "entry_point": "f",
+    }
+    verdict = judge("def f(n): return [1]", tests)
+    assert (verdict.value, verdict.status) == (None, Status.BAD_REFERENCE)
+    assert "too large to send" in verdict.evidence["problem"]

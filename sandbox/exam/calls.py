@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from proctor.sandbox.exam.bounds import UnsendableError
+from proctor.sandbox.exam.bounds import TooLargeError, UnsendableError
 from proctor.sandbox.exam.encode import Encoder
 from proctor.sandbox.exam.equality import Equality, Truth
 from proctor.sandbox.exam.examinee import Examined
@@ -103,9 +103,14 @@ def read_calls(spec: Mapping[str, Any]) -> CallPaper:
 
 
 def _plain(value: Any) -> Any:
-    """What a reference solution returned; of an object that has no plain form (a match) only its truth."""
+    """What a reference solution returned; of an object that has no plain form (a match) only its truth.
+
+    Raises BadTestsError where no candidate could send as much.
+    """
     try:
         Encoder().encode(value)
+    except TooLargeError as error:
+        raise BadTestsError(f"the expected answer to a call is beyond hidden tests: {error}") from error
     except UnsendableError:
         return Truth(bool(value))
     return value
@@ -120,6 +125,8 @@ def _from_reference(spec: Mapping[str, Any]) -> list[dict[str, Any]]:
         samples = sample_arguments(spec.get("examples") or "", spec["entry_point"])
         for args in typed_inputs(spec["inputs"], samples):
             calls.append({"args": args, "expected": _plain(function(*copy.deepcopy(args)))})
+    except BadTestsError:
+        raise
     except Exception as error:  # the border to a text of the data set
         raise BadTestsError(f"the reference solution failed: {type(error).__name__}: {error}") from error
     if any(isinstance(call["expected"], Truth) for call in calls):

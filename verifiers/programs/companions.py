@@ -198,7 +198,7 @@ def _execute(extracted: Extracted, sandbox: Sandbox, *, key: SandboxKey, limits:
             return _compile(extracted, sandbox, key=key)
         program = built.program(b"", limits)
     done = sandbox.run(program)
-    status = Status.COMPILE_ERROR if done.report == NOT_COMPILED else of_execution(done, limits)
+    status = Status.COMPILE_ERROR if done.report == NOT_COMPILED else of_execution(done)
     if not status.has_value:
         return Verdict(None, status, evidence | {"problem": done.detail})
     evidence |= {"stdout": _head(done), "stderr": tail(done), "exit_code": done.exit_code}

@@ -46,7 +46,7 @@ def run_together(
     ]
     runs = run_programs(sandbox, programs, _THREADS)
     return [
-        _verdict(row, run, read_own_report(run, nonce), limits, partial=partial, protocol=IN_PROCESS)
+        _verdict(row, run, read_own_report(run, nonce), partial=partial, protocol=IN_PROCESS)
         for row, run, nonce in zip(rows, runs, nonces, strict=True)
     ]
 
@@ -58,7 +58,7 @@ def examine_rows(
     pairs = [_programs(row, limits) for row in rows]
     exams = hold_exams(sandbox, pairs, _THREADS)
     return [
-        _verdict(row, exam.candidate, read_report(exam), limits, partial=partial, protocol=HIDDEN)
+        _verdict(row, exam.candidate, read_report(exam), partial=partial, protocol=HIDDEN)
         for row, exam in zip(rows, exams, strict=True)
     ]
 
@@ -66,7 +66,7 @@ def examine_rows(
 def _programs(row: ExamRow, limits: Limits) -> tuple[Program, Program]:
     # The examiner mostly waits; its own time is for slow tests, and must outlast the candidate's.
     slack = max(30.0, 2 * limits.cpu_s)
-    own = Limits(cpu_s=slack, wall_s=limits.wall_s + slack, memory_mb=2048)
+    own = Limits(cpu_s=slack, wall_s=limits.wall_s + slack, memory_mb=2 * max(1024, limits.memory_mb))
     examiner = Program(entry=_EXAMINER, payload=row.tests.spec, keep=_KEEP, limits=own)
     return examiner, Program(entry=_CANDIDATE, payload=Encoder().encode(_program(row)), limits=limits)
 
@@ -76,9 +76,9 @@ def _program(row: ExamRow) -> dict[str, Any]:
 
 
 def _verdict(
-    row: ExamRow, run: Execution, report: dict[str, Any], limits: Limits, *, partial: bool, protocol: str
+    row: ExamRow, run: Execution, report: dict[str, Any], *, partial: bool, protocol: str
 ) -> Verdict:
-    status = of_report(report, run, limits)
+    status = of_report(report, run)
     evidence = _evidence(row, run, report) | {"isolation": run.isolation, "protocol": protocol}
     if not status.has_value:
         problem = report.get("detail") or NOTHING_CHECKED

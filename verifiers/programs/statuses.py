@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import signal
 from typing import Any
 
-from proctor.sandbox.core import Exam, Execution, Limits, Outcome
+from proctor.sandbox.core import Exam, Execution, Outcome
 from proctor.verifiers.core import Status
 
 _OF_OUTCOME = {
@@ -40,16 +39,8 @@ _TOO_LARGE = "TooLargeError"  # said by the candidate's end of what it was to se
 _TAIL = 500
 
 
-# The kernel ends who has used its time up by SIGKILL, going by clock ticks, which on a busy machine run ahead
-# of the exact count that an execution carries: 9.2 s of 10 were measured.
-_NEARLY_ALL = 0.75
-
-
-def of_execution(run: Execution, limits: Limits) -> Status:
+def of_execution(run: Execution) -> Status:
     """The status of a program that was run by itself; CORRECT says no more than that it ended well."""
-    used_up = run.signal == signal.SIGKILL and run.cpu_s >= _NEARLY_ALL * limits.cpu_s
-    if run.outcome is Outcome.RUNTIME_ERROR and used_up:
-        return Status.TIME_LIMIT
     return _OF_OUTCOME[run.outcome]
 
 
@@ -78,13 +69,13 @@ def read_own_report(run: Execution, nonce: str) -> dict[str, Any]:
     return report
 
 
-def of_report(report: dict[str, Any], candidate: Execution, limits: Limits) -> Status:
+def of_report(report: dict[str, Any], candidate: Execution) -> Status:
     """The status of an exam; CORRECT is for reports that say "passed" and for nothing else."""
     result = report["result"]
     if result == "passed":
         return Status.CORRECT
     if result == "failed":
-        return _of_failure(report.get("failure") or {}, candidate, limits)
+        return _of_failure(report.get("failure") or {}, candidate)
     return {
         "void": Status.MISCONFIGURED,
         "needs": Status.MISCONFIGURED,
@@ -93,9 +84,9 @@ def of_report(report: dict[str, Any], candidate: Execution, limits: Limits) -> S
     }.get(result, Status.GRADER_ERROR)
 
 
-def _of_failure(failure: dict[str, Any], candidate: Execution, limits: Limits) -> Status:
+def _of_failure(failure: dict[str, Any], candidate: Execution) -> Status:
     kind, error = failure.get("kind"), str(failure.get("error"))
-    own = of_execution(candidate, limits)
+    own = of_execution(candidate)
     if own not in (Status.CORRECT, Status.RUNTIME_ERROR) and kind not in ("wrong", "tests"):
         return own
     if error.startswith(_TOO_LARGE):

@@ -104,9 +104,7 @@ def _run(case: Case, row: StdioRow, built: Built | None, sandbox: Sandbox, rules
     execution = sandbox.run(program)
     if execution.outcome is not Outcome.OK:
         not_compiled = built is None and execution.report == NOT_COMPILED
-        return _Result(
-            Status.COMPILE_ERROR if not_compiled else of_execution(execution, rules.limits), execution, {}
-        )
+        return _Result(Status.COMPILE_ERROR if not_compiled else of_execution(execution), execution, {})
     got = execution.stdout.decode("utf-8", "surrogateescape")
     if row.tests.checker:
         return _ask_checker(case, got, row.tests.checker, execution, sandbox)
