@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import gc
 import os
 import platform
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -53,16 +56,43 @@ def needs_engine() -> None:
 
 
 def image() -> str:
-    """The tag of an image made of this host's interpreter; built once for each engine."""
+    """The tag of an image made of this host's interpreter; built once for each engine, by whoever is first."""
     from proctor.sandbox.docker import engine
     from proctor.sandbox.docker.image import build_from_host
 
-    try:
-        with engine.connection() as api:
-            api.inspect_image(TAG)
-    except docker.errors.ImageNotFound:
-        build_from_host(TAG)
+    with engine.connection() as api:
+        name = f"proctor-test-image-{os.getuid()}-{api.info()['ID'].replace(':', '')}"
+        with Path(tempfile.gettempdir(), name).open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not api.images(TAG):
+                build_from_host(TAG)
     return TAG
+
+
+def own_containers() -> dict[str, dict[str, Any]]:
+    """Containers of this process's sandboxes, by id."""
+    from proctor.sandbox.docker import engine
+
+    with engine.connection() as api:
+        found = api.containers(all=True, filters={"label": engine.LABEL})
+    return {each["Id"]: each for each in found if each["Labels"][engine.OWNER] == engine.owner()}
+
+
+def commands_in(container: str) -> list[str]:
+    """What runs in a container; nothing where it has gone."""
+    from proctor.sandbox.docker import engine
+
+    with engine.connection() as api, contextlib.suppress(docker.errors.APIError):
+        return [row[-1] for row in api.top(container)["Processes"]]
+    return []
+
+
+def wait_until(is_true: Callable[[], Any], seconds: float = 30) -> Any:
+    """What `is_true` gives in the end."""
+    deadline = time.monotonic() + seconds
+    while not (found := is_true()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return found
 
 
 class OwnEngine:

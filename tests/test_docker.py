@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import multiprocessing
 import os
+import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,13 +16,16 @@ from typing import Any
 import pytest
 
 from proctor.sandbox.core import IsolationError, Limits, Outcome, PoolError, Program
+from proctor.sandbox.doctor import look_over
 from tests import docker_engine
+from tests.cli_session import proctor
+from tests.docker_engine import wait_until
 
 docker_engine.needs_engine()
 
 from proctor.sandbox.docker import DockerSandbox, engine  # noqa: E402
 
-pytestmark = pytest.mark.docker
+pytestmark = [pytest.mark.docker, pytest.mark.xdist_group("docker")]
 
 
 @pytest.fixture(scope="module")
@@ -33,15 +38,17 @@ def shell(script: str, **fields: Any) -> Program:
     return Program(argv=("/bin/sh", "-c", script), **fields)
 
 
-def own_containers() -> list[dict[str, Any]]:
-    """Of this process."""
-    with engine.connection() as api:
-        found: list[dict[str, Any]] = api.containers(all=True, filters={"label": engine.LABEL})
-    return [each for each in found if each["Labels"][engine.OWNER] == engine.owner()]
-
-
 def ids() -> set[str]:
-    return {container["Id"] for container in own_containers()}
+    return set(docker_engine.own_containers())
+
+
+def complaint_at(host: str) -> str:
+    os.environ["DOCKER_HOST"] = host
+    try:
+        engine.connect()
+    except PoolError as error:
+        return str(error)
+    return ""
 
 
 def complaint_of(sandbox: DockerSandbox) -> str:
@@ -52,13 +59,6 @@ def complaint_of(sandbox: DockerSandbox) -> str:
     except PoolError as error:
         return str(error)
     return ""
-
-
-def wait_until(is_true: Any, seconds: float = 20) -> bool:
-    deadline = time.monotonic() + seconds
-    while not is_true() and time.monotonic() < deadline:
-        time.sleep(0.1)
-    return bool(is_true())
 
 
 def test_a_command_gets_files_stdin_and_environment(sandbox: DockerSandbox) -> None:
@@ -88,9 +88,10 @@ def test_many_threads_may_ask(sandbox: DockerSandbox) -> None:
 
 def test_containers_have_their_walls(sandbox: DockerSandbox) -> None:
     sandbox.run(shell("true"))
-    for container in own_containers():
+    assert ids()
+    for container in ids():
         with engine.connection() as api:
-            details = api.inspect_container(container["Id"])
+            details = api.inspect_container(container)
         host = details["HostConfig"]
         assert (host["NetworkMode"], host["ReadonlyRootfs"], host["CapDrop"]) == ("none", True, ["ALL"])
         assert "no-new-privileges" in host["SecurityOpt"]
@@ -104,8 +105,9 @@ def test_containers_have_their_walls(sandbox: DockerSandbox) -> None:
 @pytest.mark.parametrize("inner", ["full", "no-namespaces"])
 def test_every_layer_that_is_asked_holds(inner: str) -> None:
     with DockerSandbox(1, docker_engine.image(), inner=inner) as sandbox:
-        reports = sandbox.prove()
-    assert all(report.holds for report in reports if report.asked), reports
+        reports = look_over(sandbox)
+    assert not [report for report in reports if report.asked and not report.holds]
+    assert {"container", "files", "total memory", "daemons"} <= {report.layer for report in reports}
     assert sandbox.inner == inner
 
 
@@ -115,7 +117,12 @@ def test_every_layer_that_is_asked_holds(inner: str) -> None:
         ("while :; do :; done", Limits(cpu_s=0.3), Outcome.CPU_LIMIT),
         ("sleep 30", Limits(wall_s=0.3), Outcome.WALL_LIMIT),
         ("yes", Limits(output_bytes=1 << 16), Outcome.OUTPUT_LIMIT),
-        ("x=$(head -c 300000000 /dev/zero | tr '\\0' x)", Limits(memory_mb=96), Outcome.MEMORY_LIMIT),
+        (
+            "(head -c 120000000 /dev/zero; sleep 20) | tail -c 120000000",
+            Limits(memory_mb=96),
+            Outcome.MEMORY_LIMIT,
+        ),
+        ("python3 -c 'x = bytes(300000000)'", Limits(memory_mb=96), Outcome.MEMORY_LIMIT),
         ("for i in $(seq 40); do sleep 20 & done; wait", Limits(processes=8), Outcome.PROCESS_LIMIT),
         ("head -c 9000000 /dev/zero > file", Limits(file_mb=4), Outcome.FILE_LIMIT),
         ("kill -SYS $$", Limits(), Outcome.SECURITY_VIOLATION),
@@ -139,9 +146,9 @@ def test_one_run_finds_nothing_of_another(inner: str) -> None:
         assert left.outcome is Outcome.OK
         assert sandbox.run(shell('ls -A "$HOME"')).stdout == b""
         (container,) = ids() - before
-        with engine.connection() as api:
-            processes = api.top(container)["Processes"]
-    assert not [row for row in processes if "sleep 77" in row[-1]]
+        commands = docker_engine.commands_in(container)
+    assert commands
+    assert not [command for command in commands if "sleep 77" in command]
 
 
 def test_a_container_is_replaced_after_its_runs() -> None:
@@ -214,6 +221,44 @@ def test_a_missing_engine_says_where_it_was_looked_for(monkeypatch: pytest.Monke
         complaint = complaint_of(DockerSandbox(1))
     assert "nonexistent/docker.sock" in complaint
     assert "DOCKER_HOST" in complaint
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="becoming a user without rights needs root")
+def test_who_may_not_use_the_engine_is_told_so(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    closed = Path(tmp_path, "docker.sock")
+    with socket.socket(socket.AF_UNIX) as listener, multiprocessing.Pool(1, os.setuid, (65_534,)) as other:
+        listener.bind(str(closed))
+        closed.chmod(0o600)
+        complaint = other.apply(complaint_at, (f"unix://{closed}",))
+    assert "not for this user ([Errno 13] Permission denied): join the group" in complaint
+
+
+def test_an_image_is_built_from_a_dockerfile(tmp_path: Path) -> None:
+    dockerfile, tag = Path(tmp_path, "Dockerfile"), "localhost:5000/proctor-test:derived"
+    dockerfile.write_text(f"FROM {docker_engine.image()}\nENV MARK=derived\n")
+    built = proctor("sandbox", "build-image", "--dockerfile", str(dockerfile), "--tag", tag)
+    assert (built.exit_code, built.stdout.split()[0]) == (0, tag), built.output
+    with DockerSandbox(1, tag) as sandbox:
+        assert sandbox.run(shell("echo ran")).stdout == b"ran\n"
+
+
+def test_a_dockerfile_that_fails_names_the_step(tmp_path: Path) -> None:
+    dockerfile = Path(tmp_path, "Dockerfile")
+    dockerfile.write_text(f"FROM {docker_engine.image()}\nCOPY absent /\n")
+    built = proctor("sandbox", "build-image", "--dockerfile", str(dockerfile), "--tag", "proctor-test:fails")
+    assert built.exit_code == 2
+    assert "could not be built" in built.stderr
+    assert "absent" in built.stderr
+
+
+def test_the_doctor_looks_the_docker_sandbox_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PROCTOR_SANDBOX_IMAGE", docker_engine.image())
+    found = proctor("sandbox", "doctor", "--sandbox", "docker", "--json")
+    assert found.exit_code == 0, found.output
+    container = json.loads(found.stdout)[0]
+    assert (container["layer"], container["holds"]) == ("container", True)
+    assert "no network, read-only root, no capability" in container["proof"]
 
 
 def test_an_unknown_inner_jail_is_refused() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,12 +13,13 @@ import pytest
 
 from proctor.sandbox.core import Execution, Limits, Outcome, Program
 from tests import docker_engine
+from tests.docker_engine import commands_in, own_containers, wait_until
 
 docker_engine.needs_engine()
 
 from proctor.sandbox.docker import DockerSandbox, engine, pool  # noqa: E402
 
-pytestmark = pytest.mark.docker
+pytestmark = [pytest.mark.docker, pytest.mark.xdist_group("docker-faults")]
 
 SLEEPER = Program(argv=("/bin/sh", "-c", "sleep 1; echo done"))
 
@@ -42,18 +42,15 @@ class InBackground(threading.Thread):
         return self.found
 
 
-def new_containers(before: set[str]) -> list[str]:
-    with engine.connection() as api:
-        containers = api.containers(filters={"label": engine.LABEL})
-    return [
-        c["Id"] for c in containers if c["Labels"][engine.OWNER] == engine.owner() and c["Id"] not in before
-    ]
+def container_that_runs(command: str, before: set[str]) -> str:
+    """The container, of those that were not there before, in which a program has begun."""
 
+    def look() -> str:
+        new = own_containers().keys() - before
+        return next((each for each in new if any(command in row for row in commands_in(each))), "")
 
-def running(before: set[str]) -> list[str]:
-    deadline = time.monotonic() + 60
-    while not (found := new_containers(before)) and time.monotonic() < deadline:
-        time.sleep(0.1)
+    found: str = wait_until(look)
+    assert found
     return found
 
 
@@ -74,36 +71,35 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="killing a container's
 
 @pytest.mark.parametrize("kill", [_kill_container, pytest.param(_kill_runner, marks=needs_root)])
 def test_what_ran_in_a_container_that_died_is_run_again(kill: Any) -> None:
-    before = set(new_containers(set()))
+    before = set(own_containers())
     with DockerSandbox(1, docker_engine.image()) as sandbox:
-        assert sandbox.run(Program(argv=("/bin/true",))).outcome is Outcome.OK
-        work = InBackground(sandbox, [SLEEPER] * 3)
-        time.sleep(0.5)
-        kill(running(before)[0])
-        assert [(found.outcome, found.stdout) for found in work.result()] == [(Outcome.OK, b"done\n")] * 3
+        work = InBackground(sandbox, [SLEEPER] * 2)
+        kill(container_that_runs("sleep 1", before))
+        assert [(found.outcome, found.stdout) for found in work.result()] == [(Outcome.OK, b"done\n")] * 2
 
 
 def test_a_container_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pool, "_SILENCE_S", 1.0)
-    before = set(new_containers(set()))
+    monkeypatch.setattr(pool, "_SILENCE_S", 1.0)  # what is waited for is the same, for less long
+    before = set(own_containers())
     with DockerSandbox(1, docker_engine.image()) as sandbox:
         assert sandbox.run(Program(argv=("/bin/true",))).outcome is Outcome.OK
         with engine.connection() as api:
-            api.pause(running(before)[0])
-        found = sandbox.run(Program(argv=("/bin/echo", "done"), limits=Limits(wall_s=1)))
+            (container,) = own_containers().keys() - before
+            api.pause(container)
+        found = sandbox.run(Program(argv=("/bin/echo", "done"), limits=Limits(wall_s=0.5)))
     assert (found.outcome, found.stdout) == (Outcome.OK, b"done\n")
 
 
-def test_containers_that_die_again_and_again_are_our_fault() -> None:
-    before = set(new_containers(set()))
+def test_containers_that_die_again_and_again_are_our_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "_PATIENCE_S", 1.0)
+    before = set(own_containers())
     over = threading.Event()
 
     def kill_all() -> None:
-        while not over.is_set():
-            for container in new_containers(before):
+        while not over.wait(0.05):
+            for container in own_containers().keys() - before:
                 with engine.connection() as api:
                     engine.remove(api, container)
-            time.sleep(0.05)
 
     with DockerSandbox(1, docker_engine.image()) as sandbox:
         assert sandbox.run(Program(argv=("/bin/true",))).outcome is Outcome.OK
@@ -129,24 +125,43 @@ def own_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dock
     own.stop()
 
 
+def mixed(count: int) -> list[Program]:
+    """Programs that each end in a way of their own."""
+    return [
+        Program(argv=("/bin/sh", "-c", f"sleep 0.3; echo {number}; exit {number % 3}"))
+        for number in range(count)
+    ]
+
+
+def ends(found: list[Execution]) -> list[tuple[Outcome, int | None, bytes]]:
+    return [(each.outcome, each.exit_code, each.stdout) for each in found]
+
+
+def end_of(number: int) -> tuple[Outcome, int, bytes]:
+    code = number % 3
+    return Outcome.RUNTIME_ERROR if code else Outcome.OK, code, f"{number}\n".encode()
+
+
 @pytest.mark.slow
 def test_an_engine_that_is_killed(
     own_engine: docker_engine.OwnEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """First it comes back in time, and nothing is lost; then it stays away, and nobody is blamed."""
-    with docker_engine.forgiving_the_sdk(), DockerSandbox(1, docker_engine.image()) as sandbox:
-        assert sandbox.run(Program(argv=("/bin/true",))).outcome is Outcome.OK
-        work = InBackground(sandbox, [SLEEPER] * 2)
-        time.sleep(0.5)
+    image, count = docker_engine.image(), 16
+    with docker_engine.forgiving_the_sdk(), DockerSandbox(2, image) as sandbox:
+        work = InBackground(sandbox, mixed(count))
+        container_that_runs("sleep 0.3", set())
         own_engine.kill()
         own_engine.start()
-        assert [(found.outcome, found.stdout) for found in work.result()] == [(Outcome.OK, b"done\n")] * 2
+        assert ends(work.result()) == [end_of(number) for number in range(count)]
         monkeypatch.setattr(pool, "_PATIENCE_S", 1.0)
-        work = InBackground(sandbox, [SLEEPER] * 2)
-        time.sleep(0.5)
+        work = InBackground(sandbox, mixed(count))
+        container_that_runs("sleep 0.3", set())
         own_engine.kill()
         found = work.result()
-        assert [each.outcome for each in found] == [Outcome.INTERNAL_ERROR] * 2
-        assert "no Docker engine answers" in found[0].detail
+        lost = {place for place, each in enumerate(found) if each.outcome is Outcome.INTERNAL_ERROR}
+        assert "no Docker engine answers" in found[max(lost)].detail
+        assert {*range(count)} - lost == {n for n, end in enumerate(ends(found)) if end == end_of(n)}
+        assert len(found) == count
         own_engine.start()
         assert sandbox.run(Program(argv=("/bin/true",))).outcome is Outcome.OK

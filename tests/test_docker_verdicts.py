@@ -2,117 +2,152 @@
 
 from __future__ import annotations
 
-import json
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from proctor.verifiers.core import Rollout, Status
-from proctor.verifiers.programs import part, sandboxes
+from proctor.benchmarks.judge_accuracy import describe, judge_set
+from proctor.benchmarks.judge_sets import SETS, read_set
+from proctor.verifiers.core import Rollout, Status, Verdict
+from proctor.verifiers.programs import sandboxes
+from proctor.verifiers.programs.part import Code
 from proctor.verifiers.programs.sandboxes import SandboxKey
 from tests import docker_engine
+from tests.attack_canary import Canary, canary, read_attacks
+from tests.docker_engine import own_containers, wait_until
 from tests.shared_data import FOLDER, needs_shared_data
 
 docker_engine.needs_engine()
 
-from proctor.sandbox.docker import DockerSandbox  # noqa: E402
+from proctor.sandbox.docker import DockerSandbox, engine  # noqa: E402
 
-pytestmark = [pytest.mark.docker, needs_shared_data]
+pytestmark = [pytest.mark.docker, pytest.mark.xdist_group("docker")]
 
+DATA = Path(__file__).parent / "data"
+ATTACKS, TASKS = read_attacks(DATA)
 OURS = {Status.GRADER_ERROR, Status.MISCONFIGURED, Status.UNAVAILABLE}
+IN_IMAGE = ("python", "bash")  # what an image made of the host's interpreter always has
+SUM = [{"input": "1 2\n", "output": "3\n"}]
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _image() -> Iterator[None]:
-    """The shared docker sandbox, which parts use, finds its image by this variable."""
+    """The shared docker sandboxes, which parts use, find their image by this variable."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PROCTOR_SANDBOX_IMAGE", docker_engine.image())
         yield
-    found = sandboxes.sandbox_for(SandboxKey("docker", "full"))
-    assert isinstance(found, DockerSandbox)
-    found.close()
+    for language in (*IN_IMAGE, "c"):
+        found = sandboxes.sandbox_for(SandboxKey("docker", "full", language=language))
+        assert isinstance(found, DockerSandbox)
+        found.close()
 
 
-def rows(name: str) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in Path(FOLDER, name).read_text().splitlines()]
+def docker_code(**options: Any) -> Code:
+    return Code(extraction="raw", sandbox="docker", **options)
 
 
-def humaneval() -> dict[str, dict[str, Any]]:
-    return {row["task_id"]: row for row in rows("humaneval.jsonl")}
+def test_every_verdict_of_the_sample_agrees() -> None:
+    """Calls, asserts, `check` and standard input; canonical solutions, mutants and models' completions."""
+    sets = {name: read_set(DATA / "judged", name) for name in SETS if name != "mbpp+"}
+    programs = [program for name in sets for program in sets[name]]
+    found = judge_set(programs, docker_code())
+    assert (len(programs) > 100, [describe(*each) for each in found.wrong]) == (True, [])
 
 
-def rollout(task: dict[str, Any], program: str) -> Rollout:
-    return Rollout(program, "", tests=task["test"], fields={"entry_point": task["entry_point"]})
-
-
-def docker_code(**options: Any) -> part.Code:
-    return part.Code(extraction="raw", sandbox="docker", **options)
-
-
+@needs_shared_data
 @pytest.mark.slow
 def test_all_canonical_solutions_of_humaneval_pass() -> None:
-    tasks = humaneval()
-    verdicts = docker_code().verify(
-        [rollout(task, task["prompt"] + task["canonical_solution"]) for task in tasks.values()]
-    )
-    wrong = {name: v for name, v in zip(tasks, verdicts, strict=True) if v.value != 1.0}
-    assert (len(verdicts), wrong) == (164, {})
+    found = judge_set(read_set(FOLDER, "humaneval"), docker_code())
+    assert (found.programs, [describe(*each) for each in found.wrong]) == (164, [])
 
 
+@needs_shared_data
 @pytest.mark.slow
 def test_labelled_mutants_get_their_verdict() -> None:
-    """Every fifth labelled program that has HumanEval's tests: mutants, and solutions among them."""
-    tasks = humaneval()
-    sample = [row for row in rows("code_verdicts.jsonl") if row["task_id"] in tasks][::5]
-    verdicts = docker_code(timeout=3.0).verify([rollout(tasks[r["task_id"]], r["solution"]) for r in sample])
-    got = ["pass" if verdict.value == 1.0 else "fail" for verdict in verdicts]
-    assert len(sample) > 50
-    assert got == [row["expected"] for row in sample]
-    assert not [verdict for verdict in verdicts if verdict.value is None]
+    """Every fifth labelled program."""
+    found = judge_set(read_set(FOLDER, "verdicts")[::5], docker_code(timeout=3.0))
+    assert (found.programs > 200, [describe(*each) for each in found.wrong]) == (True, [])
 
 
-def test_programs_on_standard_input_get_their_verdict() -> None:
-    programs = [
-        (row["tests"], completion["code"], completion["expected"])
-        for row in rows("stdio_atcoder.jsonl")[:60:4]
-        for completion in row["completions"][:1]
-    ]
-    verdicts = docker_code().verify([Rollout(code, "", tests=tests) for tests, code, _ in programs])
-    assert ["pass" if v.value == 1.0 else "fail" for v in verdicts] == [expected for *_, expected in programs]
+def test_a_language_that_the_image_has_is_judged() -> None:
+    right, wrong = "read a b; echo $((a + b))", "read a b; echo $((a - b))"
+    verdicts = docker_code(language="bash").verify([Rollout(each, tests=SUM) for each in (right, wrong)])
+    assert [verdict.value for verdict in verdicts] == [1.0, 0.0]
 
 
-def attacks() -> list[dict[str, Any]]:
-    return [row for row in rows("attacks.jsonl") if row["language"] == "python"]
+def test_a_language_that_the_image_lacks_is_no_zero() -> None:
+    verdict = docker_code(language="c").verify([Rollout("int main() {}", tests=SUM)])[0]
+    assert (verdict.value, verdict.status) == (None, Status.MISCONFIGURED)
+    assert "'c' needs gcc, which the sandbox does not have" in verdict.evidence["problem"]
 
 
-def droppings() -> set[Path]:
-    """What attacks would leave outside."""
-    return {path for folder in ("/tmp", "/dev/shm") for path in Path(folder).glob("*sbx*")}
+def test_verdicts_while_containers_are_killed() -> None:
+    """Whatever is running when its container goes is judged again, or said to be ours: never wrong."""
+    programs, part, over = read_set(DATA / "judged", "verdicts") * 3, docker_code(), threading.Event()
+    part.verify([programs[0].rollout])
+    killed = []
+
+    def kill_now_and_then() -> None:
+        while not over.wait(0.7):
+            for container in list(own_containers())[:1]:
+                with engine.connection() as api:
+                    engine.remove(api, container)
+                killed.append(container)
+
+    killer = threading.Thread(target=kill_now_and_then)
+    killer.start()
+    try:
+        found = judge_set(programs, part)
+    finally:
+        over.set()
+        killer.join()
+    wrong = [describe(*each) for each in found.wrong if each[1].status not in OURS]
+    assert (bool(killed), found.programs, wrong) == (True, 90, [])
+
+
+def rollout_of(attack: dict[str, Any], number: int, code: str) -> Rollout:
+    """The attack as a completion for its task, with the task's tests in one of their shapes."""
+    task = TASKS[attack["task"]]
+    if task["protocol"] == "stdio":
+        return Rollout(code, tests=task["tests"])
+    shape = ("check", "asserts", "calls")[number % 3]
+    tests = {"calls": task["calls"]} if shape == "calls" else task[shape]
+    return Rollout(code, tests=tests, fields={"entry_point": task["entry_point"]})
+
+
+def verdicts_of(attacks: list[dict[str, Any]], made: Canary) -> dict[str, Verdict]:
+    found: dict[str, Verdict] = {}
+    for language in IN_IMAGE:
+        part = docker_code(language=language, timeout=1.0, memory_mb=512)
+        mine = [attack for attack in attacks if attack["language"] == language]
+        rollouts = [rollout_of(each, n, made.localise(each["code"])) for n, each in enumerate(mine)]
+        found |= {each["id"]: verdict for each, verdict in zip(mine, part.verify(rollouts), strict=True)}
+    return found
+
+
+def strays() -> list[str]:
+    """What runs in our containers, but for the sandbox's own."""
+    commands = [row for container in own_containers() for row in docker_engine.commands_in(container)]
+    return [row for row in commands if "/proctor/sandbox/" not in row]
 
 
 @pytest.mark.slow
-def test_no_attack_passes_and_canaries_are_untouched(monkeypatch: pytest.MonkeyPatch) -> None:
-    tasks = json.loads(Path(FOLDER, "attack_tasks.json").read_text())["tasks"]
-    folder = Path("/tmp/sbx_canary")
-    folder.mkdir(exist_ok=True)
-    canary = folder / "secret.txt"
-    canary.write_text("SBXSECRET-5d1")
-    monkeypatch.setenv("SBX_HOST_SECRET", "SBXSECRET-5d1")
-    before = droppings()
-    rollouts = []
-    for row in attacks():
-        task = tasks[row["task"]]
-        tests = task["tests"] if row["task"] == "sum" else task["check"]
-        rollouts.append(
-            Rollout(row["code"], "", tests=tests, fields={"entry_point": task.get("entry_point")})
-        )
-    verdicts = docker_code(timeout=2.0, memory_mb=512).verify(rollouts)
-    paid = {row["id"] for row, v in zip(attacks(), verdicts, strict=True) if v.value == 1.0}
-    assert paid == {row["id"] for row in attacks() if "pass" in row["must"]}
-    ours = {row["id"]: v for row, v in zip(attacks(), verdicts, strict=True) if v.status in OURS}
-    assert ours == {}
-    assert not [v for v in verdicts if "SBXSECRET" in str(v.evidence)]
-    assert canary.read_text() == "SBXSECRET-5d1"
-    assert droppings() == before
+def test_no_attack_passes_and_canaries_are_untouched(tmp_path: Path) -> None:
+    attacks = [attack for attack in ATTACKS if attack["language"] in IN_IMAGE]
+    with canary(tmp_path) as made:
+        verdicts = verdicts_of(attacks, made)
+        assert len(verdicts) > 100
+        assert {each["id"] for each in attacks if "pass" in each["must"]} == {
+            name for name, verdict in verdicts.items() if verdict.value == 1.0
+        }
+        assert {name: verdict for name, verdict in verdicts.items() if verdict.status in OURS} == {}
+        assert made.visitors() == 0
+        assert made.secret not in str(list(verdicts.values()))
+        assert made.secret == (tmp_path / "secret.txt").read_text()
+        assert [each.name for each in tmp_path.iterdir()] == ["secret.txt"]
+        globs = [made.localise(each) for attack in attacks for each in attack["observe"].get("globs", ())]
+        assert [path for each in globs for path in Path("/").glob(each.lstrip("/"))] == []
+    assert wait_until(lambda: not strays(), 10), strays()

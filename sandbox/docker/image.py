@@ -138,6 +138,8 @@ class _Root:
         if not (base / "bin" / "python3").exists():
             raise SandboxError(f"the interpreter at {base} has no bin/python3")
         self._add(base / "bin" / "python3")
+        if base not in (Path("/usr"), Path("/usr/local")):  # elsewhere programs would not find it
+            self._add_link("usr/local/bin/python3", f"{base}/bin/python3")
 
     def _add_tree(self, top: Path, place: str = "") -> None:
         """A folder with all below it; `place`: where it lies in the archive, if elsewhere than here."""
