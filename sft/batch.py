@@ -8,7 +8,7 @@ over the global batch (see losses.py), so that how it was cut never shows in the
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 # What one more forward and backward costs beside its positions, as a number of positions: on the demo model on
 # CPU about 5 ms of Python and dispatch. Positions of a larger model cost more, so it is no more there.
 _GROUP_COST = 100
+_BLOCK_COST = 10  # what one more block of a packed row costs: only attention is called again
 
 IGNORED = -100  # the target of a position that nothing is learned at; the field's convention
 
@@ -56,6 +57,7 @@ class TokenBatch:
     targets: Tensor  # (B, T) the next token, IGNORED where it is not trained
     sequence_ids: Tensor  # (B, T) which example a position belongs to, in the order given; -1 = padding
     weights: Tensor | None = None  # (B, T) weight of the target at each position; None: all 1
+    blocks: tuple[tuple[int, int], ...] = ()  # of a packed row: (sequences, width) of each, see attention.py
 
     @property
     def target_mask(self) -> Tensor:
@@ -97,34 +99,42 @@ def pad_examples(
     Padding on the right needs no mask: no real token looks ahead, and what padding computes is not used. That
     leaves attention its plain causal path (on CPU 10% of a small model's step).
     """
-    columns = [_Columns.of(example, index) for index, example in enumerate(examples)]
-    longest = max(len(row.input_ids) for row in columns)
-    width = -(-longest // multiple_of) * multiple_of
-    batch = _stack([row.padded(width, pad_id, side) for row in columns], any_weights=_weighted(examples))
-    if side == "left":
-        return batch
-    positions = torch.arange(width).expand_as(batch.input_ids).contiguous()
-    return replace(batch, attention_mask=None, position_ids=positions)
+    return _padded(_rows_of(examples), pad_id, side, multiple_of)
 
 
-def pack_examples(examples: Sequence[Example]) -> TokenBatch:
-    """All examples in one row (1, T), kept apart by position ids that start again at 0.
+def pack_examples(examples: Sequence[Example], *, pad_id: int = 0) -> TokenBatch:
+    """All examples in one row (1, T), longest first, kept apart by position ids that start again at 0.
 
-    The mask is left out on purpose: transformers then builds a block-diagonal one (or calls a variable-length
-    kernel) from the position ids. A mask of ones would hide the borders from it.
+    The row is a line of blocks of sequences about as long as each other, padded to one width on the right where
+    that is cheaper than another block. The mask is left out on purpose: attention goes block by block, or
+    transformers builds a block-diagonal mask (or calls a variable-length kernel) from the position ids.
     """
-    joined = _Columns.of(examples[0], 0)
-    for index, example in enumerate(examples[1:], start=1):
-        joined = joined.followed_by(_Columns.of(example, index))
-    batch = _stack([joined], any_weights=_weighted(examples))
-    return replace(batch, attention_mask=None)
+    rows = _rows_of(examples)
+    lengths = [len(row.input_ids) for row in rows]
+    groups = micro_batches(lengths, token_budget=sum(lengths), group_cost=_BLOCK_COST)
+    blocks = [_padded([rows[index] for index in group], pad_id) for group in groups]
+
+    def joined(name: str) -> Tensor:
+        return torch.cat([getattr(block, name).flatten() for block in blocks])[None]
+
+    return TokenBatch(
+        joined("input_ids"),
+        None,
+        joined("position_ids"),
+        joined("targets"),
+        joined("sequence_ids"),
+        None if blocks[0].weights is None else joined("weights"),
+        tuple((len(block.input_ids), block.input_ids.shape[1]) for block in blocks),
+    )
 
 
-def micro_batches(lengths: Sequence[int], *, token_budget: int, multiple_of: int = 1) -> list[list[int]]:
+def micro_batches(
+    lengths: Sequence[int], *, token_budget: int, multiple_of: int = 1, group_cost: int = _GROUP_COST
+) -> list[list[int]]:
     """Indices grouped by length: each group's rows * longest stays within the budget, longest groups first.
 
     Of all ways to cut the sorted lengths it takes the one with the fewest positions, a group counted as
-    `_GROUP_COST` more: filling each group to the budget would pad short rows to long ones. A sequence longer
+    `group_cost` more: filling each group to the budget would pad short rows to long ones. A sequence longer
     than the budget gets a group of its own. The number of groups is raised to a multiple of `multiple_of`
     (the processes) by halving the largest; where the sequences do not suffice for that, the shortest are
     joined, over the budget. Raises ValueError for fewer sequences than processes.
@@ -139,7 +149,7 @@ def micro_batches(lengths: Sequence[int], *, token_budget: int, multiple_of: int
             positions = (end - start) * lengths[order[start]]
             if positions > token_budget and choices:
                 break
-            choices.append((best[first] + positions + _GROUP_COST, first))
+            choices.append((best[first] + positions + group_cost, first))
         cost, first = min(choices)
         best.append(cost)
         previous.append(first)
@@ -213,53 +223,51 @@ def _to_multiple(groups: list[list[int]], lengths: Sequence[int], multiple_of: i
     return groups
 
 
-def _weighted(examples: Sequence[Example]) -> bool:
-    return any(example.weights is not None for example in examples)
-
-
 @dataclass(frozen=True, slots=True)
-class _Columns:
-    """The tensors' columns for one row, as lists."""
+class _Row:
+    """What one example puts at its positions."""
 
-    input_ids: list[int]
-    attention_mask: list[int]
-    position_ids: list[int]
-    targets: list[int]
-    sequence_ids: list[int]
-    weights: list[float]
+    input_ids: Sequence[int]
+    targets: Sequence[int]
+    weights: Sequence[float] | None  # None: no example of the batch has weights
+    index: int  # of the example
 
-    @classmethod
-    def of(cls, example: Example, index: int) -> _Columns:
+
+def _rows_of(examples: Sequence[Example]) -> list[_Row]:
+    is_weighted = any(example.weights is not None for example in examples)
+    rows = []
+    for index, example in enumerate(examples):
         if not len(example) == len(example.trained) == len(example.weights or example.trained):
             raise ValueError(f"example {index}: token_ids, trained and weights differ in length")
         following = zip(example.token_ids[1:], example.trained[1:], strict=True)
         targets = [token if trained else IGNORED for token, trained in following] or [IGNORED]
-        size = len(targets)
-        weights = [1.0] * size if example.weights is None else list(example.weights[1:]) or [0.0]
-        tokens = list(example.token_ids[:size])
-        return cls(tokens, [1] * size, list(range(size)), targets, [index] * size, weights)
+        weights = [1.0] * len(targets) if example.weights is None else example.weights[1:] or [0.0]
+        rows.append(_Row(example.token_ids[: len(targets)], targets, weights if is_weighted else None, index))
+    return rows
 
-    def padded(self, width: int, pad_id: int, side: Literal["left", "right"]) -> _Columns:
-        missing = width - len(self.input_ids)
+
+def _padded(
+    rows: Sequence[_Row], pad_id: int, side: Literal["left", "right"] = "right", multiple_of: int = 1
+) -> TokenBatch:
+    width = -(-max(len(row.input_ids) for row in rows) // multiple_of) * multiple_of
+
+    def tensor(columns: Iterable[Sequence[float]], filler: float) -> Tensor:
         filled = []
-        for name, filler in zip(self.__slots__, (pad_id, 0, 0, IGNORED, -1, 0.0), strict=True):
-            values, fill = getattr(self, name), [filler] * missing
-            filled.append(values + fill if side == "right" else fill + values)
-        return _Columns(*filled)
+        for values in columns:
+            fill = [filler] * (width - len(values))
+            filled.append([*values, *fill] if side == "right" else [*fill, *values])
+        return torch.tensor(filled)
 
-    def followed_by(self, other: _Columns) -> _Columns:
-        return _Columns(*(getattr(self, name) + getattr(other, name) for name in self.__slots__))
-
-
-def _stack(rows: Sequence[_Columns], *, any_weights: bool) -> TokenBatch:
-    def tensor(name: str) -> Tensor:
-        return torch.tensor([getattr(row, name) for row in rows])
-
-    return TokenBatch(
-        tensor("input_ids"),
-        tensor("attention_mask"),
-        tensor("position_ids"),
-        tensor("targets"),
-        tensor("sequence_ids"),
-        tensor("weights") if any_weights else None,
+    weights = [row.weights for row in rows if row.weights is not None]
+    batch = TokenBatch(
+        tensor([row.input_ids for row in rows], pad_id),
+        None,
+        torch.arange(width).repeat(len(rows), 1),
+        tensor([row.targets for row in rows], IGNORED),
+        tensor([[row.index] * len(row.targets) for row in rows], -1),
+        tensor(weights, 0.0) if weights else None,
     )
+    if side == "right":
+        return batch
+    mask = (batch.sequence_ids >= 0).long()
+    return replace(batch, attention_mask=mask, position_ids=(mask.cumsum(-1) - 1).clamp(min=0))

@@ -87,14 +87,13 @@ def sequence(weights: Tensor, sequences: Tensor) -> Terms:
 
 def divisor(loss: Loss, examples: Sequence[Example]) -> float:
     """D of a global batch. Raises ValueError where it is zero: nothing could be learned."""
-    total = 0.0
-    for example in examples:
+    weights: list[float] = []
+    sequences: list[int] = []
+    for index, example in enumerate(examples):
         targets = [place for place in range(1, len(example)) if example.trained[place]]
-        weights = torch.ones(len(targets), dtype=torch.float64)
-        if example.weights is not None:
-            weights = torch.tensor([example.weights[place] for place in targets], dtype=torch.float64)
-        if targets:
-            total += loss(weights, torch.zeros(len(targets), dtype=torch.long)).share
+        weights += [1.0 if example.weights is None else example.weights[place] for place in targets]
+        sequences += [index] * len(targets)
+    total = loss(torch.tensor(weights, dtype=torch.float64), torch.tensor(sequences, dtype=torch.long)).share
     if total <= 0:
         raise ValueError(f"a global batch of {len(examples)} sequences has no target tokens with weight")
     return total

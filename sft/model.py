@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig, PreTrainedModel
 
+from proctor.sft.attention import BLOCK_ATTENTION
 from proctor.sft.batch import TokenBatch
 from proctor.sft.head import Head, TokenLoss, TokenOutputs, chosen_logprobs, fused_loss
 
@@ -77,6 +78,8 @@ class Policy(nn.Module):
             inputs["position_ids"] = batch.position_ids
         elif batch.attention_mask is None and bool((batch.position_ids[:, 1:] == 0).any()):
             raise TypeError(f"{type(backbone).__name__} takes no position ids; it cannot run packed batches")
+        if batch.blocks and self.base.config._attn_implementation == BLOCK_ATTENTION:
+            inputs["blocks"] = batch.blocks
         return backbone(**inputs, use_cache=False).last_hidden_state
 
     def forward(

@@ -37,6 +37,7 @@ class Plain:
     def prepare(self, policy: Policy, optimizer: torch.optim.Optimizer) -> None:
         """Takes policy and optimizer; `module` is then what to call."""
         self._policy, self.optimizer = policy.to(self.device), optimizer
+        self._trained = [parameter for parameter in policy.parameters() if parameter.requires_grad]
         self.module: nn.Module = self._accelerator.prepare_model(policy)
 
     def accumulate(self, loss: Tensor, *, is_last: bool) -> None:
@@ -47,8 +48,7 @@ class Plain:
 
     def step(self) -> float:
         """Clips, updates and clears; the gradient norm before clipping."""
-        parameters = [p for p in self._policy.parameters() if p.grad is not None]
-        norm = nn.utils.clip_grad_norm_(parameters, self._clip or float("inf"))
+        norm = nn.utils.clip_grad_norm_(self._trained, self._clip or float("inf"))
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         return float(norm)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -54,14 +55,15 @@ def train_step(
     total = divisor(loss, examples)
     workers.module.train()
     batches = list(_own_batches(workers, examples, cutting))
-    sums = [0.0, 0.0, 0.0, 0.0]
+    values = []
     for place, batch in enumerate(batches):
         moved = batch.to(workers.device)
         outputs = workers.module(moved, token_loss(loss, moved, total))
         workers.accumulate(outputs.loss, is_last=place == len(batches) - 1)
-        counts = (batch.num_tokens, int(batch.target_mask.sum()), batch.input_ids.numel())
-        sums = [old + new for old, new in zip(sums, (outputs.loss.item(), *counts), strict=True)]
+        values.append(outputs.loss.detach())  # read after the step: reading waits for an accelerator
     grad_norm = workers.step()
+    counts = [(batch.num_tokens, int(batch.target_mask.sum()), batch.input_ids.numel()) for batch in batches]
+    sums = [math.fsum(value.item() for value in values), *map(sum, zip(*counts, strict=True))]
     value, *counted = workers.total(sums)
     return StepResult(value, grad_norm, *(int(count) for count in counted))
 
@@ -90,4 +92,5 @@ def _own_batches(workers: Workers, examples: Sequence[Example], cutting: Cutting
         groups = micro_batches(lengths, token_budget=cutting.token_budget, multiple_of=workers.num_processes)
     for group in groups[workers.rank :: workers.num_processes]:
         members = [examples[index] for index in group]
-        yield pack_examples(members) if cutting.packing else pad_examples(members, pad_id=cutting.pad_id)
+        cut = pack_examples if cutting.packing else pad_examples
+        yield cut(members, pad_id=cutting.pad_id)

@@ -11,7 +11,7 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
-from proctor.sft import dataset, display, evaluate, learner, loop, losses, metrics, saving, step
+from proctor.sft import attention, dataset, display, evaluate, learner, loop, losses, metrics, saving, step
 from proctor.sft.chat import Conversation
 from proctor.sft.course import Course
 from proctor.sft.demonstrations import load
@@ -47,6 +47,8 @@ def train(
         display.show_data(data)
     data.require_proof()
     learning = learner.make_learner(config.model, config.optimizer, workers, tokenizer, model)
+    if config.batch.packing and not learning.is_in_pieces:  # what is in pieces cannot be tried out alone
+        attention.attend_in_blocks(learning.policy.base)
     loss = losses.find_loss(config.loss.kind)
     cutting = step.Cutting(config.batch.token_budget, config.batch.packing, tokenizer.pad_token_id)
     course = Course(config, data.examples, num_processes=workers.num_processes)

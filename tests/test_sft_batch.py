@@ -47,13 +47,17 @@ def test_width_is_rounded_up():
     assert pad_examples([SHORT, LONG], pad_id=0, multiple_of=8).input_ids.shape == (2, 8)
 
 
-def test_a_packed_row_starts_positions_again_and_has_no_mask():
-    batch = pack_examples([SHORT, LONG])
-    assert batch.input_ids.tolist() == [[5, 1, 2, 3]]
-    assert batch.position_ids.tolist() == [[0, 0, 1, 2]]
-    assert batch.targets.tolist() == [[6, IGNORED, 3, 4]]
+def test_a_packed_row_is_a_line_of_blocks_that_start_positions_again_and_has_no_mask():
+    """SHORT is padded to LONG: two positions cost less than a block. The third is far longer."""
+    batch = pack_examples([SHORT, LONG, Example(range(20), [True] * 20)], pad_id=9)
+    assert batch.blocks == ((1, 19), (2, 3))
+    assert batch.input_ids.tolist() == [[*range(19), 1, 2, 3, 5, 9, 9]]
+    assert batch.position_ids.tolist() == [[*range(19), 0, 1, 2, 0, 1, 2]]
+    assert batch.targets.tolist() == [[*range(1, 20), IGNORED, 3, 4, 6, IGNORED, IGNORED]]
+    assert batch.sequence_ids.tolist() == [[2] * 19 + [1, 1, 1, 0, -1, -1]]
+    assert batch.weights.tolist() == [[1.0] * 19 + [0.0, 0.5, 2.0, 1.0, 0.0, 0.0]]
     assert batch.attention_mask is None
-    assert batch.num_tokens == 4
+    assert batch.num_tokens == 23
 
 
 def test_the_last_token_of_a_packed_sequence_does_not_learn_the_next_sequence():

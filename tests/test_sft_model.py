@@ -17,6 +17,7 @@ from transformers import (
     Qwen2ForCausalLM,
 )
 
+from proctor.sft.attention import attend_in_blocks
 from proctor.sft.batch import Example, pack_examples, pad_examples
 from proctor.sft.head import Head
 from proctor.sft.model import Lora, Policy, check_head, load_policy, prepare_policy
@@ -91,27 +92,80 @@ def test_a_head_that_computes_something_else_is_found_on_loading(monkeypatch):
         check_head(policy, tolerance=1e-6)
 
 
-@pytest.mark.parametrize("attention", ["sdpa", "eager"])
+def packed_log_probs(model: object, examples: list[Example]) -> dict[int, torch.Tensor]:
+    """By the example's place."""
+    batch = pack_examples(examples)
+    with torch.no_grad():
+        logp = Policy(model)(batch).logp
+    owner = batch.sequence_ids[batch.target_mask]
+    return {index: logp[owner == index] for index in range(len(examples))}
+
+
+@pytest.mark.parametrize("attention", ["blocks", "sdpa", "eager"])
 def test_packed_sequences_do_not_see_each_other_to_the_bit(attention):
     """Changing one packed sample leaves every log-prob of the others as it was, in every bit."""
-    model = qwen(attn_implementation=attention)
-    first, changed = Example([3, 4, 5, 6], [True] * 4), Example([30, 31, 32, 33], [True] * 4)
-    other, third = Example([11, 12, 13], [True] * 3), Example([21, 22, 23, 24, 25], [True] * 5)
-    with torch.no_grad():
-        before = Policy(model)(pack_examples([first, other, third])).logp
-        after = Policy(model)(pack_examples([changed, other, third])).logp
-    assert not torch.equal(before[:3], after[:3])
-    assert torch.equal(before[3:], after[3:])
+    model = qwen(attn_implementation=attention if attention == "eager" else "sdpa")
+    assert attend_in_blocks(model) if attention == "blocks" else True
+    lengths = (4, 3, 30, 5, 31, 12)
+    examples = [Example([(7 * n + t) % 37 for t in range(n)], [True] * n) for n in lengths]
+    assert len(pack_examples(examples).blocks) > 1
+    before = packed_log_probs(model, examples)
+    for place, length in enumerate(lengths):
+        changed = [*examples]
+        changed[place] = Example([(11 * t + 5) % 37 for t in range(length)], [True] * length)
+        after = packed_log_probs(model, changed)
+        for other in range(len(lengths)):
+            assert torch.equal(before[other], after[other]) == (other != place)
 
 
-def test_packed_log_probs_equal_padded_ones():
-    model = qwen()
+@pytest.mark.parametrize("in_blocks", [True, False])
+def test_packed_log_probs_and_gradients_equal_padded_ones(in_blocks):
+    examples = [*EXAMPLES, Example(list(range(1, 33)), [True] * 32)]
+    grads, values = [], []
+    for is_packed in (True, False):
+        model = qwen().double()
+        if in_blocks and is_packed:
+            assert attend_in_blocks(model)
+        batch = pack_examples(examples) if is_packed else pad_examples(examples, pad_id=0)
+        outputs = Policy(model)(batch, lambda logp, *_: -logp)
+        outputs.loss.backward()
+        values.append(outputs.loss.detach())
+        grads.append({name: parameter.grad for name, parameter in model.named_parameters()})
+    torch.testing.assert_close(values[0], values[1], rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(grads[0], grads[1], rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("family", [*families(), "window"])
+def test_attention_by_blocks_is_right_or_not_taken(family):
+    """A window shorter than the sequences keeps its mask; generation with left padding does as well."""
+    window = {"use_sliding_window": True, "sliding_window": 8, "max_window_layers": 1}
+    model = qwen(**window) if family == "window" else families()[family].eval()
+    examples = [*EXAMPLES, Example(list(range(1, 33)), [True] * 32)]
+    padded = pad_examples(examples, pad_id=0, side="left")
+    ids, mask = padded.input_ids, padded.attention_mask
     with torch.no_grad():
-        packed, padded = (
-            Policy(model)(pack_examples(EXAMPLES)),
-            Policy(model)(pad_examples(EXAMPLES, pad_id=0)),
+        want = {
+            index: Policy(model)(pad_examples([each], pad_id=0)).logp for index, each in enumerate(examples)
+        }
+        generated = model.generate(ids, attention_mask=mask, max_new_tokens=4, do_sample=False)
+        is_taken = attend_in_blocks(model)
+        assert torch.equal(
+            model.generate(ids, attention_mask=mask, max_new_tokens=4, do_sample=False), generated
         )
-    torch.testing.assert_close(packed.logp, padded.logp, rtol=1e-5, atol=1e-5)
+    assert is_taken or family in {"softcap", "other names"}
+    torch.testing.assert_close(packed_log_probs(model, examples), want, rtol=1e-5, atol=1e-5)
+
+
+def test_attention_by_blocks_is_not_taken_where_the_blocks_do_not_arrive(monkeypatch):
+    model = qwen()
+    forward = model.model.layers[1].self_attn.forward
+
+    def swallowing(*args: object, blocks: object = None, **options: object) -> object:
+        return forward(*args, **options)
+
+    monkeypatch.setattr(model.model.layers[1].self_attn, "forward", swallowing)
+    assert not attend_in_blocks(model)
+    assert model.config._attn_implementation == "sdpa"
 
 
 def test_left_and_right_padding_give_the_same_log_probs():
