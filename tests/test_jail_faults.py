@@ -16,7 +16,6 @@ import pytest
 
 from proctor.sandbox.core import IsolationError, Limits, Outcome, PoolError, Program
 from proctor.sandbox.local.host import LocalSandbox
-from proctor.sandbox.shared import shared_sandbox
 
 ROOT = Path(__file__).parents[1]
 SLOW = "import time; time.sleep(0.05); print('done')"
@@ -41,9 +40,21 @@ def command_line(pid: int) -> str:
     return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
 
 
+_OF_OTHER_TESTS: list[int] = []  # runners that were there before, of sandboxes that other tests share
+
+
+@pytest.fixture(autouse=True)
+def _note_runners() -> None:
+    _OF_OTHER_TESTS[:] = runners_of(os.getpid())
+
+
+def runners_of(parent: int) -> list[int]:
+    return [pid for pid in children(parent) if "sandbox/runner.py" in command_line(pid)]
+
+
 def of_sandbox(parent: int) -> dict[str, list[int]]:
     """Process ids of a host's runners, of their zygotes and of their slots."""
-    runners = [pid for pid in children(parent) if "sandbox/runner.py" in command_line(pid)]
+    runners = [pid for pid in runners_of(parent) if pid not in _OF_OTHER_TESTS]
     zygotes = [pid for runner in runners for pid in children(runner)]
     return {"runner": runners, "zygote": zygotes, "slot": [pid for z in zygotes for pid in children(z)]}
 
@@ -161,10 +172,10 @@ def test_a_fork_of_the_host_has_a_sandbox_of_its_own() -> None:
 
 
 def test_closing_leaves_nothing() -> None:
-    descriptors, others = open_descriptors(os.getpid()), of_sandbox(os.getpid())  # of earlier tests
+    descriptors = open_descriptors(os.getpid())
     with LocalSandbox(2) as sandbox:
         sandbox.run_many([python(SLOW)] * 4)
-        parts = {name: set(pids) - set(others[name]) for name, pids in of_sandbox(os.getpid()).items()}
+        parts = of_sandbox(os.getpid())
     assert all(parts.values())
     assert not any(is_running(pid) for pids in parts.values() for pid in pids)
     assert [
@@ -219,11 +230,6 @@ def _command_lines() -> list[str]:
     return lines
 
 
-def test_the_shared_sandbox_is_one() -> None:
-    assert shared_sandbox() is shared_sandbox("local")
-
-
-@pytest.mark.slow
 def test_memory_and_descriptors_stay_flat() -> None:
     programs = [python("print('x' * 1000)"), python("import os; os._exit(3)"), python("open('f', 'w')")]
     programs.append(Program(argv=("/bin/true",)))
