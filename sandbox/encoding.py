@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
-from proctor.sandbox.core import Execution, Outcome, PoolError, Program
+from proctor.sandbox.core import Execution, Limits, Outcome, PoolError, Program
 
 
 @dataclass(slots=True, eq=False)
@@ -47,10 +48,15 @@ def _encode(program: Program) -> tuple[dict[str, Any], bytes]:
         "env": dict(program.env),
         "collect": program.collect,
         "keep": program.keep,
-        "limits": dataclasses.asdict(program.limits),
+        "limits": _fields(program.limits),
         "size": len(block),
     }
     return fields, block
+
+
+@lru_cache(maxsize=64)
+def _fields(limits: Limits) -> dict[str, Any]:
+    return dataclasses.asdict(limits)
 
 
 def executions_of(request: Request, count: int) -> list[Execution]:
