@@ -3,9 +3,10 @@
     python -m proctor.benchmarks.learn --out runs/learn                       # all of it, an hour on two cores
     python -m proctor.benchmarks.learn --algorithm grpo --algorithm ppo --seeds 1
 
-Every run is a `proctor train` of its own on 16 prompts x 8 samples for 80 steps, and is not repeated where
-its folder has the result. Accuracy is on 256 problems that were never trained on, greedy and 4 samples at
-temperature 1. The model is made by `make demo`'s recipe where --model names none.
+Every run is a `proctor train` of its own on 16 prompts x 8 samples for 80 steps. Its result is a line of
+OUT/results.jsonl, and a run that has one is not repeated: interrupt the command and give it again at will.
+Accuracy is on 256 problems that were never trained on, greedy and 4 samples at temperature 1. The model is
+made by `make demo`'s recipe where --model names none.
 """
 
 from __future__ import annotations
@@ -96,23 +97,28 @@ def _warm_start(task: Path) -> Path:
 
 
 def _run(trial: Trial, model: Path, out: Path, steps: int) -> dict[str, float]:
-    """The run's result, from its folder where it was run before."""
-    folder = (out / trial.name).resolve()
-    result = folder / "result.json"
-    if not result.exists():
-        task = (out / "task").resolve()
-        paths = [
-            "--model.path",
-            str(model.resolve()),
-            "--data.train",
-            json.dumps([str(task / "prompts.jsonl")]),
-        ]
-        paths += ["--data.evaluation", json.dumps([str(task / "held_back.jsonl")])]
-        words = ["--run.output", str(folder), "--run.steps", str(steps), *trial.words]
-        seconds = _proctor(["train", *paths, *_COMMON, *words], out)
-        result.write_text(json.dumps(_result(folder, seconds / steps)), encoding="utf-8")
-    found: dict[str, float] = json.loads(result.read_text(encoding="utf-8"))
+    """The run's result, read where it was run before with as many steps."""
+    done = _results(out).get((trial.name, steps))
+    if done is not None:
+        return done
+    folder, task = (out / trial.name).resolve(), (out / "task").resolve()
+    words = [
+        "--model.path", str(model.resolve()), "--data.train", json.dumps([str(task / "prompts.jsonl")]),
+        "--data.evaluation", json.dumps([str(task / "held_back.jsonl")]), "--run.output", str(folder),
+        "--run.steps", str(steps),
+    ]  # fmt: skip
+    seconds = _proctor(["train", *words, *_COMMON, *trial.words], out)
+    found = _result(folder, seconds / steps)
+    with (out / "results.jsonl").open("a", encoding="utf-8") as file:
+        file.write(json.dumps({"name": trial.name, "steps": steps, **found}) + "\n")
     return found
+
+
+def _results(out: Path) -> dict[tuple[str, int], dict[str, float]]:
+    """What was run before, by name and steps."""
+    path = out / "results.jsonl"
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    return {(row.pop("name"), row.pop("steps")): row for row in map(json.loads, lines)}
 
 
 def _result(folder: Path, seconds_a_step: float) -> dict[str, float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from proctor.rl.group_batch import GroupBatch, sampled_states
+from proctor.rl.group_batch import GroupBatch, distinct_states
 from proctor.sft.model import Policy
 
 
@@ -30,10 +30,10 @@ class Critic(nn.Module):
         nn.init.zeros_(self.head.bias)
 
     def forward(self, batch: GroupBatch) -> Tensor:
-        """Values (N,) of the batch's sampled tokens, in row-major order."""
+        """Values (N,) of the batch's sampled tokens."""
         if self.shared:
             with torch.no_grad():
-                states = sampled_states(self._states[0], batch)
+                states = distinct_states(self._states[0], batch)
         else:
-            states = sampled_states(self.backbone, batch)
-        return self.head(states.to(self.head.weight.dtype)).squeeze(-1)
+            states = distinct_states(self.backbone, batch)
+        return batch.copied(self.head(states.to(self.head.weight.dtype)).squeeze(-1))

@@ -1,7 +1,8 @@
-"""Completions in groups, as tensors: hidden states of the sampled tokens, each prompt's forward run once.
+"""Completions in groups, as tensors: hidden states of the sampled tokens, nothing run twice that is the same.
 
-With a long prompt and many completions most of a plain forward is the same prompt again and again. Here it
-runs once, its keys and values (with their gradients) are handed to all its completions, and only the
+A sure policy says the same thing again and again: equal completions of a prompt are run once, and their states
+copied. And with a long prompt and many completions most of a plain forward is the same prompt again and again:
+there it runs once, its keys and values (with their gradients) are handed to all its completions, and only the
 completions' own tokens run per row.
 """
 
@@ -24,24 +25,37 @@ SHARE_ABOVE = 0.25
 class GroupBatch:
     """A micro-batch of completions and the prompts they share.
 
-    R completions of up to C tokens, Bp prompts of up to P tokens. Sampled tokens in row-major order of
-    `completion_mask` are the batch's N targets.
+    R completions, of which U are distinct, of up to C tokens; Bp prompts of up to P tokens. The sampled tokens
+    of the R completions, one after the other, are the batch's N targets.
     """
 
     prompt_ids: Tensor  # (Bp, P) left-padded
     prompt_mask: Tensor  # (Bp, P) 1 = real token
-    owner: Tensor  # (R,) which prompt a completion belongs to
-    completion_ids: Tensor  # (R, C) right-padded
-    completion_mask: Tensor  # (R, C) 1 = sampled token
+    owner: Tensor  # (U,) which prompt a distinct completion belongs to
+    completion_ids: Tensor  # (U, C) right-padded
+    completion_mask: Tensor  # (U, C) 1 = sampled token
+    copies: Tensor  # (R,) which of the distinct ones a completion is
+
+    @property
+    def mask(self) -> Tensor:
+        """(R, C) bool: sampled tokens."""
+        return self.completion_mask.bool()[self.copies]
 
     @property
     def targets(self) -> Tensor:
         """(N,) the sampled tokens."""
-        return self.completion_ids[self.completion_mask.bool()]
+        return self.completion_ids[self.copies][self.mask]
+
+    def copied(self, values: Tensor) -> Tensor:
+        """(N, ...) from values of the distinct completions' tokens, in row-major order; carries gradient."""
+        if len(self.copies) == len(self.owner):
+            return values
+        place = (self.completion_mask.flatten().cumsum(0) - 1).view_as(self.completion_mask)
+        return values.index_select(0, place[self.copies][self.mask])
 
     def rows(self, policy: Policy) -> tuple[Tensor, Tensor]:
         """The hidden states (N, H) before the sampled tokens, and the tokens (N,)."""
-        return sampled_states(policy, self), self.targets
+        return self.copied(distinct_states(policy, self)), self.targets
 
     def to(self, device: torch.device | str) -> GroupBatch:
         return replace(self, **{name: getattr(self, name).to(device) for name in self.__slots__})
@@ -50,22 +64,24 @@ class GroupBatch:
 def group_batch(
     prompts: Sequence[Sequence[int]], completions: Sequence[Sequence[int]], *, pad_id: int
 ) -> GroupBatch:
-    """One row per completion; `prompts[i]` belongs to `completions[i]`, equal neighbours are one prompt."""
-    distinct = list(dict.fromkeys(tuple(prompt) for prompt in prompts))
-    place = {prompt: index for index, prompt in enumerate(distinct)}
-    width = max(map(len, distinct))
+    """One row per completion; `prompts[i]` belongs to `completions[i]`. Equal pairs are run once."""
+    pairs = [(tuple(prompt), tuple(tokens)) for prompt, tokens in zip(prompts, completions, strict=True)]
+    place_of_pair = {pair: place for place, pair in enumerate(dict.fromkeys(pairs))}
+    place_of_prompt = {prompt: place for place, prompt in enumerate(dict.fromkeys(p for p, _ in pairs))}
+    width = max(map(len, place_of_prompt))
     length = max(map(len, completions))
     return GroupBatch(
-        torch.tensor([[pad_id] * (width - len(prompt)) + list(prompt) for prompt in distinct]),
-        torch.tensor([[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in distinct]),
-        torch.tensor([place[tuple(prompt)] for prompt in prompts]),
-        torch.tensor([list(tokens) + [pad_id] * (length - len(tokens)) for tokens in completions]),
-        torch.tensor([[1] * len(tokens) + [0] * (length - len(tokens)) for tokens in completions]),
+        torch.tensor([[pad_id] * (width - len(prompt)) + list(prompt) for prompt in place_of_prompt]),
+        torch.tensor([[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in place_of_prompt]),
+        torch.tensor([place_of_prompt[prompt] for prompt, _ in place_of_pair]),
+        torch.tensor([list(tokens) + [pad_id] * (length - len(tokens)) for _, tokens in place_of_pair]),
+        torch.tensor([[1] * len(tokens) + [0] * (length - len(tokens)) for _, tokens in place_of_pair]),
+        torch.tensor([place_of_pair[pair] for pair in pairs]),
     )
 
 
-def sampled_states(policy: Policy, batch: GroupBatch, *, share_prompts: bool | None = None) -> Tensor:
-    """(N, H): the hidden state that predicts each sampled token, in row-major order."""
+def distinct_states(policy: Policy, batch: GroupBatch, *, share_prompts: bool | None = None) -> Tensor:
+    """The hidden state that predicts each token of the distinct completions, in row-major order."""
     if share_prompts is None:
         repeated = (len(batch.owner) - len(batch.prompt_ids)) * batch.prompt_ids.shape[1]
         share_prompts = repeated > SHARE_ABOVE * batch.completion_ids.numel()

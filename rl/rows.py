@@ -45,7 +45,7 @@ class MicroBatch:
     @property
     def mask(self) -> Tensor:
         """(R, C) bool: sampled tokens."""
-        return self.batch.completion_mask.bool()
+        return self.batch.mask
 
     def flat(self, values: Sequence[Tensor]) -> Tensor:
         """(N,) from one (L,) tensor per row of the step."""
@@ -62,17 +62,18 @@ def cut(
 ) -> list[MicroBatch]:
     """Micro-batches of at most `token_budget` padded tokens, like lengths together.
 
-    Where prompts are long next to their completions, a prompt's completions stay together, so that its
-    forward is shared. Raises ValueError for fewer rows than `multiple_of` (the processes).
+    Equal rows stay together, so that they are run once; where prompts are long next to their completions, all
+    of a prompt's completions do, so that its forward is shared. Raises ValueError for fewer rows than
+    `multiple_of` (the processes).
     """
-    groups = _units(rows)
-    if len(groups) < multiple_of:  # too few prompts to share out whole
-        groups = [[index] for index in range(len(rows))]
-    lengths = [_padded_tokens(rows, group) for group in groups]
+    shared = _units(rows)
+    if len(shared) < multiple_of:  # too few to share out whole
+        shared = [[index] for index in range(len(rows))]
+    lengths = [_padded_tokens(rows, unit) for unit in shared]
     cuts = micro_batches(lengths, token_budget=token_budget, multiple_of=multiple_of)
     made = []
     for units in cuts:
-        chosen = tuple(row for unit in units for row in groups[unit])
+        chosen = tuple(row for unit in units for row in shared[unit])
         batch = group_batch(
             [rows[row].prompt_ids for row in chosen], [rows[row].token_ids for row in chosen], pad_id=pad_id
         )
@@ -81,19 +82,21 @@ def cut(
 
 
 def _units(rows: Sequence[Row]) -> list[list[int]]:
-    """What must stay together: each row by itself, or the rows of a prompt where sharing it pays."""
+    """What must stay together: equal rows, or all the rows of a prompt where sharing it pays."""
     by_prompt: dict[tuple[int, ...], list[int]] = {}
+    by_pair: dict[tuple[tuple[int, ...], tuple[int, ...]], list[int]] = {}
     for index, row in enumerate(rows):
         by_prompt.setdefault(row.prompt_ids, []).append(index)
-    repeated = sum((len(group) - 1) * len(prompt) for prompt, group in by_prompt.items())
-    if repeated > SHARE_ABOVE * sum(len(row) for row in rows):
-        return list(by_prompt.values())
-    return [[index] for index in range(len(rows))]
+        by_pair.setdefault((row.prompt_ids, row.token_ids), []).append(index)
+    prompt_tokens = sum(len(prompt) for prompt, _ in by_pair)
+    repeated = prompt_tokens - sum(map(len, by_prompt))
+    shares = repeated > SHARE_ABOVE * sum(len(tokens) for _, tokens in by_pair)
+    return list((by_prompt if shares else by_pair).values())
 
 
-def _padded_tokens(rows: Sequence[Row], group: Sequence[int]) -> int:
-    longest = max(len(rows[index]) for index in group)
-    return len(rows[group[0]].prompt_ids) + longest * len(group)
+def _padded_tokens(rows: Sequence[Row], unit: Sequence[int]) -> int:
+    distinct = {rows[index].token_ids for index in unit}
+    return len(rows[unit[0]].prompt_ids) + max(map(len, distinct)) * len(distinct)
 
 
 def with_tensors(rows: Sequence[Row], name: str, values: Sequence[Tensor]) -> list[Row]:

@@ -107,11 +107,12 @@ def test_batches_of_any_size_keep_order() -> None:
 
 
 def test_draws_follow_the_distribution_and_the_nucleus() -> None:
-    logits = torch.tensor([0.5, 0.3, 0.15, 0.05]).log().expand(20_000, 4)
+    logits = torch.tensor([[0.05, 0.9, 0.05, 0.0], [0.5, 0.3, 0.15, 0.05]]).log()
+    line = torch.ones(20_000, dtype=torch.long)
     generator = torch.Generator().manual_seed(0)
 
     def shares(top_p: float) -> list[float]:
-        chosen, _ = draw(logits, Sampling(top_p=top_p), generator)
+        chosen, _ = draw(logits, line, Sampling(top_p=top_p), generator)
         return (torch.bincount(chosen, minlength=4) / len(chosen)).tolist()
 
     # 20,000 draws: standard error below 0.0036, so 0.02 is more than five of them.

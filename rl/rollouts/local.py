@@ -1,7 +1,9 @@
 """The embedded rollout engine `transformers`: samples from the very model that is being trained.
 
-Prompts are prefilled once and shared by their samples; rows that have ended leave the batch. The Llama family
-runs on the lean decoder, every other causal model on its own forward with transformers' cache.
+The samples of a prompt run as one line of the batch for as long as they are equal, and part where they do:
+a prompt is prefilled once, and what a sure policy says again and again is computed once. Lines that have ended
+leave the batch. The Llama family runs on the lean decoder, every other causal model on its own forward with
+transformers' cache.
 """
 
 from __future__ import annotations
@@ -15,8 +17,11 @@ from proctor.rl.rollouts.core import Completion, Ready, Sampling
 from proctor.rl.rollouts.decoder import Decoder, is_supported
 from proctor.rl.rollouts.stepper import DecoderStepper, ModelStepper, Stepper
 
-# Rows are compacted when this share of them is still running: copying the cache costs as much as a few steps.
+# Lines that ended are dropped when this share is still running: copying the cache costs as much as a few steps.
 COMPACT_BELOW = 0.75
+# Samples stop sharing lines for good when they would fill this share of their number: each parting copies the
+# cache, and there is little left to save.
+PART_ABOVE = 0.5
 
 
 class LocalEngine:
@@ -74,28 +79,23 @@ class _Rows:
     def run(self, stepper: Stepper, generator: torch.Generator) -> Iterator[tuple[int, list[Completion]]]:
         """Each prompt's place and its samples, as soon as the last of them has ended."""
         logits = stepper.start(*self._padded_prompts(), capacity_for=self.sampling.max_new_tokens)
-        logits = stepper.repeat(logits, self.sampling.num_samples)
-        active = torch.arange(self.tokens.shape[1], device=logits.device)  # row of each line of the batch
-        is_running = torch.ones_like(active, dtype=torch.bool)
-        running, waiting = len(active), set(range(len(self.prompts)))
+        active = torch.arange(self.tokens.shape[1], device=logits.device)  # rows that are running
+        line = active // self.sampling.num_samples  # of the batch, for each of them
+        waiting = set(range(len(self.prompts)))
         for position in range(self.sampling.max_new_tokens):
-            chosen, logprobs = draw(logits, self.sampling, generator)
-            # Lines that have ended and not yet left the batch write on: their rows are read up to the end.
+            chosen, logprobs = draw(logits, line, self.sampling, generator)
             self.tokens[position].index_copy_(0, active, chosen)
             self.logprobs[position].index_copy_(0, active, logprobs)
-            is_running &= ~torch.isin(chosen, self._end_ids)
-            before, running = running, int(is_running.sum())
-            if running == 0 or position + 1 == self.sampling.max_new_tokens:
+            going = (~torch.isin(chosen, self._end_ids)).nonzero().flatten()
+            if len(going) == 0 or position + 1 == self.sampling.max_new_tokens:
                 break
-            if running < before:
-                going = {row // self.sampling.num_samples for row in active[is_running].tolist()}
-                yield from ((place, self._completions(place)) for place in sorted(waiting - going))
-                waiting &= going
-            if running <= COMPACT_BELOW * len(active):
-                kept = is_running.nonzero().flatten()
-                stepper.keep(kept)
-                active, chosen, is_running = active[kept], chosen[kept], is_running[kept]
-            logits = stepper.step(chosen)
+            if len(going) < len(active):
+                active, line, chosen = active[going], line[going], chosen[going]
+                unfinished = {row // self.sampling.num_samples for row in active.tolist()}
+                yield from ((place, self._completions(place)) for place in sorted(waiting - unfinished))
+                waiting &= unfinished
+            line, fed = _lines(stepper, line, chosen, num_lines=len(logits))
+            logits = stepper.step(fed)
         yield from ((place, self._completions(place)) for place in sorted(waiting))
 
     def _completions(self, place: int) -> list[Completion]:
@@ -117,8 +117,29 @@ class _Rows:
         return torch.tensor(padded, device=device), torch.tensor(mask, device=device)
 
 
-def draw(logits: Tensor, sampling: Sampling, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Samples a token a row from logits (R, V): tokens (R,) and log-probs (R,) as `Completion` has them.
+def _lines(stepper: Stepper, line: Tensor, chosen: Tensor, *, num_lines: int) -> tuple[Tensor, Tensor]:
+    """Which line each row (A,) is on after it chose its token, and the token that each line is fed.
+
+    Rows of one line that chose the same token stay together.
+    """
+    span = int(chosen.max()) + 1
+    pairs, after = torch.unique(line * span + chosen, return_inverse=True)
+    parents, fed = pairs // span, pairs % span
+    parts = len(parents) > 1 and bool((parents[1:] == parents[:-1]).any())
+    if parts and len(pairs) > PART_ABOVE * len(chosen):
+        parents, fed, after = line, chosen, torch.arange(len(line), device=line.device)
+    if parts or len(parents) <= COMPACT_BELOW * num_lines:
+        stepper.keep(parents)
+        return after, fed
+    if len(parents) < num_lines:  # lines that have ended are fed anything
+        fed = fed.new_zeros(num_lines).index_copy_(0, parents, fed)
+    return line, fed
+
+
+def draw(
+    logits: Tensor, line: Tensor, sampling: Sampling, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Samples a token for each row from its line's logits (L, V), line (A,): tokens (A,) and log-probs (A,).
 
     One uniform number a row, looked up in the cumulated probabilities: a number for every token, as the
     Gumbel trick takes, costs more on a CPU than a small model's forward.
@@ -126,15 +147,15 @@ def draw(logits: Tensor, sampling: Sampling, generator: torch.Generator) -> tupl
     greedy = sampling.temperature == 0
     logprobs = torch.log_softmax(logits.float() / (1.0 if greedy else sampling.temperature), -1)
     if greedy:
-        chosen = logits.argmax(-1, keepdim=True)
+        chosen = logits.argmax(-1)[line]
     else:
         kept = logprobs if sampling.top_p >= 1 else _nucleus(logprobs, sampling.top_p)
-        cumulated = kept.exp().cumsum(-1, dtype=torch.float64)
-        place = torch.rand((len(kept), 1), generator=generator, dtype=torch.float64, device=kept.device)
+        cumulated = kept.exp().cumsum(-1, dtype=torch.float64)[line]
+        place = torch.rand((len(line), 1), generator=generator, dtype=torch.float64, device=kept.device)
         # The first token whose share reaches beyond the place; one without probability never does.
-        chosen = torch.searchsorted(cumulated, place.mul_(cumulated[:, -1:]), right=True)
+        chosen = torch.searchsorted(cumulated, place.mul_(cumulated[:, -1:]), right=True).squeeze(-1)
         chosen = chosen.clamp_(max=logits.shape[-1] - 1)
-    return chosen.squeeze(-1), logprobs.gather(-1, chosen).squeeze(-1)
+    return chosen, logprobs[line, chosen]
 
 
 def _nucleus(logprobs: Tensor, top_p: float) -> Tensor:

@@ -11,11 +11,9 @@ from proctor.rl.rollouts.decoder import Cache, Decoder
 
 
 class Stepper(Protocol):
-    """A batch being decoded: prompts in, logits of the next token out, rows dropped on the way."""
+    """A batch being decoded: prompts in, logits of the next token out, rows dropped or split on the way."""
 
     def start(self, token_ids: Tensor, mask: Tensor, *, capacity_for: int) -> Tensor: ...
-
-    def repeat(self, logits: Tensor, times: int) -> Tensor: ...
 
     def step(self, token_ids: Tensor) -> Tensor: ...
 
@@ -35,21 +33,13 @@ class DecoderStepper:
         logits, self._cache = self._decoder.prefill(token_ids, mask, capacity=capacity)
         return logits
 
-    def repeat(self, logits: Tensor, times: int) -> Tensor:
-        """Each row `times` over, neighbours together: the samples of a prompt share its prefill."""
-        if times == 1:
-            return logits
-        rows = torch.arange(len(logits), device=logits.device).repeat_interleave(times)
-        self.keep(rows)
-        return logits[rows]
-
     def step(self, token_ids: Tensor) -> Tensor:
         """Feeds one token a row, (R,); logits (R, V)."""
         assert self._cache is not None
         return self._decoder.step(token_ids, self._cache)
 
     def keep(self, rows: Tensor) -> None:
-        """Goes on with these rows alone, in this order."""
+        """Goes on with these rows alone, in this order; a row named twice is copied."""
         assert self._cache is not None
         self._cache = self._cache.select(rows)
 
@@ -66,13 +56,6 @@ class ModelStepper:
     def start(self, token_ids: Tensor, mask: Tensor, *, capacity_for: int) -> Tensor:
         positions = (mask.cumsum(-1) - 1).clamp(min=0)
         return self._forward(token_ids, mask, positions)
-
-    def repeat(self, logits: Tensor, times: int) -> Tensor:
-        if times == 1:
-            return logits
-        self._cache.batch_repeat_interleave(times)
-        self._mask = self._mask.repeat_interleave(times, dim=0)
-        return logits.repeat_interleave(times, dim=0)
 
     @torch.no_grad()
     def step(self, token_ids: Tensor) -> Tensor:
