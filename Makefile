@@ -15,7 +15,7 @@ demo: $(VENV)/.demo  ## score real rollouts, grade hostile code, train a small m
 # Deadlines are what many tests are about: on a busy machine one may fail for want of a processor, so it is
 # run again, and pytest says that it was.
 test: $(VENV)/.test  ## install what the tests need and run them on all cores
-	$(BIN)/python -m pytest -n auto --dist loadgroup --reruns 2
+	$(BIN)/python -m pytest -n auto --dist loadgroup --reruns 2 -rfEsR
 
 lint: $(VENV)/.test  ## formatting, types, layers, size budgets
 	$(BIN)/ruff check .
