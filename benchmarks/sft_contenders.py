@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import resource
+import statistics
 import sys
 import tempfile
 import time
@@ -19,6 +20,7 @@ import torch
 from torch import Tensor
 
 from proctor.sft import (
+    attention,
     chat,
     config,
     course,
@@ -40,9 +42,40 @@ SIZES: dict[str, dict[str, Any]] = {
     "tiny": {},
     "wide": {"vocab_size": VOCABULARY, "hidden_size": HIDDEN, "intermediate_size": 512},
 }
-STEPS = {"tiny": 60, "wide": 3}
+STEPS = {"tiny": (10, 60), "wide": (1, 3)}  # not measured, measured
 BATCH = 48
-PACKED_LENGTH, PACKED_ROWS = 256, 4  # what TRL packs a batch of about as many tokens into
+TOKEN_BUDGET = 1024  # about the tokens of a batch, in both trainers' packed modes
+TRL_SETTINGS: dict[str, Any] = {
+    "per_device_train_batch_size": BATCH,
+    "max_length": TOKEN_BUDGET,
+    "num_train_epochs": 1,
+    "learning_rate": 3e-3,
+    "lr_scheduler_type": "cosine",
+    "warmup_steps": 2,
+    "adam_beta2": 0.95,
+    "weight_decay": 0.01,
+    "bf16": False,
+    "gradient_checkpointing": False,
+    "report_to": "none",
+    "save_strategy": "no",
+    "disable_tqdm": True,
+    "logging_steps": 10,
+    "use_cpu": True,
+}
+_TRL_PACKED = {"packing": True, "max_length": 256}
+TRL_WAYS: dict[str, dict[str, Any]] = {
+    "trl": {},
+    # Batches of like length: little padding, but a step learns from long rows alone or from short ones alone.
+    "trl-grouped": {"train_sampling_strategy": "group_by_length"},
+    # The batch as one row, which is what packing makes of it, under one mask over the row.
+    "trl-packed": {**_TRL_PACKED, "per_device_train_batch_size": 4},
+    # The same batch in four forwards: the fastest packed setting found for it on CPU, as its masks are smaller.
+    "trl-packed-split": {
+        **_TRL_PACKED,
+        "per_device_train_batch_size": 1,
+        "gradient_accumulation_steps": 4,
+    },
+}
 
 
 def peak_mb() -> float:
@@ -65,7 +98,7 @@ def head(way: str) -> dict[str, Any]:
         seconds = time.process_time() - start
     peak = peak_mb() - before
     gap = _gradient_gap(hidden, weight, targets)
-    return {"seconds": seconds, "peak_mb": peak, "gradient_gap": gap}
+    return {"cpu_s": seconds, "peak_mb": peak, "gradient_gap": gap}
 
 
 def _gradient_gap(hidden: Tensor, weight: Tensor, targets: Tensor) -> float:
@@ -92,82 +125,107 @@ def _head_loss(way: str, hidden: Tensor, weight: Tensor, targets: Tensor) -> Cal
     return lambda: fused_loss(hidden, targets, Head(weight), lambda logp, *_: -logp / ROWS).loss
 
 
+class _Window:
+    """What a trainer uses from the end of its warm-up steps to the end of its last step."""
+
+    def __init__(self, warm_up: int) -> None:
+        self.warm_up, self.steps, self.start, self.end = warm_up, 0, 0.0, 0.0
+
+    def step_done(self) -> None:
+        self.steps, self.end = self.steps + 1, time.process_time()
+        if self.steps == self.warm_up:
+            self.start = self.end
+
+
 def training(size: str, way: str) -> dict[str, Any]:
-    """A short run of a trainer: real tokens per processor second, and peak memory over what loading took."""
+    """A short run of a trainer. Tokens are real ones, prompts included, padding not."""
     torch.manual_seed(0)
     tokenizer = demo_task.make_tokenizer()
     labeller = labels.Labeller(tokenizer)
-    rows = demo_task.demonstrations(demo_task.split_problems()[0], BATCH * STEPS[size])
+    warm_up, steps = STEPS[size]
+    rows = demo_task.demonstrations(demo_task.split_problems()[0], BATCH * (warm_up + steps))
     conversations = [chat.conversation_of(row, str(place)) for place, row in enumerate(rows)]
     examples = [labelled.example for each in conversations for labelled in labeller.rows(each)]
     model = demo_task.make_model(tokenizer, **SIZES[size])
-    make = _trl if way.startswith("trl") else _ours
+    make, window = _trl if way.startswith("trl") else _ours, _Window(warm_up)
     with tempfile.TemporaryDirectory() as folder:
-        train = make(size, way.endswith("packed"), examples, model, Path(folder))
-        before, start = peak_mb(), time.process_time()
-        train()
-        seconds = time.process_time() - start
-    tokens = sum(map(len, examples))
-    return {"seconds": seconds, "tokens_per_second": tokens / seconds, "peak_mb": peak_mb() - before}
+        train = make(way, examples, model, Path(folder), window)
+        before = peak_mb()
+        loss, tokens = train()
+    seconds, tokens = window.end - window.start, tokens[warm_up : window.steps]
+    return {
+        "tokens": sum(tokens),
+        "cpu_s": seconds,
+        "tokens_per_cpu_s": sum(tokens) / seconds,
+        "peak_mb": peak_mb() - before,
+        "mean_loss": loss,
+    }
 
 
-def _trl(size: str, packed: bool, examples: list[Example], model: Any, folder: Path) -> Callable[[], Any]:
+Train = Callable[[], tuple[float, list[int]]]  # gives the mean loss, and the tokens of each step
+
+
+def _trl(way: str, examples: list[Example], model: Any, folder: Path, window: _Window) -> Train:
     import trl
     from datasets import Dataset
+    from transformers import TrainerCallback
 
-    rows = [
-        {
-            "input_ids": list(example.token_ids),
-            "labels": [
-                token if trained else -100
-                for token, trained in zip(example.token_ids, example.trained, strict=True)
-            ],
-        }
-        for example in examples
-    ]
-    arguments = trl.SFTConfig(
-        output_dir=str(folder),
-        per_device_train_batch_size=PACKED_ROWS if packed else BATCH,
-        num_train_epochs=1,
-        learning_rate=3e-3,
-        packing=packed,
-        max_length=PACKED_LENGTH if packed else 1024,
-        bf16=False,
-        gradient_checkpointing=False,
-        report_to="none",
-        save_strategy="no",
-        disable_tqdm=True,
-        logging_steps=10,
-        use_cpu=True,
-    )
+    class Watch(TrainerCallback):
+        def on_step_end(self, *_: Any, **__: Any) -> None:
+            window.step_done()
+
     trainer = trl.SFTTrainer(
         model=model,
-        args=arguments,
-        train_dataset=Dataset.from_list(rows),
+        args=trl.SFTConfig(output_dir=str(folder), **(TRL_SETTINGS | TRL_WAYS[way])),
+        train_dataset=Dataset.from_list([_trl_row(example) for example in examples]),
         processing_class=demo_task.make_tokenizer(),
+        callbacks=[Watch()],
     )
-    return trainer.train
+    tokens, collate = [], trainer.data_collator
+
+    def counting(rows: list[dict[str, Any]]) -> Any:
+        tokens.append(sum(len(row["input_ids"]) for row in rows))
+        return collate(rows)
+
+    trainer.data_collator = counting
+    per_step = trainer.args.gradient_accumulation_steps
+
+    def train() -> tuple[float, list[int]]:
+        loss = trainer.train().training_loss
+        return loss, [sum(tokens[at : at + per_step]) for at in range(0, len(tokens), per_step)]
+
+    return train
 
 
-def _ours(size: str, packed: bool, examples: list[Example], model: Any, folder: Path) -> Callable[[], Any]:
-    budget = PACKED_LENGTH * PACKED_ROWS
-    words = ["--batch-size", str(BATCH), "--token-budget", str(budget), "--learning-rate", "3e-3"]
+def _trl_row(example: Example) -> dict[str, list[int]]:
+    pairs = zip(example.token_ids, example.trained, strict=True)
+    labels_of_row = [token if trained else -100 for token, trained in pairs]
+    return {"input_ids": list(example.token_ids), "labels": labels_of_row}
+
+
+def _ours(way: str, examples: list[Example], model: Any, folder: Path, window: _Window) -> Train:
+    words = ["--batch-size", str(BATCH), "--token-budget", str(TOKEN_BUDGET), "--learning-rate", "3e-3"]
+    words += ["--packing", str(way.endswith("packed")).lower()]
     run = config.load_config(settings.SFTConfig, None, words)
     workers = parallel.Plain(clip=1.0)
     tokenizer = demo_task.make_tokenizer()
-    learner.make_learner(run.model, run.optimizer, workers, tokenizer, model)
-    steps = course.Course(run, examples)
-    cutting, loss = (
-        step.Cutting(run.batch.token_budget, packed, tokenizer.pad_token_id),
-        losses.find_loss("ce"),
-    )
+    learning = learner.make_learner(run.model, run.optimizer, workers, tokenizer, model)
+    if run.batch.packing:
+        attention.attend_in_blocks(learning.policy.base)
+    steps, loss = course.Course(run, examples), losses.find_loss("ce")
+    cutting = step.Cutting(run.batch.token_budget, run.batch.packing, tokenizer.pad_token_id)
 
-    def train() -> None:
+    def train() -> tuple[float, list[int]]:
+        found, tokens = [], []
         with closing(metrics.MetricsLog(folder)) as log:
             for number in range(steps.num_steps):
-                rate = steps.learning_rate(number)
-                result = step.train_step(workers, steps.batch(number), loss, cutting, rate=rate)
+                batch, rate = steps.batch(number), steps.learning_rate(number)
+                result = step.train_step(workers, batch, loss, cutting, rate=rate)
                 log.write(number, {"loss": result.loss, "grad_norm": result.grad_norm})
+                window.step_done()
+                found.append(result.loss)
+                tokens.append(sum(map(len, batch)))
+        return statistics.mean(found), tokens
 
     return train
 
