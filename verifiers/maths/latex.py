@@ -42,6 +42,8 @@ def tidy(text: str) -> str:
         text = _LOOKS.sub(_plain_look, _GROUPED.sub(",", text))
         if "\\prime" in text:
             text = _PRIME.sub(lambda prime: "'" * prime[0].count("\\prime"), text)
+    if text.endswith("\\") and not text.endswith("\\\\"):
+        text = text[:-1]  # of `100\\ `, whose space is gone already
     if text.startswith("**"):
         text = _BOLD.sub(r"\1", text)
     return text.strip()

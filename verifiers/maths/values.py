@@ -109,7 +109,9 @@ def _is_rounded(gold: Quantity, answer: Quantity) -> bool:
 
 def _is_printed(gold: Quantity, answer: Quantity) -> bool:
     """Whether the answer is the full decimal that a computer prints for the gold."""
-    if not isinstance(answer.bare, Number) or _digits(answer.bare) < PRINTED_DIGITS:
+    if not isinstance(answer.bare, Number) or not answer.bare.places:
+        return False
+    if _digits(answer.bare) < PRINTED_DIGITS:
         return False
     value = _finite(gold.bare)
     if not value:
