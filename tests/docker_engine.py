@@ -96,11 +96,14 @@ def wait_until(is_true: Callable[[], Any], seconds: float = 30) -> Any:
 
 
 class OwnEngine:
-    """A second dockerd with folders and a socket of its own."""
+    """A second dockerd with folders and sockets of its own.
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.host = f"unix://{folder}/docker.sock"
+    Not below pytest's temporary folder: a socket's path has at most 107 bytes, and containerd's would have more.
+    """
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="dockerd-", dir="/tmp"))
+        self.host = f"unix://{self.folder}/docker.sock"
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -117,8 +120,9 @@ class OwnEngine:
         deadline = time.monotonic() + 60
         with forgiving_the_sdk():
             while not self._answers():
-                assert time.monotonic() < deadline, (folder / "log").read_text()[-2000:]
-                time.sleep(0.2)
+                is_there = self._process.poll() is None and time.monotonic() < deadline
+                assert is_there, (folder / "log").read_text()[-2000:]
+                time.sleep(0.1)
 
     def _answers(self) -> bool:
         try:
@@ -134,14 +138,16 @@ class OwnEngine:
         self._process.wait()
 
     def stop(self) -> None:
-        assert self._process is not None
-        self._process.terminate()
-        self._process.wait(60)
+        """Ends it with all that belongs to it."""
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(60)
         for mount in reversed(Path("/proc/self/mounts").read_text().splitlines()):
             if (place := mount.split()[1]).startswith(str(self.folder)):
                 subprocess.run(["umount", "-l", place], check=False)
         for shim in _shims_of(self.folder):
             os.kill(shim, signal.SIGKILL)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def _shims_of(folder: Path) -> list[int]:

@@ -115,14 +115,16 @@ def test_containers_that_die_again_and_again_are_our_fault(monkeypatch: pytest.M
 
 
 @pytest.fixture
-def own_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[docker_engine.OwnEngine]:
+def own_engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[docker_engine.OwnEngine]:
     if reason := docker_engine.why_no_own_engine():
         pytest.skip(reason)
-    own = docker_engine.OwnEngine(tmp_path)
+    own = docker_engine.OwnEngine()
     monkeypatch.setenv("DOCKER_HOST", own.host)
-    own.start()
-    yield own
-    own.stop()
+    try:
+        own.start()
+        yield own
+    finally:
+        own.stop()
 
 
 def mixed(count: int) -> list[Program]:

@@ -67,9 +67,9 @@ def test_all_canonical_solutions_of_humaneval_pass() -> None:
 @needs_shared_data
 @pytest.mark.slow
 def test_labelled_mutants_get_their_verdict() -> None:
-    """Every fifth labelled program."""
-    found = judge_set(read_set(FOLDER, "verdicts")[::5], docker_code(timeout=3.0))
-    assert (found.programs > 200, [describe(*each) for each in found.wrong]) == (True, [])
+    """Every tenth labelled program."""
+    found = judge_set(read_set(FOLDER, "verdicts")[::10], docker_code(timeout=3.0))
+    assert (found.programs > 100, [describe(*each) for each in found.wrong]) == (True, [])
 
 
 def test_a_language_that_the_image_has_is_judged() -> None:
@@ -88,16 +88,16 @@ def test_verdicts_while_containers_are_killed() -> None:
     """Whatever is running when its container goes is judged again, or said to be ours: never wrong."""
     programs, part, over = read_set(DATA / "judged", "verdicts") * 3, docker_code(), threading.Event()
     part.verify([programs[0].rollout])
-    killed = []
+    killed: set[str] = set()
 
-    def kill_now_and_then() -> None:
-        while not over.wait(0.7):
-            for container in list(own_containers())[:1]:
+    def kill_three() -> None:
+        while len(killed) < 3 and not over.wait(0.3):
+            for container in list(own_containers().keys() - killed)[:1]:
                 with engine.connection() as api:
                     engine.remove(api, container)
-                killed.append(container)
+                killed.add(container)
 
-    killer = threading.Thread(target=kill_now_and_then)
+    killer = threading.Thread(target=kill_three)
     killer.start()
     try:
         found = judge_set(programs, part)
