@@ -5,13 +5,11 @@ import sys
 from proctor import console
 from proctor.app import Exit, app
 from proctor.commands import evaluate, explain, report, rewards, rm, sandbox, score, sft, train
-from proctor.rl import learned  # a part that is registered here, for verifiers/ knows no rl/
 
 __all__ = [
     "app",
     "evaluate",
     "explain",
-    "learned",
     "main",
     "report",
     "rewards",

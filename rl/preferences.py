@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from pydantic import Field
 from torch import nn
+from transformers.utils import logging as transformers_logging
 
 from proctor.rl.algorithms.losses import preference_loss
 from proctor.rl.prompts import Skipped
@@ -93,6 +94,7 @@ def train_reward_model(
     for name, value in (("run.model", config.run.model), ("data.train", config.data.train)):
         if not value:
             raise ConfigError(f"'{name}' is required and has no value; set it or pass --{name}")
+    transformers_logging.disable_progress_bar()
     torch.manual_seed(config.run.seed)
     model = RewardModel.load(config.run.model, max_tokens=config.data.max_tokens)
     pairs, skipped = read_pairs(config.data.train, model)

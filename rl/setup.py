@@ -9,8 +9,8 @@ from typing import Any
 
 import torch
 from transformers import PreTrainedTokenizerBase
+from transformers.utils import logging as transformers_logging
 
-from proctor.rl import learned as _learned  # noqa: F401 - registers the part
 from proctor.rl.algorithms.kl import AdaptiveKL, FixedKL
 from proctor.rl.algorithms.presets import Algorithm, preset
 from proctor.rl.collect import Collector
@@ -94,6 +94,7 @@ def choose_algorithm(settings: AlgorithmSettings) -> Algorithm:
 
 def set_up(config: RLConfig) -> Run:
     """Loads data, model and engine. Raises ConfigError, ExpressionError, InputError."""
+    transformers_logging.disable_progress_bar()
     expression, algorithm = check_config(config)
     tokenizer = load_tokenizer(config.model.path, chat_template=config.data.chat_template)
     rendering = Rendering(tokenizer, config.data.template_options, config.data.max_prompt_tokens)

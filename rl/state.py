@@ -47,17 +47,23 @@ class Progress:
         self.rate_scale = data["rate_scale"]
 
 
+def save_policy(path: Path, policy: Policy, workers: Workers, tokenizer: Any) -> None:
+    """Model (or adapter alone) and tokenizer, as `from_pretrained` loads them. Collective."""
+    weights = workers.weights()
+    if workers.rank != 0:
+        return
+    if hasattr(policy.model, "peft_config"):
+        policy.model.save_pretrained(str(path))
+    else:
+        policy.base.save_pretrained(str(path), state_dict=dict(weights))
+    tokenizer.save_pretrained(str(path))
+
+
 def write_state(folder: Path, policy: Policy, workers: Workers, tokenizer: Any, critic: Any = None) -> None:
     """Model (or adapter), tokenizer, optimiser, critic and random states into a checkpoint folder."""
-    weights = workers.weights()
-    if workers.rank == 0:
-        if hasattr(policy.model, "peft_config"):
-            policy.model.save_pretrained(str(folder / "model"))
-        else:
-            policy.base.save_pretrained(str(folder / "model"), state_dict=dict(weights))
-        tokenizer.save_pretrained(str(folder / "model"))
-        if critic is not None:
-            torch.save(critic.state(), folder / "critic.pt")
+    save_policy(folder / "model", policy, workers, tokenizer)
+    if critic is not None and workers.rank == 0:
+        torch.save(critic.state(), folder / "critic.pt")
     workers.save(folder)
     torch.save(random_states(), folder / f"random-{workers.rank}.pt")
 

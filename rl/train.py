@@ -6,7 +6,6 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from statistics import fmean
 from typing import Any
 
@@ -16,7 +15,7 @@ from proctor.rl.guard import Guard, Vitals
 from proctor.rl.ledger import Fate
 from proctor.rl.record import Recorder
 from proctor.rl.setup import Run
-from proctor.rl.state import read_state, write_state
+from proctor.rl.state import read_state, save_policy, write_state
 from proctor.rl.update import StepStats
 from proctor.sft.checkpoint import Checkpoint, CheckpointFolder
 from proctor.sft.optimizer import learning_rate, set_learning_rate
@@ -63,7 +62,7 @@ def train(
         is_main=run.workers.rank == 0,
     ) as recorder:
         found = _loop(run, folder, recorder, watch)
-    save_model(run, config.run.output / "model")
+    save_policy(config.run.output / "model", run.policy, run.workers, run.tokenizer)
     return found
 
 
@@ -160,17 +159,6 @@ def save(run: Run, folder: CheckpointFolder, evaluation: Evaluation | None) -> C
         write_state(path, run.policy, run.workers, run.tokenizer, run.learner.critic)
 
     return folder.save(run.progress.step, write, metric=metric, state=run.progress.to_json())
-
-
-def save_model(run: Run, path: Path) -> None:
-    """The trained model and tokenizer, as `from_pretrained` loads them; an adapter by itself."""
-    weights = run.workers.weights()
-    if run.workers.rank == 0:
-        if hasattr(run.policy.model, "peft_config"):
-            run.policy.model.save_pretrained(str(path))
-        else:
-            run.policy.base.save_pretrained(str(path), state_dict=dict(weights))
-        run.tokenizer.save_pretrained(str(path))
 
 
 def restore(run: Run, checkpoint: Checkpoint | None) -> None:

@@ -3,6 +3,8 @@
 import json
 import math
 import random
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,9 @@ from proctor.verifiers.expression import reward
 from tests.rl_toy import make_files, make_run
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*:DeprecationWarning", "ignore:.*:FutureWarning")
+
+
+ROOT = Path(__file__).parents[1]
 
 
 def write_pairs(path: Path, count: int) -> None:
@@ -108,3 +113,12 @@ def test_ppo_with_a_critic_learns_what_the_reward_model_prefers(folder: Path) ->
     rewards = [line["reward"] for line in read_metrics(folder / "ppo")]
     assert all(math.isfinite(value) for value in rewards)
     assert sum(rewards[-3:]) / 3 > sum(rewards[:2]) / 2 + 0.2
+
+
+def test_learned_is_known_in_plain_python_and_loads_no_torch() -> None:
+    code = (
+        "import sys, proctor\n"
+        "print(proctor.reward('learned(path=\"runs/rm/model\") / 2'), 'torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout == 'learned("runs/rm/model") / 2 False\n', done.stderr
