@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from proctor.verifiers.answers import Math
+from proctor.verifiers.core import Rollout
 from proctor.verifiers.maths.forms import Form
 from proctor.verifiers.maths.grammar import parse
 from proctor.verifiers.maths.latex import tidy
@@ -18,3 +22,13 @@ def tree(text: str) -> Tree:
 def value(text: str) -> Form:
     """The normal form of an expression."""
     return normal(tree(text))
+
+
+def boxed(answer: str) -> str:
+    return f"\\boxed{{{answer}}}"
+
+
+def statuses(pairs: Sequence[tuple[str, str]]) -> list[str]:
+    """The status of each (reference, response). Importable, so that a spawned child can call it."""
+    verdicts = Math().verify([Rollout(response, answer=gold) for gold, response in pairs])
+    return [verdict.status.value for verdict in verdicts]

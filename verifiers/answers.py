@@ -49,7 +49,7 @@ class Math(Part):
             lists are; False: none is.
         units: `convert`: 10 cm is 0.1 m, a unit may be missing, and another one is wrong. `ignore` compares
             the numbers; `same` wants a unit where the reference has one.
-        ignore_case: letters of choices and names of variables in either case, as people write them.
+        ignore_case: names of variables in either case, as people write them; letters of choices always are.
         last_number: whether an answer that is not marked may be taken from the end of the text. Without it
             a response has to say which is its answer.
         timeout_s: for the symbolic path of one rollout; it takes milliseconds as a rule.
