@@ -170,7 +170,7 @@ def main(
         lanes += [Lane(OURS, workers, samples) for workers in (1, 2)]
     results = compare(lanes, jobs, rounds, talk)
     for workers in (1, 2):
-        Console().print(show(results, workers, len(jobs)))
+        Console(width=110).print(show(results, workers, len(jobs)))
     if json_file:
         report: list[dict[str, Any]] = [asdict(lane) | asdict(each) for lane, each in results.items()]
         json_file.write_text(json.dumps(report, indent=1), encoding="utf-8")
