@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,7 @@ from proctor.rl.algorithms.returns import gae, token_rewards
 from proctor.rl.critic import Critic
 from proctor.rl.experience import Experience
 from proctor.rl.objective import Correction, Objective
+from proctor.rl.offload import lent
 from proctor.rl.reference import Reference
 from proctor.rl.rows import MicroBatch, Row, cut, with_tensors
 from proctor.rl.settings import UpdateSettings
@@ -29,11 +31,25 @@ from proctor.sft.parallel import Workers
 class CriticLearner:
     """A critic with its optimiser."""
 
-    def __init__(self, critic: Critic, *, learning_rate: float, clip: float, device: torch.device) -> None:
-        self.critic = critic.to(device)
+    def __init__(
+        self,
+        critic: Critic,
+        *,
+        learning_rate: float,
+        clip: float,
+        device: torch.device,
+        offload: bool = False,
+    ) -> None:
+        """offload: between uses critic and optimiser state are on the CPU."""
+        self.critic = critic.to("cpu" if offload else device)
         self.clip = clip
+        self._device, self._offload = device, offload
         parameters = [parameter for parameter in critic.parameters() if parameter.requires_grad]
         self._optimizer = torch.optim.AdamW(parameters, lr=learning_rate, weight_decay=0.0)
+
+    def at_hand(self) -> AbstractContextManager[None]:
+        """Inside, the critic is on the device; reading values and `step` want it there."""
+        return lent(self.critic, self._optimizer, to=self._device, offload=self._offload)
 
     def step(
         self, rows: Sequence[Row], micros: Sequence[MicroBatch], *, value_clip: float | None, workers: Workers
@@ -68,6 +84,7 @@ class Learner:
     max_new_tokens: int
     reference: Reference | None = None
     critic: CriticLearner | None = None
+    offload_optimizer: bool = False  # between updates its state is on the CPU
 
     def kl_penalties(self, experiences: Sequence[Experience], *, kl_coef: float) -> list[float] | None:
         """What a KL in the reward takes from each completion; None where the KL stands elsewhere.
@@ -104,9 +121,16 @@ class Learner:
         """One optimiser step per minibatch and epoch, in order. Collective; at least a row per process."""
         found = []
         count = min(self.settings.minibatches, len(rows) // self.workers.num_processes)
-        for _ in range(self.settings.epochs):
-            for number in range(count):
-                chosen = share(len(rows), number, count)
+        parts = [
+            share(len(rows), number, count) for _ in range(self.settings.epochs) for number in range(count)
+        ]
+        with ExitStack() as stack:
+            if train_policy:
+                optimizer, device = self.workers.optimizer, self.workers.device
+                stack.enter_context(lent(None, optimizer, to=device, offload=self.offload_optimizer))
+            if self.critic is not None:
+                stack.enter_context(self.critic.at_hand())
+            for chosen in parts:
                 part = rows[chosen.start : chosen.stop]
                 micros = self._cut(part)
                 if self.critic is not None:
@@ -148,7 +172,8 @@ class Learner:
     def _with_gae(self, rows: list[Row], rewards: Sequence[float], *, kl_coef: float) -> list[Row]:
         """Advantages and returns per token from the critic, whitened over the batch's tokens."""
         assert self.critic is not None
-        values = self._whole(token_values(self.critic.critic, self._own(rows)))
+        with self.critic.at_hand():
+            values = self._whole(token_values(self.critic.critic, self._own(rows)))
         rows = with_tensors(rows, "values", values)
         found = [self._gae_of(row, reward, kl_coef) for row, reward in zip(rows, rewards, strict=True)]
         flat = torch.cat([advantages for advantages, _ in found])

@@ -8,24 +8,31 @@ from contextlib import contextmanager
 
 import torch
 
+from proctor.rl.offload import lent
 from proctor.sft.model import Policy
 
 
 class Reference:
     """Gives the policy as it was at the start, for log-probs without gradient."""
 
-    def __init__(self, policy: Policy) -> None:
-        """With LoRA nothing is copied. Weights a run resumes from are not a reference: make it before."""
+    def __init__(self, policy: Policy, *, device: torch.device, offload: bool = False) -> None:
+        """With LoRA nothing is copied. Weights a run resumes from are not a reference: make it before.
+
+        offload: between uses the copy is on the CPU.
+        """
         self._policy = policy
+        self._device, self._offload = device, offload
         self._copy: Policy | None = None
         if not hasattr(policy.model, "disable_adapter"):
             self._copy = copy.deepcopy(policy).eval().requires_grad_(False)
+            self._copy.to("cpu" if offload else device)
 
     @contextmanager
     def active(self) -> Iterator[Policy]:
         """The reference, in evaluation mode; the policy is back in its own mode afterwards."""
         if self._copy is not None:
-            yield self._copy
+            with lent(self._copy, None, to=self._device, offload=self._offload):
+                yield self._copy
             return
         was_training = self._policy.training
         self._policy.eval()
@@ -34,8 +41,3 @@ class Reference:
                 yield self._policy
         finally:
             self._policy.train(was_training)
-
-    def move(self, device: torch.device | str) -> None:
-        """Moves the copy, where there is one."""
-        if self._copy is not None:
-            self._copy.to(device)

@@ -109,6 +109,22 @@ class CriticSettings(Section):
     warmup_steps: Count = Field(0, description="Steps in which only the critic learns.")
 
 
+class OffloadSettings(Section):
+    """[offload] What waits in the CPU's memory between its uses. Without an accelerator nothing moves."""
+
+    reference: bool = Field(
+        False, description="The frozen copy that the KL is taken to; with LoRA there is none."
+    )
+    critic: bool = Field(False, description="The critic and its optimiser state.")
+    optimizer: bool = Field(
+        False,
+        description="The policy's optimiser state; with ZeRO this is parallel.offload, DeepSpeed's own.",
+    )
+    sampler: bool = Field(
+        False, description="vLLM's weights and cache, while the policy is updated: its sleep mode."
+    )
+
+
 class GuardSettings(Section):
     """[guard] What stops a run from going on broken."""
 
@@ -170,6 +186,7 @@ class RLConfig(Section):
     update: UpdateSettings = Field(default_factory=UpdateSettings)
     critic: CriticSettings = Field(default_factory=CriticSettings)
     optimizer: PolicyOptimizerSettings = Field(default_factory=PolicyOptimizerSettings)
+    offload: OffloadSettings = Field(default_factory=OffloadSettings)
     guard: GuardSettings = Field(default_factory=GuardSettings)
     evaluation: EvaluationSettings = Field(default_factory=EvaluationSettings)
     run: RunSettings = Field(default_factory=RunSettings)

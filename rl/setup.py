@@ -25,7 +25,7 @@ from proctor.sft.config import ConfigError
 from proctor.sft.learner import make_policy, make_workers
 from proctor.sft.model import Policy, load_policy
 from proctor.sft.optimizer import make_optimizer
-from proctor.sft.parallel import Workers
+from proctor.sft.parallel import Plain, Workers
 from proctor.sft.tokenizer import end_ids_of, load_tokenizer
 from proctor.verifiers.expression import Expression, reward
 
@@ -72,6 +72,8 @@ def check_config(config: RLConfig) -> tuple[Expression, Algorithm]:
     algorithm = choose_algorithm(config.algorithm)
     if config.parallel.zero == 3 and config.rollouts.engine == "transformers":
         raise ConfigError("zero = 3 shards the weights, so the policy cannot sample; set engine = 'vllm'")
+    if config.offload.sampler and config.rollouts.engine != "vllm":
+        raise ConfigError("offload.sampler is vLLM's sleep mode; it needs rollouts.engine = 'vllm'")
     if config.rollouts.engine == "server":
         for name in ("server_url", "server_sync"):
             if not getattr(config.rollouts, name):
@@ -105,7 +107,10 @@ def set_up(config: RLConfig) -> Run:
         evaluation, more = read_problems(config.data.evaluation, rendering, **options)
         skipped += more
     torch.manual_seed(config.run.seed)
-    workers = make_workers(config.parallel, config.model.precision, clip=config.optimizer.clip)
+    parallel = config.parallel
+    if parallel.zero and config.offload.optimizer:
+        parallel = parallel.model_copy(update={"offload": True})
+    workers = make_workers(parallel, config.model.precision, clip=config.optimizer.clip)
     policy = make_policy(config.model, workers.device)
     learner = _learner(config, algorithm, policy, workers, tokenizer)
     engine = _engine(config, policy)
@@ -147,8 +152,9 @@ def _learner(
     workers: Workers,
     tokenizer: PreTrainedTokenizerBase,
 ) -> Learner:
-    reference = Reference(policy) if algorithm.kl_coef > 0 else None
-    critic = None
+    reference = critic = None
+    if algorithm.kl_coef > 0:
+        reference = Reference(policy, device=workers.device, offload=config.offload.reference)
     if algorithm.needs_critic:
         own = load_policy(config.critic.path) if config.critic.path else None
         critic = CriticLearner(
@@ -156,6 +162,7 @@ def _learner(
             learning_rate=config.critic.learning_rate,
             clip=config.optimizer.clip,
             device=workers.device,
+            offload=config.offload.critic,
         )
     workers.prepare(policy, make_optimizer(policy, config.optimizer))
     # Dropout would make the log-probs of the update other than the sampler's: RL trains without it.
@@ -170,6 +177,8 @@ def _learner(
         config.rollouts.max_new_tokens,
         reference,
         critic,
+        # DeepSpeed's optimiser holds its state its own way.
+        offload_optimizer=config.offload.optimizer and isinstance(workers, Plain),
     )
 
 

@@ -79,8 +79,12 @@ def _loop(
         progress.step += 1
         clock = Clock()
         experiences = collect(run, clock)
+        if config.offload.sampler:
+            run.engine.sleep()
         stats = learn(run, experiences, clock)
         with clock("sync"):
+            if config.offload.sampler:
+                run.engine.wake()
             run.engine.sync(run.policy.model)
         vitals = _vitals(run, stats, experiences)
         reason = guard.alarm(vitals) if config.guard.enabled else None
