@@ -55,12 +55,13 @@ def judge_set(programs: Sequence[Labelled], part: Code, repeat: int = 1) -> Agre
     seen: list[Counter[str]] = [Counter() for _ in programs]
     start = time.perf_counter()
     for number in range(repeat):
-        for place, (labelled, verdict) in enumerate(zip(programs, _judge(programs, part), strict=True)):
-            seen[place][verdict.status.value] += 1
-            if number == 0:
-                found.statuses[verdict.status.value] += 1
-                if not agrees(labelled, verdict):
-                    found.wrong.append((labelled, verdict))
+        verdicts = _judge(programs, part)
+        for counts, verdict in zip(seen, verdicts, strict=True):
+            counts[verdict.status.value] += 1
+        if number == 0:
+            found.statuses.update(verdict.status.value for verdict in verdicts)
+            judged = zip(programs, verdicts, strict=True)
+            found.wrong = [(each, verdict) for each, verdict in judged if not agrees(each, verdict)]
     found.seconds = time.perf_counter() - start
     found.flaky = {
         labelled.id: counts for labelled, counts in zip(programs, seen, strict=True) if len(counts) > 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -22,7 +22,7 @@ from proctor.sft.config import ConfigError, Section
 from proctor.sft.optimizer import learning_rate, make_optimizer, set_learning_rate
 from proctor.sft.settings import OptimizerSettings
 from proctor.verifiers.files.rows import RowError
-from proctor.verifiers.files.sources import BadRow, InputError, Source
+from proctor.verifiers.files.sources import BadRow, InputError, Row, Source
 
 
 class PreferenceSettings(Section):
@@ -121,20 +121,20 @@ def read_pairs(paths: Sequence[str], model: RewardModel) -> tuple[list[Pair], li
     """All pairs in order, and the rows that could not be used. Raises InputError where none could."""
     pairs: list[Pair] = []
     skipped: list[Skipped] = []
-    for path in paths:
-        for row in Source(path):
-            try:
-                if isinstance(row, BadRow):
-                    raise RowError(row.reason)
-                pairs.append(_pair(row.data, model))
-            except RowError as error:
-                skipped.append(Skipped(path, row.number, str(error)))
+    for path, row in ((name, row) for name in paths for row in Source(name)):
+        try:
+            pairs.append(_pair(row, model))
+        except RowError as error:
+            skipped.append(Skipped(path, row.number, str(error)))
     if not pairs:
         raise InputError(f"no usable pair in {', '.join(paths)}: {skipped[0] if skipped else 'no rows'}")
     return pairs, skipped
 
 
-def _pair(row: Mapping[str, Any], model: RewardModel) -> Pair:
+def _pair(given: Row | BadRow, model: RewardModel) -> Pair:
+    if isinstance(given, BadRow):
+        raise RowError(given.reason)
+    row = given.data
     missing = [name for name in ("prompt", "chosen", "rejected") if not row.get(name)]
     if missing:
         raise RowError(f"no {' and no '.join(missing)}; a pair has prompt, chosen and rejected")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,6 +14,7 @@ from proctor.app import Exit, command, usable
 from proctor.verifiers.files.sources import InputError
 
 if TYPE_CHECKING:
+    from proctor.benchmarks.evaluate import Outcome
     from proctor.benchmarks.suites import Task
 
 
@@ -74,31 +75,41 @@ def evaluate(
 
     Exit codes: 0 done; 1 done, but samples could not be judged by a fault of ours; 2 could not run.
     """
-    from proctor.benchmarks.evaluate import evaluate_samples, read_samples
     from proctor.benchmarks.suites import find_suite
-    from proctor.verifiers.expression import reward as parse
 
     with usable():
         if (samples is None) is (not model):
             raise InputError("give either --samples, a file, or --model, which answers the tasks now")
         chosen = find_suite(suite)
         tasks = chosen.tasks(data)
-        expression = parse(reward or chosen.reward)
         if samples is None:
-            options = (samples_per_task, temperature, max_new_tokens, seed, template)
-            samples = _generated(suite, tasks, (model, engine.value, *options), url)
-        read = read_samples(samples, tasks)
+            how = (samples_per_task, temperature, max_new_tokens, seed, template)
+            samples = _generated(suite, tasks, (model, engine.value, *how), url)
         results = out or samples.with_name(f"{samples.name.partition('.')[0]}_results.jsonl")
-        with console.counting("samples", total=len(read)) as progress:
-            outcome = evaluate_samples(read, tasks, expression, results, progress=progress)
-        estimates = outcome.pass_at(k or [1, 10, 100])
-        if as_json:
-            console.as_json(outcome.to_json(estimates))
-        else:
-            console.evaluation(estimates, outcome.statuses)
+        outcome = _judged(samples, tasks, reward or chosen.reward, results)
+        _show(outcome, k or [1, 10, 100], as_json=as_json)
         console.note(f"written: {results}")
     if outcome.unscorable:
         raise typer.Exit(Exit.FAILURES)
+
+
+def _show(outcome: Outcome, ks: Sequence[int], *, as_json: bool) -> None:
+    estimates = outcome.pass_at(ks)
+    if as_json:
+        console.as_json(outcome.to_json(estimates))
+    else:
+        console.evaluation(estimates, outcome.statuses)
+
+
+def _judged(samples: Path, tasks: Mapping[str, Task], expression: str, results: Path) -> Outcome:
+    """What the samples are worth by the expression; results are written as they come."""
+    from proctor.benchmarks.evaluate import evaluate_samples, read_samples
+    from proctor.verifiers.expression import reward as parse
+
+    judge = parse(expression)
+    read = read_samples(samples, tasks)
+    with console.counting("samples", total=len(read)) as progress:
+        return evaluate_samples(read, tasks, judge, results, progress=progress)
 
 
 def _generated(suite: str, tasks: Mapping[str, Task], origin: tuple[Any, ...], url: str) -> Path:
