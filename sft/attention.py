@@ -42,7 +42,8 @@ def attend_in_blocks(model: Any) -> bool:
         try:
             options = {"position_ids": positions, "blocks": ((2, 3), (1, 5)), "use_cache": False}
             packed = model.base_model(ids, **options).last_hidden_state
-            holds = torch.allclose(packed, torch.cat(apart, 1), rtol=1e-2, atol=1e-3)
+            close = 1e-4 if packed.dtype in (torch.float32, torch.float64) else 3e-2
+            holds = torch.allclose(packed, torch.cat(apart, 1), rtol=close, atol=close)
         except TypeError:  # a forward that takes no further arguments
             holds = False
     if not holds:

@@ -65,6 +65,8 @@ def train(
     )
     torch.manual_seed(config.run.seed + workers.rank)
     start = saver.resume() if config.run.resume else 0
+    if start and learning.is_main:
+        display.note(f"going on after step {start}")
     rhythm = loop.Rhythm(
         evaluate_every=config.evaluation.every, save_every=config.run.save_every, show=config.evaluation.show
     )
