@@ -40,9 +40,7 @@ _INNER = ("full", "no-namespaces")  # jails within the container, the best first
 _PATIENCE_S = 15.0  # for an engine that was there before and has gone
 _SILENCE_S = 30.0  # of a runner, beyond what its programs may take
 _CHUNK = 16  # programs that a container holds at once, so that it need not wait for us
-_RECYCLE_RUNS = (
-    10_000  # a minute's work of one container; the next one's start costs about one per cent of it
-)
+_RECYCLE_RUNS = 10_000  # about a minute's work; the start of the next container costs one per cent of it
 
 Asked = TypeVar("Asked")
 Found = TypeVar("Found", Execution, Exam)
