@@ -2,11 +2,17 @@
 
     python -m proctor.benchmarks.compare_trainers compare --model runs/sft/model --train prompts.jsonl
 
-One run, one thread each, one after the other: CPU seconds are of the steps alone, without loading and
-without the first two; memory is the process' peak. Ratios are TRL / Proctor: above 1 Proctor needs less.
-Rows: the training step (16 prompts x 8, at most 40 tokens, the DAPO loss, no KL), generation against
-transformers' `generate`, and the update on long shared prompts (P=256, C=64, G=8) against whole
-rows through transformers, as TRL runs them.
+One thread each, the two sides in turn, `--rounds` times; shown are medians. CPU seconds are of the steps alone,
+without loading and without the first two; memory is the process' peak, or what the work added to the loaded
+model ("added MB"). Ratios are TRL / Proctor: above 1 Proctor needs less. The parts:
+
+- step: the training step (16 prompts x 8, at most 40 tokens, the DAPO loss, no KL). Proctor leaves out groups
+  that teach nothing and runs equal samples of a prompt once; on this task both save much.
+- generate: against transformers' `generate`, the same model and prompts, where many samples are equal;
+  unlike: the same with random weights, where none are.
+- shared: the update on long shared prompts (P=256, C=64, G=8), all completions different, against whole rows
+  through transformers, as TRL runs them.
+- head: the vocabulary head and its loss, 1,024 rows, hidden 256, vocabulary 151,936, against TRL's chunked one.
 """
 
 from __future__ import annotations
@@ -20,15 +26,17 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from statistics import fmean
+from statistics import fmean, median
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
+PARTS = ("step", "generate", "unlike", "shared", "head")
 WARM_STEPS = 2  # not counted
 Result = dict[str, float]
+Child = Callable[[str, str, int, Path], Result]  # (model, prompts, steps, a folder of its own)
 app = typer.Typer(add_completion=False)
 
 
@@ -37,24 +45,29 @@ def compare(
     model: Annotated[Path, typer.Option(help="An SFT model of the addition task.")],
     train: Annotated[Path, typer.Option(help="Its prompts: JSON lines with prompt and answer.")],
     steps: Annotated[int, typer.Option(help="Training steps of each.")] = 40,
+    rounds: Annotated[int, typer.Option(help="Times each side runs.")] = 1,
+    part: Annotated[list[str] | None, typer.Option(help="Repeatable; default: all.")] = None,
 ) -> None:
     """Runs each side in a process of its own and prints the ratios."""
     table = Table(title=f"Proctor and TRL, {steps} steps, one thread", title_justify="left")
     for heading in ("what", "Proctor", "TRL / transformers", "ratio"):
         table.add_column(heading, justify="left" if heading == "what" else "right")
-    for what in ("step", "generate", "shared"):
-        ours, theirs = (_child(what, side, model, train, steps) for side in ("proctor", "trl"))
+    for what in part or PARTS:
+        found: dict[str, list[Result]] = {"proctor": [], "trl": []}
+        for _ in range(rounds):
+            for side, measured in found.items():
+                measured.append(_child(what, side, model, train, steps))
+        ours, theirs = (_medians(measured) for measured in found.values())
         for name in (name for name in ours if name in theirs):
             ratio = "" if "reward" in name else f"{theirs[name] / max(1e-9, ours[name]):.2f}"
             table.add_row(f"{what}: {name}", f"{ours[name]:.4g}", f"{theirs[name]:.4g}", ratio)
-        for side, found in (("Proctor", ours), ("TRL", theirs)):
-            extra = {
-                name: value for name, value in found.items() if name not in (ours.keys() & theirs.keys())
-            }
-            if extra:
-                shown = ", ".join(f"{name} {value:.4g}" for name, value in extra.items())
-                table.caption = f"{table.caption or ''}{side} {what}: {shown}\n"
+        for name in (name for name in ours if name not in theirs):
+            table.add_row(f"{what}: {name}", f"{ours[name]:.4g}", "", "")
     Console().print(table)
+
+
+def _medians(measured: list[Result]) -> Result:
+    return {name: median(each[name] for each in measured) for name in measured[0]}
 
 
 def _child(what: str, side: str, model: Path, train: Path, steps: int) -> Result:
@@ -79,7 +92,7 @@ def child(what: str, model: str, train: str, steps: int, folder: Path) -> None:
     torch.set_num_threads(1)
     torch.manual_seed(0)
     found = _CHILDREN[what](model, train, steps, folder)
-    found["peak MB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    found["peak MB"] = _peak_mb()
     (folder / "result.json").write_text(json.dumps(found), encoding="utf-8")
 
 
@@ -158,6 +171,19 @@ def _generate_proctor(model: str, train: str, steps: int, folder: Path) -> Resul
     engine = LocalEngine(causal)
     sampling = Sampling(num_samples=8, max_new_tokens=40, end_ids=(tokenizer.eos_token_id,), seed=0)
     return _tokens_a_second(lambda: sum(len(c.token_ids) for c in engine.generate(prompts, sampling)))
+
+
+def _unlike(generate: Child) -> Child:
+    """The same with random weights, which say something else each time."""
+
+    def generate_unlike(model: str, train: str, steps: int, folder: Path) -> Result:
+        from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+
+        AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(model)).save_pretrained(folder)
+        AutoTokenizer.from_pretrained(model).save_pretrained(folder)
+        return generate(str(folder), train, steps, folder)
+
+    return generate_unlike
 
 
 def _generate_trl(model: str, train: str, steps: int, folder: Path) -> Result:
@@ -261,20 +287,39 @@ def _tokens_a_second(generate: Callable[[], int], times: int = 8) -> Result:
 
 
 def _seconds_a_call(update: Callable[[], None], times: int = 6) -> Result:
+    before = _peak_mb()
     update()
     start = time.process_time()
     for _ in range(times):
         update()
-    return {"CPU s an update": (time.process_time() - start) / times}
+    return {"CPU s an update": (time.process_time() - start) / times, "added MB": _peak_mb() - before}
 
 
-_CHILDREN: dict[str, Callable[[str, str, int, Path], Result]] = {
+def _head(way: str) -> Child:
+    def measure(model: str, train: str, steps: int, folder: Path) -> Result:
+        from proctor.benchmarks.sft_contenders import head
+
+        found = head(way)
+        return {"CPU s a pass": found["cpu_s"], "added MB": found["peak_mb"]}
+
+    return measure
+
+
+def _peak_mb() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+_CHILDREN: dict[str, Child] = {
     "step-proctor": _step_proctor,
     "step-trl": _step_trl,
     "generate-proctor": _generate_proctor,
     "generate-trl": _generate_trl,
+    "unlike-proctor": _unlike(_generate_proctor),
+    "unlike-trl": _unlike(_generate_trl),
     "shared-proctor": _shared_proctor,
     "shared-trl": _shared_plain,
+    "head-proctor": _head("fused"),
+    "head-trl": _head("trl"),
 }
 
 

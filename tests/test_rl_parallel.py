@@ -5,6 +5,8 @@ import math
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -25,13 +27,21 @@ def test_shares_are_the_whole_in_order(count: int, processes: int) -> None:
     assert max(map(len, shares)) - min(map(len, shares)) <= 1
 
 
-def run_together(folder: Path) -> list[dict]:
+@contextmanager
+def together(folder: Path) -> Iterator[None]:
+    """Two processes that do every way, at work while inside; they have succeeded at the end."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "DS_ACCELERATOR": "cpu"}
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
     command = [*launch, "-m", "tests.rl_parallel_runs", str(folder)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=400)
-    assert done.returncode == 0, done.stderr[-5000:]
-    return [json.loads((folder / f"rank-{rank}.json").read_text()) for rank in range(2)]
+    with (folder / "stderr").open("w+") as stderr:
+        child = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=stderr)
+        try:
+            yield
+            code = child.wait(timeout=400)
+        finally:
+            child.terminate()  # torchrun ends its processes
+            child.wait()
+        assert code == 0, (folder / "stderr").read_text()[-5000:]
 
 
 @pytest.mark.slow
@@ -40,15 +50,16 @@ def test_two_processes_are_one(tmp_path: Path) -> None:
     make_files(tmp_path)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    first, second = run_together(tmp_path)
-    for name, words in WAYS.items():
-        alone = update(tmp_path, tuple(without_zero(words)))
-        for got in (first["done"][name], second["done"][name]):
-            for mine, want in zip(got["stats"], alone["stats"], strict=True):
-                assert mine == pytest.approx(want, rel=1e-4, abs=1e-6, nan_ok=True), name
-            if got["squares"]:  # ZeRO-3 gathers the weights on the first process
-                assert got["squares"] == pytest.approx(alone["squares"], rel=1e-4, abs=1e-7), name
+    with together(tmp_path):
+        alone = {name: update(tmp_path, tuple(without_zero(words))) for name, words in WAYS.items()}
     torch.set_num_threads(threads)
+    first, second = (json.loads((tmp_path / f"rank-{rank}.json").read_text()) for rank in range(2))
+    for name, want in alone.items():
+        for got in (first["done"][name], second["done"][name]):
+            for mine, single in zip(got["stats"], want["stats"], strict=True):
+                assert mine == pytest.approx(single, rel=1e-4, abs=1e-6, nan_ok=True), name
+            if got["squares"]:  # ZeRO-3 gathers the weights on the first process
+                assert got["squares"] == pytest.approx(want["squares"], rel=1e-4, abs=1e-7), name
     check_run(tmp_path / "together", first["ledger"], second["ledger"])
 
 
