@@ -46,8 +46,8 @@ def move_states(optimizer: torch.optim.Optimizer, device: torch.device) -> None:
     The step counter of an optimiser that is not fused stays on the CPU, where torch wants it.
     """
     for group in optimizer.param_groups:
-        for parameter in group["params"]:
-            state = optimizer.state.get(parameter, {})
-            for name, value in state.items():
-                if isinstance(value, Tensor) and (name != "step" or group.get("fused")):
-                    state[name] = value.to(device)
+        for state in (optimizer.state.get(parameter, {}) for parameter in group["params"]):
+            moved = {name: value for name, value in state.items() if name != "step" or group.get("fused")}
+            state.update(
+                {name: value.to(device) for name, value in moved.items() if isinstance(value, Tensor)}
+            )
