@@ -113,7 +113,8 @@ def set_up(config: RLConfig) -> Run:
     workers = make_workers(parallel, config.model.precision, clip=config.optimizer.clip)
     policy = make_policy(config.model, workers.device)
     learner = _learner(config, algorithm, policy, workers, tokenizer)
-    engine = _engine(config, policy)
+    longest = max(len(problem.prompt_ids) for problem in [*problems, *evaluation])
+    engine = _engine(config, policy, max_length=longest + config.rollouts.max_new_tokens)
     generation = getattr(policy.base, "generation_config", None)
     sampling = Sampling(
         num_samples=config.rollouts.samples,
@@ -182,7 +183,8 @@ def _learner(
     )
 
 
-def _engine(config: RLConfig, policy: Policy) -> Any:
+def _engine(config: RLConfig, policy: Policy, *, max_length: int) -> Any:
+    """max_length: of prompt and completion, in tokens; what vLLM must find room for."""
     rollouts = config.rollouts
     if rollouts.engine == "vllm":
         from proctor.rl.rollouts.vllm_engine import VllmEngine
@@ -190,7 +192,7 @@ def _engine(config: RLConfig, policy: Policy) -> Any:
         return VllmEngine(
             Path(config.model.path),
             dtype=torch.bfloat16 if torch.cuda.is_available() else torch.float32,
-            max_model_len=config.data.max_prompt_tokens + rollouts.max_new_tokens,
+            max_model_len=max_length,
             max_num_seqs=rollouts.max_rows,
             lora_rank=config.model.lora_rank if config.model.lora else None,
             gpu_memory_utilization=rollouts.gpu_memory,

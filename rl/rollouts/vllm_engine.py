@@ -23,6 +23,8 @@ from proctor.rl.rollouts.core import Completion, Ready, Sampling
 # 7e-7 in float32, 0.008 in bf16; a stale tensor is off by whole nats.
 GAP_LIMITS = {torch.float32: 1e-3, torch.bfloat16: 0.05, torch.float16: 0.05}
 
+_PROOF_TOKENS = 12  # of the sequence that a push is proved on; the last four are sampled
+
 # What vLLM holds as one tensor is several in a checkpoint.
 _FUSED = {
     "qkv_proj": ("q_proj", "k_proj", "v_proj"),
@@ -68,7 +70,7 @@ class VllmEngine:
             str(model_path),
             skip_tokenizer_init=True,
             dtype=str(dtype).removeprefix("torch."),
-            max_model_len=max_model_len,
+            max_model_len=max(max_model_len, _PROOF_TOKENS),
             max_num_seqs=max_num_seqs,
             seed=seed,
             enforce_eager=not on_gpu,
@@ -159,7 +161,7 @@ class VllmEngine:
     @torch.no_grad()
     def _prove(self, model: nn.Module) -> None:
         vocabulary = model.config.vocab_size
-        prompt = [(7 * index + 3) % vocabulary for index in range(8)]
+        prompt = [(7 * index + 3) % vocabulary for index in range(_PROOF_TOKENS - 4)]
         sampling = Sampling(max_new_tokens=4, temperature=1.0, seed=self._num_pushes)
         (completion,) = self.generate([prompt], sampling)
         device = next(model.parameters()).device
