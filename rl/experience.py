@@ -31,6 +31,7 @@ class Experience:
     fate: Fate | None = None  # None: not settled yet
     advantage: float = 0.0  # of every token; a critic gives each token its own instead
     prompt: str = ""  # as text, for those who read along
+    ref_logp: tuple[float, ...] | None = None  # of its tokens under the reference, where the reward needs it
 
     @property
     def reward(self) -> float:

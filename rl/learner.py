@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -86,19 +86,34 @@ class Learner:
     critic: CriticLearner | None = None
     offload_optimizer: bool = False  # between updates its state is on the CPU
 
+    @property
+    def _kl_in_reward(self) -> bool:
+        """Whether a KL is taken from each completion's reward. A critic sees it token by token instead."""
+        in_reward = self.algorithm.kl_placement == "reward" and self.critic is None
+        return in_reward and self.reference is not None
+
+    def with_reference(self, experiences: Sequence[Experience]) -> list[Experience]:
+        """The experiences with the reference's log-probs, where a KL in the reward needs them before settling."""
+        if not self._kl_in_reward:
+            return list(experiences)
+        found = self._with_reference(_plain_rows(experiences))
+        return [
+            replace(each, ref_logp=tuple(row.ref_logp.tolist()))
+            for each, row in zip(experiences, found, strict=True)
+            if row.ref_logp is not None
+        ]
+
     def kl_penalties(self, experiences: Sequence[Experience], *, kl_coef: float) -> list[float] | None:
         """What a KL in the reward takes from each completion; None where the KL stands elsewhere.
 
-        kl_coef times the KL summed over the tokens, from the sampler's log-probs. A critic sees the KL token
-        by token instead.
+        kl_coef times the KL summed over the tokens, from the sampler's log-probs.
         """
-        in_reward = self.algorithm.kl_placement == "reward" and self.critic is None
-        if self.reference is None or not in_reward or kl_coef == 0:
+        if not self._kl_in_reward or kl_coef == 0:
             return None
         kind = self.algorithm.kl_estimator
         return [
             kl_coef * float(kl_estimate(row.sampler_logp, row.ref_logp, kind).sum())
-            for row in self._with_reference(_plain_rows(experiences))
+            for row in _plain_rows(experiences)
         ]
 
     def rows(self, experiences: Sequence[Experience], *, kl_coef: float) -> list[Row]:
@@ -141,7 +156,7 @@ class Learner:
         return found
 
     def _with_reference(self, rows: list[Row]) -> list[Row]:
-        if self.reference is None:
+        if self.reference is None or all(row.ref_logp is not None for row in rows):
             return rows
         with self.reference.active() as reference:
             found = logprobs(reference, self._own(rows), temperature=self.temperature)
@@ -227,6 +242,7 @@ def _plain_rows(experiences: Sequence[Experience]) -> list[Row]:
             each.completion.token_ids,
             torch.full((len(each.completion.token_ids),), each.advantage),
             torch.tensor(each.completion.logprobs),
+            ref_logp=None if each.ref_logp is None else torch.tensor(each.ref_logp),
         )
         for each in experiences
     ]

@@ -62,7 +62,7 @@ class Objective:
             part = {name: column[tokens].unsqueeze(0) for name, column in columns.items()}
             entropies = None if entropy is None else entropy.unsqueeze(0)
             ones = torch.ones_like(logp).unsqueeze(0)
-            return self._losses(logp.unsqueeze(0), entropies, part, ones)[0]
+            return self._token_losses(logp.unsqueeze(0), entropies, part, ones)[0]
 
         return token_loss
 
@@ -71,9 +71,9 @@ class Objective:
         columns = {name: micro.padded(column) for name, column in self._columns(micro).items()}
         entropies = None if entropy is None else micro.padded(entropy)
         mask = micro.mask.to(logp.dtype)
-        return (self._losses(micro.padded(logp), entropies, columns, mask) * mask).sum()
+        return (self._token_losses(micro.padded(logp), entropies, columns, mask) * mask).sum()
 
-    def _losses(
+    def _token_losses(
         self, logp: Tensor, entropy: Tensor | None, columns: Mapping[str, Tensor], mask: Tensor
     ) -> Tensor:
         """(B, T) losses with their weights; they are summed and never divided again."""

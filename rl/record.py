@@ -27,16 +27,32 @@ class Recorder:
         """Keeps the records of steps up to and including `from_step`. Only the main process writes."""
         self.folder = folder
         self._is_main = is_main
+        self._tensorboard = tensorboard
         if not is_main:
             nowhere = [Path(os.devnull).open("w") for _ in range(2)]  # noqa: SIM115 - closed on leaving
             self._metrics, self._completions = nowhere
             self._board = self._wandb = None
             return
         folder.mkdir(parents=True, exist_ok=True)
-        self._metrics = _reopen(folder / "metrics.jsonl", from_step)
-        self._completions = _reopen(folder / "completions.jsonl", from_step)
-        self._board = _board(folder / "tensorboard", from_step) if tensorboard else None
+        self._open(from_step)
         self._wandb = _wandb(wandb, folder) if wandb else None
+
+    def rewind(self, step: int) -> None:
+        """Forgets the steps after that one, which a rollback has undone."""
+        if self._is_main:
+            self._close()
+            self._open(step)
+
+    def _open(self, from_step: int) -> None:
+        self._metrics = _reopen(self.folder / "metrics.jsonl", from_step)
+        self._completions = _reopen(self.folder / "completions.jsonl", from_step)
+        self._board = _board(self.folder / "tensorboard", from_step) if self._tensorboard else None
+
+    def _close(self) -> None:
+        for file in (self._metrics, self._completions):
+            file.close()
+        if self._board is not None:
+            self._board.close()
 
     def step(self, step: int, metrics: Mapping[str, Any]) -> None:
         """One line of metrics; numbers that are not finite are written as null."""
@@ -66,9 +82,11 @@ class Recorder:
             }
             _write(self._completions, row)
 
-    def incident(self, step: int, reason: str, experiences: Iterable[Experience], **facts: Any) -> Path:
-        """A file of its own with what tripped the guard and the batch that did."""
-        path = self.folder / f"incident-{step:06d}.json"
+    def incident(
+        self, number: int, step: int, reason: str, experiences: Iterable[Experience], **facts: Any
+    ) -> Path:
+        """A file of its own with what tripped the guard and the batch that did. number: of the run, from 1."""
+        path = self.folder / f"incident-{number:03d}-step-{step:06d}.json"
         if not self._is_main:
             return path
         batch = [
@@ -90,10 +108,7 @@ class Recorder:
         return self
 
     def __exit__(self, *error: object) -> None:
-        for file in (self._metrics, self._completions):
-            file.close()
-        if self._board is not None:
-            self._board.close()
+        self._close()
         if self._wandb is not None:
             self._wandb.finish()
 

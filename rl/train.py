@@ -89,8 +89,10 @@ def _loop(
         vitals = _vitals(run, stats, experiences)
         reason = guard.alarm(vitals) if config.guard.enabled else None
         if reason is not None:
-            recorder.incident(progress.step, reason, experiences, vitals=vitals_json(vitals))
+            history = [vitals_json(each) for each in guard.history]
+            recorder.incident(progress.incidents + 1, progress.step, reason, experiences, history=history)
             roll_back(run, folder, guard, reason)
+            recorder.rewind(progress.step)
             continue
         progress.ledger.settle(_fate(experience) for experience in experiences)
         progress.ledger.check()
@@ -120,7 +122,8 @@ def collect(run: Run, clock: Clock) -> list[Experience]:
             )
         progress.ledger.enter(prompts=len(problems), rollouts=len(sampled))
         with clock("reference"):
-            penalties = learner.kl_penalties(sampled, kl_coef=progress.kl.coef)
+            sampled = learner.with_reference(sampled)
+        penalties = learner.kl_penalties(sampled, kl_coef=progress.kl.coef)
         found += settle(sampled, learner.algorithm, penalties=penalties)
         useful = {experience.group for experience in found if experience.fate is Fate.TRAINED}
         missing = settings.prompts - len(useful)

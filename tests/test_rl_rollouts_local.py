@@ -100,6 +100,20 @@ def test_same_seed_same_completions_other_seed_others() -> None:
     assert engine.generate(PROMPTS, again) != first  # 9 x 12 draws from 31 tokens: luck cannot repeat them
 
 
+@pytest.mark.parametrize("max_rows", [256, 3])
+def test_each_prompt_is_ready_once_and_the_first_to_end_first(max_rows: int) -> None:
+    told: list[tuple[int, list[Completion]]] = []
+    engine = LocalEngine(make("qwen2"), max_rows=max_rows)
+    found = engine.generate(
+        PROMPTS * 4, SAMPLING, lambda place, completions: told.append((place, completions))
+    )
+    assert [one for _, completions in sorted(told) for one in completions] == found
+    longest = [max(len(one.token_ids) for one in completions) for _, completions in told]
+    if max_rows == 256:  # one batch
+        assert longest == sorted(longest)
+        assert longest[0] < longest[-1]
+
+
 def test_batches_of_any_size_keep_order() -> None:
     engine = LocalEngine(make("qwen2"), max_rows=3)
     got = engine.generate(PROMPTS, SAMPLING)

@@ -121,6 +121,7 @@ def test_a_poisoned_run_rolls_back_and_goes_on(tmp_path: Path) -> None:
     (incident,) = (tmp_path / "run").glob("incident-*.json")
     facts = json.loads(incident.read_text())
     assert facts["step"] == 4
+    assert [line["step"] for line in curve(tmp_path / "run")] == [1, 2, 3, 4, 5, 6]  # none of them twice
     assert "is nan" in facts["reason"]
     assert len(facts["batch"]) == 16
     assert run.progress.step == 6
