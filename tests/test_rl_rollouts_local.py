@@ -104,9 +104,8 @@ def test_same_seed_same_completions_other_seed_others() -> None:
 def test_each_prompt_is_ready_once_and_the_first_to_end_first(max_rows: int) -> None:
     told: list[tuple[int, list[Completion]]] = []
     engine = LocalEngine(make("qwen2"), max_rows=max_rows)
-    found = engine.generate(
-        PROMPTS * 4, SAMPLING, lambda place, completions: told.append((place, completions))
-    )
+    sampling = Sampling(num_samples=2, max_new_tokens=60, end_ids=(2, 3, 4), seed=7)
+    found = engine.generate(PROMPTS * 4, sampling, lambda *prompt: told.append(prompt))
     assert [one for _, completions in sorted(told) for one in completions] == found
     longest = [max(len(one.token_ids) for one in completions) for _, completions in told]
     if max_rows == 256:  # one batch
