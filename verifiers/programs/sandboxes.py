@@ -28,6 +28,8 @@ class SandboxKey:
 
 def sandbox_for(key: SandboxKey) -> Sandbox:
     """The shared sandbox. Raises MissingToolError, and whatever the sandbox's own constructor raises."""
+    if key.kind == "docker":  # its image holds the tools of all languages: one pool serves them
+        key = SandboxKey("docker", key.isolation)
     with _lock:
         if key not in _open:
             _open[key] = _make(key)
