@@ -75,6 +75,7 @@ class VllmEngine:
             seed=seed,
             enforce_eager=not on_gpu,
             disable_log_stats=True,
+            use_tqdm_on_load=False,
             async_scheduling=False,  # on CPU a finished engine otherwise leaves a thread behind
             logprobs_mode="processed_logprobs",  # at the sampling temperature, as the trainer computes them
             **lora,
