@@ -85,9 +85,11 @@ def distinct_states(policy: Policy, batch: GroupBatch, *, share_prompts: bool | 
     if share_prompts is None:
         repeated = (len(batch.owner) - len(batch.prompt_ids)) * batch.prompt_ids.shape[1]
         share_prompts = repeated > SHARE_ABOVE * batch.completion_ids.numel()
-    # Gradient checkpointing recomputes layers and would append to the cache twice.
+    # Gradient checkpointing recomputes layers and would append to the cache twice. With ZeRO-3 every process must
+    # run as many forwards as the others, whatever its micro-batch.
     checkpoints = policy.training and getattr(policy.base, "is_gradient_checkpointing", False)
-    return _shared(policy, batch) if share_prompts and not checkpoints else _repeated(policy, batch)
+    in_pieces = hasattr(next(policy.parameters()), "ds_id")
+    return (_shared if share_prompts and not (checkpoints or in_pieces) else _repeated)(policy, batch)
 
 
 def _shared(policy: Policy, batch: GroupBatch) -> Tensor:
@@ -102,22 +104,25 @@ def _shared(policy: Policy, batch: GroupBatch) -> Tensor:
     cache.batch_select_indices(batch.owner)
     last = prompts.last_hidden_state[batch.owner, -1:]
     prompt_mask = batch.prompt_mask[batch.owner]
-    steps = torch.arange(batch.completion_ids.shape[1], device=batch.owner.device)
-    completions = backbone(
-        input_ids=batch.completion_ids,
-        attention_mask=torch.cat([prompt_mask, batch.completion_mask], -1),
-        position_ids=prompt_mask.sum(-1, keepdim=True) + steps,
-        past_key_values=cache,
-        use_cache=True,
-    )
-    # Each token is predicted one position earlier: the first by the prompt's last.
-    before = torch.cat([last, completions.last_hidden_state[:, :-1]], 1)
+    # Each token is predicted one position earlier: the first by the prompt's last; the last is never fed.
+    fed, fed_mask = batch.completion_ids[:, :-1], batch.completion_mask[:, :-1]
+    before = last
+    if fed.shape[1]:
+        steps = torch.arange(fed.shape[1], device=batch.owner.device)
+        completions = backbone(
+            input_ids=fed,
+            attention_mask=torch.cat([prompt_mask, fed_mask], -1),
+            position_ids=prompt_mask.sum(-1, keepdim=True) + steps,
+            past_key_values=cache,
+            use_cache=True,
+        )
+        before = torch.cat([last, completions.last_hidden_state], 1)
     return before[batch.completion_mask.bool()]
 
 
 def _repeated(policy: Policy, batch: GroupBatch) -> Tensor:
-    token_ids = torch.cat([batch.prompt_ids[batch.owner], batch.completion_ids], 1)
-    mask = torch.cat([batch.prompt_mask[batch.owner], batch.completion_mask], 1)
+    token_ids = torch.cat([batch.prompt_ids[batch.owner], batch.completion_ids[:, :-1]], 1)
+    mask = torch.cat([batch.prompt_mask[batch.owner], batch.completion_mask[:, :-1]], 1)
     states = policy.base.base_model(
         input_ids=token_ids,
         attention_mask=mask,
@@ -125,4 +130,4 @@ def _repeated(policy: Policy, batch: GroupBatch) -> Tensor:
         use_cache=False,
     ).last_hidden_state
     width = batch.prompt_ids.shape[1]
-    return states[:, width - 1 : -1][batch.completion_mask.bool()]
+    return states[:, width - 1 :][batch.completion_mask.bool()]
