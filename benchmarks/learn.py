@@ -1,6 +1,6 @@
 """Does every algorithm learn? The addition task from its SFT model, over algorithms, seeds, full and LoRA.
 
-    python -m proctor.benchmarks.learn --out runs/learn                       # all of it, an hour on two cores
+    python -m proctor.benchmarks.learn --out runs/learn                       # all of it: ten CPU minutes
     python -m proctor.benchmarks.learn --algorithm grpo --algorithm ppo --seeds 1
 
 Every run is a `proctor train` of its own on 16 prompts x 8 samples for 80 steps. Its result is a line of
