@@ -50,9 +50,13 @@ def run_as_script(code: str) -> str:
 
 @functools.cache
 def warm_up() -> None:
-    """Has every slot of the sandbox started, so that a process that is new is an attack's."""
-    exams = [Rollout(HONEST, tests=[f"assert add(1, {n}) == {n + 1}"]) for n in range(32)]
-    Code(extraction="raw").verify([*exams, *[Rollout("print(3)", tests=TASKS["sum"]["tests"][:1])] * 8])
+    """Has every slot of the sandbox started, so that a process that is new is an attack's.
+
+    Scripts go first: what they need is loaded by a new zygote, which ends the examiners that there are.
+    """
+    part = Code(extraction="raw")
+    part.verify([Rollout("print(3)", tests=TASKS["sum"]["tests"][:1])] * 8)
+    part.verify([Rollout(HONEST, tests=[f"assert add(1, {n}) == {n + 1}"]) for n in range(32)])
 
 
 @pytest.fixture
