@@ -119,8 +119,11 @@ def proctor(*words: str, cwd: Path | None = None) -> None:
 
 def write_task(folder: Path) -> None:
     """Model, demonstrations and prompts of the addition task; an earlier demo's runs make room."""
+    from transformers.utils import logging as transformers_logging
+
     from proctor.sft import demo_task
 
+    transformers_logging.disable_progress_bar()
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     training, held_back = demo_task.split_problems()
@@ -147,7 +150,8 @@ def _plot(metrics: Path) -> None:
     plotext.title("share of right answers while training")
     plotext.plot([step["step"] for step in steps], [step["correct"] for step in steps])
     plotext.theme("clear")
-    plotext.show()
+    drawing = plotext.build()
+    print(drawing if sys.stdout.isatty() else plotext.uncolorize(drawing))
 
 
 def _value(row: dict[str, object], part: str) -> float | None:

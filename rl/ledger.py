@@ -46,8 +46,11 @@ class Ledger:
         """Raises LedgerError where rollouts and fates do not add up."""
         settled = sum(self.fates.values())
         if settled != self.sampled:
-            parts = ", ".join(f"{name} {count}" for name, count in sorted(self.fates.items()))
-            raise LedgerError(f"{self.sampled} rollouts were sampled but {settled} have a fate: {parts}")
+            raise LedgerError(f"{settled} rollouts have a fate, of {self}")
+
+    def __str__(self) -> str:
+        fates = ", ".join(f"{name} {count:,}" for name, count in self.fates.most_common())
+        return f"{self.sampled:,} rollouts of {self.prompts:,} prompts: {fates}"
 
     def to_json(self) -> dict[str, object]:
         return {"prompts": self.prompts, "sampled": self.sampled, "fates": dict(self.fates)}
