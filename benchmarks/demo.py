@@ -110,11 +110,14 @@ def train(out: Path) -> None:
 def proctor(*words: str, cwd: Path | None = None) -> None:
     """Runs a command of ours as a user would, and shows it first."""
     console.print(f"[bold]$ proctor {shlex.join(words)}[/bold]")
-    # From another folder a bare checkout must still be found; an installed package is found first.
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([os.environ.get("PYTHONPATH", ""), str(ROOT)])}
-    done = subprocess.run([sys.executable, "-m", "proctor", *words], cwd=cwd, env=environment)
+    done = subprocess.run([sys.executable, "-m", "proctor", *words], cwd=cwd, env=environment())
     if done.returncode:
         raise StepFailedError(f"proctor {words[0]} ended with exit code {done.returncode}")
+
+
+def environment() -> dict[str, str]:
+    """Ours, in which a bare checkout is found from any folder; an installed package is found first."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([os.environ.get("PYTHONPATH", ""), str(ROOT)])}
 
 
 def write_task(folder: Path) -> None:

@@ -25,7 +25,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from proctor.benchmarks.demo import DATA, write_task
+from proctor.benchmarks.demo import DATA, environment, write_task
 
 ALGORITHMS = ("grpo", "dr_grpo", "dapo", "gspo", "cispo", "rloo", "ppo")
 # What the task needs beside the presets: a KL to the half-wrong start would hold the policy there.
@@ -136,8 +136,8 @@ def _result(folder: Path, seconds_a_step: float) -> dict[str, float]:
 def _proctor(words: list[str], folder: Path) -> float:
     """Runs a command of ours on one thread; its CPU seconds, start and evaluations included."""
     before = os.times()
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    subprocess.run([sys.executable, "-m", "proctor", *words], cwd=folder, env=environment, check=True)
+    on_one_thread = {**environment(), "OMP_NUM_THREADS": "1"}
+    subprocess.run([sys.executable, "-m", "proctor", *words], cwd=folder, env=on_one_thread, check=True)
     after = os.times()
     return after.children_user + after.children_system - before.children_user - before.children_system
 
