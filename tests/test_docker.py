@@ -38,6 +38,12 @@ def shell(script: str, **fields: Any) -> Program:
     return Program(argv=("/bin/sh", "-c", script), **fields)
 
 
+def filling(complaint: str) -> str:
+    """Takes memory step by step, and does `complaint` where a piece is refused."""
+    source = f"import os\nheld = []\ntry:\n while len(held) < 400: held.append(b'1' * 2**20)\nexcept MemoryError: {complaint}"
+    return f'python3 -c "{source}"'
+
+
 def ids() -> set[str]:
     return set(docker_engine.own_containers())
 
@@ -120,7 +126,11 @@ def test_every_layer_that_is_asked_holds_without_namespaces_too() -> None:
             Limits(memory_mb=96),
             Outcome.MEMORY_LIMIT,
         ),
-        ("python3 -c 'x = bytes(300000000)'", Limits(memory_mb=96), Outcome.MEMORY_LIMIT),
+        (filling("pass"), Limits(memory_mb=96), Outcome.MEMORY_LIMIT),
+        (filling("os._exit(3)"), Limits(memory_mb=96), Outcome.MEMORY_LIMIT),
+        (filling("os.abort()"), Limits(memory_mb=96), Outcome.MEMORY_LIMIT),
+        ("python3 -c 'import os; os.abort()'", Limits(memory_mb=96), Outcome.RUNTIME_ERROR),
+        ("python3 -c 'x = bytes(300000000)'", Limits(memory_mb=96), Outcome.OK),  # reserved and not used
         ("for i in $(seq 40); do sleep 20 & done; wait", Limits(processes=8), Outcome.PROCESS_LIMIT),
         ("head -c 9000000 /dev/zero > file", Limits(file_mb=4), Outcome.FILE_LIMIT),
         ("kill -SYS $$", Limits(), Outcome.SECURITY_VIOLATION),

@@ -152,6 +152,10 @@ KILLED, SYSTEM_CALL, FILE_SIZE = 9, 31, 25
         ({"free": (5, 0)}, Outcome.FILE_LIMIT),
         ({"free": (5, 5)}, Outcome.RUNTIME_ERROR),
         ({"refusals": 1}, Outcome.PROCESS_LIMIT),
+        ({"memory_mb": 1100.0}, Outcome.MEMORY_LIMIT),  # the watch had not seen it yet
+        ({"status": KILLED, "memory_mb": 1100.0}, Outcome.MEMORY_LIMIT),
+        ({"status": KILLED, "memory_mb": 1000.0}, Outcome.RUNTIME_ERROR),
+        ({"status": SYSTEM_CALL, "memory_mb": 1100.0}, Outcome.SECURITY_VIOLATION),
         ({"stderr": bytearray(b"thrown: 'std::bad_alloc'")}, Outcome.MEMORY_LIMIT),
         ({"stderr": bytearray(b"sh: 1: Cannot fork")}, Outcome.PROCESS_LIMIT),
         ({"argv": ["x"], "ended": {"exit_code": 0, "signal": None}, "status": 0}, Outcome.OK),

@@ -4,7 +4,8 @@ The first that holds: the kernel killed one of its processes for want of memory;
 ended by itself with code 0, whatever else it met on the way; a forbidden call; processor time; then what the
 exit tells: exceptions behind which a limit stands (MemoryError, no space left), named by the jail or,
 for a foreign runtime, by the last lines of its standard error. A program can print such a line on purpose:
-it then calls its own failure by another name, which earns it nothing.
+it then calls its own failure by another name, which earns it nothing. At last its peak: where no control group
+counts, it may have passed its memory limit, and failed, between two looks of the watch.
 """
 
 from __future__ import annotations
@@ -52,6 +53,8 @@ def decide(run: Run) -> Outcome:
     told = told or _by_space(run.answer)
     if told is None and run.refusals:
         return Outcome.PROCESS_LIMIT
+    if told is None and run.memory_mb > run.ask.limits.memory_mb:
+        return Outcome.MEMORY_LIMIT
     return told or Outcome.RUNTIME_ERROR
 
 

@@ -99,8 +99,9 @@ class Seal:
     def set_limits(self, order: Order) -> None:
         """In the slot, for the next run: what `close` is to set, of the kernel's limits per process.
 
-        The data segment is bounded so that Python can raise MemoryError. A command that a group counts
-        goes without: runtimes such as Java's reserve much more than they use.
+        The data segment of a function is bounded so that Python can raise MemoryError. A command goes without:
+        runtimes such as Java's reserve much more than they use, and one that is refused memory mostly crashes
+        and says nothing. What it uses, the control group counts, or the watch adds up.
         """
         if order == self._order:
             return
@@ -108,9 +109,7 @@ class Seal:
         # A backstop: the watch is finer and counts all processes. The kernel goes by clock ticks, which on a
         # busy machine run ahead: 11 s of them were 9.7 s, and the watch is to be the first.
         cpu = 2 * math.ceil(order.cpu_s) + 1
-        data = (order.memory_mb + _BASELINE_MB) * _MB
-        if order.is_command and order.is_counted:
-            data = resource.RLIM_INFINITY
+        data = resource.RLIM_INFINITY if order.is_command else (order.memory_mb + _BASELINE_MB) * _MB
         processes = order.processes + self._spare_processes + _COUNTED_APART * order.is_counted
         values = (cpu, data, order.file_mb * _MB, order.open_files, processes)
         for i, value in enumerate(values):
