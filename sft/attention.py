@@ -64,12 +64,12 @@ def _attention(
     """query (1, heads, T, D), key and value likewise; gives (1, T, heads, D)."""
     if blocks is None or attention_mask is not None:
         return sdpa_attention_forward(module, query, key, value, attention_mask, **options)
-    outputs, start = [], 0
-    for count, width in blocks:
-        rows = slice(start, start + count * width)
-        cut = [each[0, :, rows].unflatten(1, (count, width)).transpose(0, 1) for each in (query, key, value)]
+    lengths = [count * width for count, width in blocks]
+    split = [each[0].split(lengths, 1) for each in (query, key, value)]
+    outputs = []
+    for (count, width), *parts in zip(blocks, *split, strict=True):
+        cut = [part.unflatten(1, (count, width)).transpose(0, 1) for part in parts]
         outputs.append(sdpa_attention_forward(module, *cut, None, **options)[0].flatten(0, 1))
-        start = rows.stop
     return torch.cat(outputs)[None], None
 
 

@@ -8,10 +8,12 @@ over the global batch (see losses.py), so that how it was cut never shows in the
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from itertools import repeat
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy
 import torch
 from torch import Tensor
 
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 # CPU about 5 ms of Python and dispatch. Positions of a larger model cost more, so it is no more there.
 _GROUP_COST = 100
 _BLOCK_COST = 10  # what one more block of a packed row costs: only attention is called again
+
+Array = numpy.ndarray[Any, Any]
 
 IGNORED = -100  # the target of a position that nothing is learned at; the field's convention
 
@@ -42,6 +46,14 @@ class Example:
         """Tokens that are targets; the first token of a sequence never is: nothing stands before it."""
         return sum(self.trained[1:])
 
+    @property
+    def target_weights(self) -> list[float]:
+        """The weight of each of them."""
+        if self.weights is None:
+            return [1.0] * self.num_trained
+        pairs = zip(self.weights[1:], self.trained[1:], strict=True)
+        return [weight for weight, trained in pairs if trained]
+
 
 @dataclass(frozen=True, slots=True)
 class TokenBatch:
@@ -52,7 +64,6 @@ class TokenBatch:
     """
 
     input_ids: Tensor  # (B, T)
-    attention_mask: Tensor | None  # (B, T) 1 = real token; None: position_ids alone say who sees whom
     position_ids: Tensor  # (B, T) counted from each sequence's first token, on over padding to its right
     targets: Tensor  # (B, T) the next token, IGNORED where it is not trained
     sequence_ids: Tensor  # (B, T) which example a position belongs to, in the order given; -1 = padding
@@ -66,7 +77,9 @@ class TokenBatch:
 
     def rows(self, policy: Policy) -> tuple[Tensor, Tensor]:
         """The hidden states (N, H) before the targets, and the targets (N,), in order of `target_mask`."""
-        return policy.hidden(self)[self.target_mask], self.targets[self.target_mask]
+        targets = self.targets.flatten()
+        places = (targets != IGNORED).nonzero()[:, 0]
+        return policy.hidden(self, places), targets.index_select(0, places)
 
     @property
     def num_tokens(self) -> int:
@@ -87,26 +100,20 @@ class TokenBatch:
         return replace(self, **moved)
 
 
-def pad_examples(
-    examples: Sequence[Example],
-    *,
-    pad_id: int,
-    side: Literal["left", "right"] = "right",
-    multiple_of: int = 1,
-) -> TokenBatch:
-    """One row each, padded to the longest, rounded up to `multiple_of`. Raises ValueError for no examples.
+def pad_examples(examples: Sequence[Example], *, pad_id: int) -> TokenBatch:
+    """One row each, padded on the right to the longest. Raises ValueError for no examples.
 
     Padding on the right needs no mask: no real token looks ahead, and what padding computes is not used. That
     leaves attention its plain causal path (on CPU 10% of a small model's step).
     """
-    return _padded(_rows_of(examples), pad_id, side, multiple_of)
+    return _padded(_rows_of(examples), pad_id)
 
 
 def pack_examples(examples: Sequence[Example], *, pad_id: int = 0) -> TokenBatch:
     """All examples in one row (1, T), longest first, kept apart by position ids that start again at 0.
 
     The row is a line of blocks of sequences about as long as each other, padded to one width on the right where
-    that is cheaper than another block. The mask is left out on purpose: attention goes block by block, or
+    that is cheaper than another block. There is no mask, on purpose: attention goes block by block, or
     transformers builds a block-diagonal mask (or calls a variable-length kernel) from the position ids.
     """
     rows = _rows_of(examples)
@@ -119,7 +126,6 @@ def pack_examples(examples: Sequence[Example], *, pad_id: int = 0) -> TokenBatch
 
     return TokenBatch(
         joined("input_ids"),
-        None,
         joined("position_ids"),
         joined("targets"),
         joined("sequence_ids"),
@@ -223,13 +229,12 @@ def _to_multiple(groups: list[list[int]], lengths: Sequence[int], multiple_of: i
     return groups
 
 
-@dataclass(frozen=True, slots=True)
-class _Row:
+class _Row(NamedTuple):
     """What one example puts at its positions."""
 
-    input_ids: Sequence[int]
-    targets: Sequence[int]
-    weights: Sequence[float] | None  # None: no example of the batch has weights
+    input_ids: Array
+    targets: Array
+    weights: Array | None  # None: no example of the batch has weights
     index: int  # of the example
 
 
@@ -237,37 +242,39 @@ def _rows_of(examples: Sequence[Example]) -> list[_Row]:
     is_weighted = any(example.weights is not None for example in examples)
     rows = []
     for index, example in enumerate(examples):
-        if not len(example) == len(example.trained) == len(example.weights or example.trained):
+        size = len(example)
+        if not size == len(example.trained) == len(example.weights or example.trained):
             raise ValueError(f"example {index}: token_ids, trained and weights differ in length")
-        following = zip(example.token_ids[1:], example.trained[1:], strict=True)
-        targets = [token if trained else IGNORED for token, trained in following] or [IGNORED]
-        weights = [1.0] * len(targets) if example.weights is None else example.weights[1:] or [0.0]
-        rows.append(_Row(example.token_ids[: len(targets)], targets, weights if is_weighted else None, index))
+        token_ids = numpy.fromiter(example.token_ids, numpy.int64, size)
+        if size == 1:  # nothing stands after it; the position is kept, so that no sequence is empty
+            rows.append(
+                _Row(token_ids, numpy.array([IGNORED]), numpy.zeros(1) if is_weighted else None, index)
+            )
+            continue
+        trained = numpy.fromiter(example.trained, bool, size)
+        weights = None
+        if is_weighted:
+            weights = numpy.fromiter(example.weights or repeat(1.0), numpy.float32, size)[1:]
+        rows.append(_Row(token_ids[:-1], numpy.where(trained, token_ids, IGNORED)[1:], weights, index))
     return rows
 
 
-def _padded(
-    rows: Sequence[_Row], pad_id: int, side: Literal["left", "right"] = "right", multiple_of: int = 1
-) -> TokenBatch:
-    width = -(-max(len(row.input_ids) for row in rows) // multiple_of) * multiple_of
-
-    def tensor(columns: Iterable[Sequence[float]], filler: float) -> Tensor:
-        filled = []
-        for values in columns:
-            fill = [filler] * (width - len(values))
-            filled.append([*values, *fill] if side == "right" else [*fill, *values])
-        return torch.tensor(filled)
-
-    weights = [row.weights for row in rows if row.weights is not None]
-    batch = TokenBatch(
-        tensor([row.input_ids for row in rows], pad_id),
-        None,
-        torch.arange(width).repeat(len(rows), 1),
-        tensor([row.targets for row in rows], IGNORED),
-        tensor([[row.index] * len(row.targets) for row in rows], -1),
-        tensor(weights, 0.0) if weights else None,
+def _padded(rows: Sequence[_Row], pad_id: int) -> TokenBatch:
+    shape = len(rows), max(len(row.input_ids) for row in rows)
+    input_ids, targets = numpy.full(shape, pad_id), numpy.full(shape, IGNORED)
+    sequence_ids = numpy.full(shape, -1)
+    weights = None if rows[0].weights is None else numpy.zeros(shape, numpy.float32)
+    for place, row in enumerate(rows):
+        size = len(row.input_ids)
+        input_ids[place, :size] = row.input_ids
+        targets[place, :size] = row.targets
+        sequence_ids[place, :size] = row.index
+        if weights is not None:
+            weights[place, :size] = row.weights
+    return TokenBatch(
+        torch.from_numpy(input_ids),
+        torch.arange(shape[1]).repeat(len(rows), 1),
+        torch.from_numpy(targets),
+        torch.from_numpy(sequence_ids),
+        None if weights is None else torch.from_numpy(weights),
     )
-    if side == "right":
-        return batch
-    mask = (batch.sequence_ids >= 0).long()
-    return replace(batch, attention_mask=mask, position_ids=(mask.cumsum(-1) - 1).clamp(min=0))

@@ -198,41 +198,28 @@ class _Gradients:
         case is applied to the (n, H) operands and not to the (n, V) tile, which saves a pass over it.
         """
         operands, options = self.operands, self.operands.options
-        factor = options.scale / options.temperature
-        target_factor = grad_logp.to(operands.dtype) * factor
-        if chunk.slope is not None:
-            chunk.probs.mul_(chunk.slope)
-            target_factor = target_factor * chunk.slope.gather(-1, targets[:, None])[:, 0]
-        row_factor = -grad_logp.to(operands.dtype) * factor
+        factor = -options.scale / options.temperature
+        tile, at_target = chunk.probs, -torch.ones_like(grad_logp)
+        row_factor = grad_logp.to(operands.dtype) * factor
         if grad_entropy is not None and chunk.logits is not None and chunk.entropy is not None:
             weights = chunk.logits.sub_((chunk.log_z - chunk.entropy)[:, None])
             weights.mul_(grad_entropy[:, None]).add_(grad_logp[:, None])
-            chunk.probs.mul_(weights)
-            row_factor = torch.full_like(row_factor, -factor)
-        tile = chunk.probs.to(operands.product_dtype)
-        self._add_products(rows, hidden, targets, tile, row_factor, target_factor)
+            tile.mul_(weights)
+            at_target, row_factor = -grad_logp, torch.full_like(row_factor, factor)
+        tile.scatter_add_(1, targets[:, None], at_target[:, None].to(tile.dtype))
+        if chunk.slope is not None:
+            tile.mul_(chunk.slope)
+        self._add_products(rows, hidden, tile, row_factor)
 
-    def _add_products(
-        self,
-        rows: slice,
-        hidden: Tensor,
-        targets: Tensor,
-        tile: Tensor,
-        row_factor: Tensor,
-        target_factor: Tensor,
-    ) -> None:
-        wide = self.operands.dtype
+    def _add_products(self, rows: slice, hidden: Tensor, tile: Tensor, row_factor: Tensor) -> None:
+        wide, product = self.operands.dtype, tile.to(self.operands.product_dtype)
         if self.hidden is not None:
-            through = (tile @ self.operands.weight).to(wide).mul_(row_factor[:, None])
-            through.addcmul_(self.operands.weight[targets].to(wide), target_factor[:, None])
-            self.hidden[rows] = through.to(self.hidden.dtype)
+            self.hidden[rows] = (product @ self.operands.weight).to(wide).mul_(row_factor[:, None])
         if self.weight is not None:
             scaled = hidden.to(wide) * row_factor[:, None]
-            _add_product(self.weight, tile.t(), scaled.to(tile.dtype))
-            self.weight.index_add_(0, targets, hidden.to(wide) * target_factor[:, None])
+            _add_product(self.weight, product.t(), scaled.to(product.dtype))
         if self.bias is not None:
-            self.bias.addmv_(tile.to(wide).t(), row_factor)
-            self.bias.index_add_(0, targets, target_factor)
+            self.bias.addmv_(tile.t(), row_factor)
 
 
 def _add_product(total: Tensor, left: Tensor, right: Tensor) -> None:

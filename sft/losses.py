@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Sequence
+from itertools import chain
 from typing import NamedTuple
 
 import torch
@@ -87,13 +88,9 @@ def sequence(weights: Tensor, sequences: Tensor) -> Terms:
 
 def divisor(loss: Loss, examples: Sequence[Example]) -> float:
     """D of a global batch. Raises ValueError where it is zero: nothing could be learned."""
-    weights: list[float] = []
-    sequences: list[int] = []
-    for index, example in enumerate(examples):
-        targets = [place for place in range(1, len(example)) if example.trained[place]]
-        weights += [1.0 if example.weights is None else example.weights[place] for place in targets]
-        sequences += [index] * len(targets)
-    total = loss(torch.tensor(weights, dtype=torch.float64), torch.tensor(sequences, dtype=torch.long)).share
+    weights = [example.target_weights for example in examples]
+    sequences = torch.arange(len(examples)).repeat_interleave(torch.tensor([len(each) for each in weights]))
+    total = loss(torch.tensor([*chain.from_iterable(weights)], dtype=torch.float64), sequences).share
     if total <= 0:
         raise ValueError(f"a global batch of {len(examples)} sequences has no target tokens with weight")
     return total

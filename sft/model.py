@@ -10,6 +10,7 @@ import importlib.util
 import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal, Protocol
 
 import torch
@@ -19,6 +20,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig, P
 from proctor.sft.attention import BLOCK_ATTENTION
 from proctor.sft.batch import TokenBatch
 from proctor.sft.head import Head, TokenLoss, TokenOutputs, chosen_logprobs, fused_loss
+from proctor.sft.last_layer import let_last_layer_choose
 
 Precision = Literal["auto", "float32", "bfloat16"]
 Attention = Literal["auto", "flash_attention_2", "sdpa", "eager"]
@@ -48,6 +50,7 @@ class Policy(nn.Module):
     def __init__(self, model: PreTrainedModel | nn.Module) -> None:
         super().__init__()
         self.model = model  # transformers model, or peft model around one
+        self.chooses_rows = False  # whether the last layer takes `rows`, see last_layer.py
 
     @property
     def base(self) -> Any:
@@ -70,17 +73,19 @@ class Policy(nn.Module):
             layer.weight, layer.bias, getattr(config, "final_logit_softcapping", None), _scale(config)
         )
 
-    def hidden(self, batch: TokenBatch) -> Tensor:
-        """Last hidden states (B, T, H), after the final norm."""
+    def hidden(self, batch: TokenBatch, places: Tensor) -> Tensor:
+        """Last hidden states (N, H), after the final norm, at N flat places in (B, T)."""
         backbone = self.base.base_model
-        inputs: dict[str, Any] = {"input_ids": batch.input_ids, "attention_mask": batch.attention_mask}
-        if "position_ids" in inspect.signature(backbone.forward).parameters:
+        inputs: dict[str, Any] = {"input_ids": batch.input_ids}
+        if _takes_positions(type(backbone)):
             inputs["position_ids"] = batch.position_ids
-        elif batch.attention_mask is None and bool((batch.position_ids[:, 1:] == 0).any()):
+        elif bool((batch.position_ids[:, 1:] == 0).any()):
             raise TypeError(f"{type(backbone).__name__} takes no position ids; it cannot run packed batches")
         if batch.blocks and self.base.config._attn_implementation == BLOCK_ATTENTION:
             inputs["blocks"] = batch.blocks
-        return backbone(**inputs, use_cache=False).last_hidden_state
+        if self.chooses_rows:
+            return backbone(**inputs, rows=places, use_cache=False).last_hidden_state[0]
+        return backbone(**inputs, use_cache=False).last_hidden_state.flatten(0, 1).index_select(0, places)
 
     def forward(
         self,
@@ -146,6 +151,8 @@ def prepare_policy(
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     policy = Policy(model if lora is None else _with_adapters(model, lora))
     check_head(policy)
+    in_pieces = hasattr(next(policy.parameters()), "ds_id")  # by ZeRO-3: it cannot be tried out alone
+    policy.chooses_rows = not in_pieces and let_last_layer_choose(policy.base)
     return policy
 
 
@@ -170,7 +177,7 @@ def check_head(policy: Policy, *, tolerance: float | None = None) -> None:
     ids = torch.arange(5, device=weight.device)[None] * (vocabulary // 7) % vocabulary
     targets = torch.cat([ids[:, 1:], torch.full_like(ids[:, :1], -100)], 1)
     positions = torch.arange(5, device=ids.device)[None]
-    batch = TokenBatch(ids, torch.ones_like(ids), positions, targets, torch.zeros_like(ids))
+    batch = TokenBatch(ids, positions, targets, torch.zeros_like(ids))
     was_training = base.training
     base.eval()
     ours = policy(batch).logp
@@ -201,6 +208,11 @@ def choose_attention(wanted: Attention, path: str) -> str:
     architecture = AutoModelForCausalLM._model_mapping.get(type(AutoConfig.from_pretrained(path)), None)
     supports = getattr(architecture, "_supports_sdpa", True)
     return "sdpa" if supports else "eager"
+
+
+@cache
+def _takes_positions(backbone: type[nn.Module]) -> bool:
+    return "position_ids" in inspect.signature(backbone.forward).parameters
 
 
 def weights_of(policy: Policy) -> Mapping[str, Tensor]:

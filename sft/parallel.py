@@ -16,6 +16,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from proctor.sft.heap import keep_freed_memory
 from proctor.sft.model import Policy, Precision, wants_bfloat16, weights_of
 
 
@@ -23,7 +24,7 @@ class Plain:
     """One process, or DDP under torchrun; gloo on CPU, nccl on GPUs. clip: largest gradient norm, 0: none."""
 
     def __init__(self, *, precision: Precision = "auto", clip: float = 0.0) -> None:
-        _settle_deepspeed()
+        _settle_on_cpu()
         from accelerate import Accelerator
 
         self._accelerator = Accelerator(
@@ -84,7 +85,7 @@ class Zero:
     """
 
     def __init__(self, config: Mapping[str, Any]) -> None:
-        _settle_deepspeed()
+        _settle_on_cpu()
         # A single process needs no torchrun: DeepSpeed only wants to be told so.
         for name, value in (("RANK", "0"), ("LOCAL_RANK", "0"), ("WORLD_SIZE", "1")):
             os.environ.setdefault(name, value)
@@ -188,10 +189,11 @@ def read_zero_config(path: str | Path) -> dict[str, Any]:
     return {"zero_allow_untested_optimizer": True, "zero_force_ds_cpu_optimizer": False, **config, **ours}
 
 
-def _settle_deepspeed() -> None:
+def _settle_on_cpu() -> None:
     """DeepSpeed, which transformers imports where it is installed, otherwise warns that it sees no GPU."""
     if not torch.cuda.is_available():
         os.environ.setdefault("DS_ACCELERATOR", "cpu")
+        keep_freed_memory()
 
 
 def _total(values: Sequence[float], num_processes: int, device: torch.device) -> list[float]:

@@ -29,25 +29,13 @@ def test_the_target_of_a_position_is_the_next_token_where_that_is_trained():
     assert batch.sequence_ids.tolist() == [[0, -1, -1], [1, 1, 1]]
 
 
-def test_right_padding_needs_no_mask():
+def test_padding_counts_positions_on_and_its_share_is_known():
     batch = pad_examples([SHORT, LONG], pad_id=9)
-    assert batch.attention_mask is None
     assert batch.position_ids.tolist() == [[0, 1, 2], [0, 1, 2]]
-
-
-def test_left_padding_counts_positions_from_the_first_real_token():
-    batch = pad_examples([SHORT, LONG], pad_id=9, side="left")
-    assert batch.input_ids.tolist()[0] == [9, 9, 5]
-    assert batch.position_ids.tolist() == [[0, 0, 0], [0, 1, 2]]
-    assert batch.attention_mask.tolist() == [[0, 0, 1], [1, 1, 1]]
     assert batch.padding_share == pytest.approx(1 / 3)  # 2 of 6
 
 
-def test_width_is_rounded_up():
-    assert pad_examples([SHORT, LONG], pad_id=0, multiple_of=8).input_ids.shape == (2, 8)
-
-
-def test_a_packed_row_is_a_line_of_blocks_that_start_positions_again_and_has_no_mask():
+def test_a_packed_row_is_a_line_of_blocks_that_start_positions_again():
     """SHORT is padded to LONG: two positions cost less than a block. The third is far longer."""
     batch = pack_examples([SHORT, LONG, Example(range(20), [True] * 20)], pad_id=9)
     assert batch.blocks == ((1, 19), (2, 3))
@@ -56,7 +44,6 @@ def test_a_packed_row_is_a_line_of_blocks_that_start_positions_again_and_has_no_
     assert batch.targets.tolist() == [[*range(1, 20), IGNORED, 3, 4, 6, IGNORED, IGNORED]]
     assert batch.sequence_ids.tolist() == [[2] * 19 + [1, 1, 1, 0, -1, -1]]
     assert batch.weights.tolist() == [[1.0] * 19 + [0.0, 0.5, 2.0, 1.0, 0.0, 0.0]]
-    assert batch.attention_mask is None
     assert batch.num_tokens == 23
 
 
@@ -143,6 +130,5 @@ def test_epochs_differ_and_a_rest_too_small_for_the_processes_joins_the_step_bef
 
 def test_moving_a_batch_keeps_what_is_none():
     moved = pack_examples([SHORT]).to("cpu")
-    assert moved.attention_mask is None
     assert moved.weights is None
     assert moved.input_ids.device == torch.device("cpu")
