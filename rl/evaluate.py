@@ -10,7 +10,7 @@ from proctor.rl.collect import Collector
 from proctor.rl.experience import Experience
 from proctor.rl.prompts import Problem
 from proctor.rl.rollouts.core import Sampling
-from proctor.verifiers.core import Score, Status
+from proctor.verifiers.core import is_correct
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,17 +61,3 @@ def correct_share(experiences: Sequence[Experience], exams: Sequence[str]) -> fl
     """Share that the exams found right, of those with a verdict; NaN where there is none."""
     judged = [passed for each in experiences if (passed := is_correct(each.score, exams)) is not None]
     return fmean(judged) if judged else float("nan")
-
-
-def is_correct(score: Score, exams: Sequence[str]) -> bool | None:
-    """Whether every exam that had a verdict says correct; None where none had.
-
-    An exam that a closed gate or another branch skipped says nothing, but with all of them skipped a score
-    that exists means that the gate's test was failed.
-    """
-    verdicts = [score.verdicts[name] for name in exams if name in score.verdicts]
-    judged = [verdict for verdict in verdicts if verdict.value is not None]
-    if judged:
-        return all(verdict.status is Status.CORRECT for verdict in judged)
-    skipped = bool(verdicts) and all(verdict.status is Status.SKIPPED for verdict in verdicts)
-    return False if skipped and score.total is not None else None

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from proctor.verifiers.files.sources import BadRow, InputError, Row, Source
+from proctor.verifiers.files.sources import BadRow, InputError, Row, Source, read_rows
 
 ROWS = [
     {"response": 'He said "four",\nthen 4', "gold": "4"},
@@ -172,3 +172,11 @@ def test_missing_library_says_how_to_get_it(
     monkeypatch.setitem(__import__("sys").modules, module, None)
     with pytest.raises(InputError, match=r"pip install 'proctor\[data\]'"):
         list(Source(str(path)))
+
+
+def test_all_rows_of_a_file_at_once(tmp_path: Path) -> None:
+    """The second completion holds U+2028, which ends no line."""
+    assert [row.data for row in read_rows(write(tmp_path, "jsonl"))] == ROWS
+    (tmp_path / "bad.jsonl").write_text('{"response": ""}\n\n{"respon')
+    with pytest.raises(InputError, match=r"bad.jsonl, line 3: broken JSON"):
+        read_rows(tmp_path / "bad.jsonl")

@@ -175,6 +175,20 @@ class Score:
         return cls(data["total"], verdicts, data["reward"])
 
 
+def is_correct(score: Score, exams: Sequence[str]) -> bool | None:
+    """Whether every exam that had a verdict says correct; None where none had. `exams`: names of those parts.
+
+    An exam that a closed gate or another branch skipped says nothing, but with all of them skipped a score
+    that exists means that the gate's test was failed.
+    """
+    verdicts = [score.verdicts[name] for name in exams if name in score.verdicts]
+    judged = [verdict for verdict in verdicts if verdict.value is not None]
+    if judged:
+        return all(verdict.status is Status.CORRECT for verdict in judged)
+    skipped = bool(verdicts) and all(verdict.status is Status.SKIPPED for verdict in verdicts)
+    return False if skipped and score.total is not None else None
+
+
 class Reward(Protocol):
     """Anything that maps a batch of rollouts to scores, in order, one each."""
 

@@ -59,6 +59,11 @@ class Expression:
         """Whether a part compares within a group, so that all rollouts of a prompt must come in one call."""
         return self.outline.by_group
 
+    @property
+    def exams(self) -> tuple[str, ...]:
+        """Names of the parts that judge whether an answer is right, as verdicts carry them."""
+        return tuple(str(planned.part) for planned in self.outline.parts if planned.part.exam)
+
     def score(self, rollouts: Sequence[Rollout], *, step: int = 0) -> list[Score]:
         """One score for each rollout, in order. step: of training, for `schedule`.
 

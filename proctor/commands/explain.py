@@ -8,7 +8,8 @@ import typer
 
 from proctor import console
 from proctor.app import command, usable
-from proctor.commands.reading import Load, load_parts, read_reward
+from proctor.commands.reading import Load, read_reward
+from proctor.verifiers.files.loading import load_parts
 
 
 @command('proctor explain "0.9 * math + 0.1 * steps"', "proctor explain \"format('boxed') and math\"")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -40,23 +38,6 @@ def read_reward(text: str) -> Expression:
         return reward(content["reward"])
     except ValueError as error:
         raise InputError(f"{path}: {error}") from error
-
-
-def load_parts(paths: Sequence[Path]) -> None:
-    """Runs Python files of the user's, for the reward parts that they define.
-
-    Raises InputError, naming the file, for whatever one raises.
-    """
-    for path in paths:
-        # Not under the file's own name: a user's `math.py` must not stand in for the library's.
-        spec = importlib.util.spec_from_file_location(f"proctor_loaded_{path.stem}", path)
-        if spec is None or spec.loader is None or not path.is_file():
-            raise InputError(f"{path}: no Python file of that name")
-        module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
-        try:
-            spec.loader.exec_module(module)
-        except Exception as error:  # the border to the user's own code
-            raise InputError(f"{path}: {type(error).__name__}: {error}") from error
 
 
 def read_pairs(given: Sequence[str], option: str) -> dict[str, str]:

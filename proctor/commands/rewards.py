@@ -10,8 +10,9 @@ import typer
 
 from proctor import console
 from proctor.app import command, usable
-from proctor.commands.reading import Load, load_parts
+from proctor.commands.reading import Load
 from proctor.verifiers import registry
+from proctor.verifiers.files.loading import load_parts
 from proctor.verifiers.files.sources import InputError
 from proctor.verifiers.part import Part
 

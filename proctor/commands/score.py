@@ -10,8 +10,9 @@ import typer
 
 from proctor import __version__, console
 from proctor.app import Exit, command, usable
-from proctor.commands.reading import Load, load_parts, read_pairs, read_reward
+from proctor.commands.reading import Load, read_pairs, read_reward
 from proctor.verifiers.files.job import Batch, Job, unsaved
+from proctor.verifiers.files.loading import load_parts
 from proctor.verifiers.files.report import About, Report
 from proctor.verifiers.files.scored import ScoredFile, Unsaved
 from proctor.verifiers.files.sources import BadRow, InputError, Source

@@ -163,6 +163,19 @@ class Source:
         raise InputError(f"{self.name}: {asked}; choose one of {', '.join(known)} with --split")
 
 
+def read_rows(path: Path) -> list[Row]:
+    """All rows of a file in which each must be readable. Raises InputError, naming the line of one that is not.
+
+    A line ends at "\\n" alone: `str.splitlines` cuts at U+2028 and others too, which JSON text may hold.
+    """
+    rows = []
+    for row in Source(str(path)):
+        if isinstance(row, BadRow):
+            raise InputError(f"{path}, line {row.number}: {row.reason}")
+        rows.append(row)
+    return rows
+
+
 def parse_line(number: int, line: bytes) -> Row | BadRow:
     """One line of JSON, stripped, as a row; says what is wrong with it where it is not one."""
     try:
