@@ -9,7 +9,6 @@ import typer
 from proctor import console
 from proctor.app import command, usable
 from proctor.commands.reading import Load, read_reward
-from proctor.verifiers.files.loading import load_parts
 
 
 @command('proctor explain "0.9 * math + 0.1 * steps"', "proctor explain \"format('boxed') and math\"")
@@ -20,8 +19,7 @@ def explain(
 ) -> None:
     """Print what an expression runs, in which order, the range of every part and the total, and warnings."""
     with usable():
-        load_parts(load or [])
-        reward = read_reward(expression)
+        reward = read_reward(expression, load)
     if json:
         console.as_json(reward.explain())
     else:

@@ -10,6 +10,7 @@ import typer
 
 from proctor.settings import read_toml
 from proctor.verifiers.expression import Expression, reward
+from proctor.verifiers.files.loading import load_parts
 from proctor.verifiers.files.sources import InputError
 
 Load = Annotated[
@@ -20,13 +21,14 @@ Load = Annotated[
 ]
 
 
-def read_reward(text: str) -> Expression:
-    """The expression of `--reward`: its source, or a `.toml` file.
+def read_reward(text: str, load: Sequence[Path] | None) -> Expression:
+    """The expression of `--reward`: its source, or a `.toml` file; `--load` says where parts of it stand.
 
     In the file `reward` is the source, or a table of weights by part.
 
     Raises ExpressionError with a caret under the mistake; InputError, naming the file, for a file.
     """
+    load_parts(load or [])
     if not text.endswith(".toml"):
         return reward(text)
     path = Path(text)

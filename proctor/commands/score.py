@@ -12,7 +12,6 @@ from proctor import __version__, console
 from proctor.app import Exit, command, usable
 from proctor.commands.reading import Load, read_pairs, read_reward
 from proctor.verifiers.files.job import Batch, Job, unsaved
-from proctor.verifiers.files.loading import load_parts
 from proctor.verifiers.files.report import About, Report
 from proctor.verifiers.files.scored import ScoredFile, Unsaved
 from proctor.verifiers.files.sources import BadRow, InputError, Source
@@ -91,9 +90,8 @@ def score(
             raise InputError("--out - and --json both want standard output; choose one")
         if report is not None and not report.absolute().parent.is_dir():
             raise InputError(f"{report}: no such folder")
-        load_parts(load or [])
         source = Source(file, split=split)
-        expression = read_reward(reward)
+        expression = read_reward(reward, load)
         mapping = read_pairs(map_ or [], "--map")
         job = Job(source, expression, mapping=mapping, limit=limit, step=step)
         concerns = expression.check(job.names)
