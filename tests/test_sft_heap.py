@@ -1,6 +1,7 @@
 """The heap of a process on CPU: steady steps fault in no pages."""
 
 import os
+import platform
 import subprocess
 import sys
 
@@ -33,10 +34,7 @@ def page_faults(mode: str, **environment: str) -> float:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(
-    not hasattr(os, "confstr") or "glibc" not in (os.confstr("CS_GNU_LIBC_VERSION") or ""),
-    reason="glibc's heap",
-)
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the heap of glibc")
 def test_freed_tensors_are_used_again_unless_the_environment_says_otherwise():
     """A step of the demo model faults in some 1,000 pages as glibc comes, 20,000 where all is given back."""
     assert page_faults("kept") < 200
