@@ -118,7 +118,7 @@ def test_missing_columns() -> None:
         (Weakness.MISSING_COLUMN, "exam"),
         (Weakness.MISSING_COLUMN, 'field("level")'),
     ]
-    assert "the data has no column 'answer'" in concerns[0].problem
+    assert "no row that was looked at has a column 'answer'" in concerns[0].problem
     assert "--map answer=" in concerns[0].fix
     assert "there are: difficulty, gold" in concerns[0].fix
 

@@ -139,11 +139,14 @@ def test_fault_of_ours_is_no_reward_and_exit_code_1() -> None:
         (["rollouts.jsonl", "--out", "rollouts.jsonl"], "this is the input"),
         (["rollouts.jsonl", "--out", "scored.jsonl.gz"], "scored rows are plain JSON lines"),
         (["rollouts.jsonl", "--out", "no/scored.jsonl"], "cannot be written: No such file or directory"),
+        (["rollouts.jsonl", "--split", "train"], "--split train is for folders that datasets saved"),
+        (["empty.jsonl"], "empty.jsonl: empty, there is no row to score"),
         (["rollouts.jsonl", "--load", "no.py"], "no.py: no Python file of that name"),
         (["rollouts.jsonl", "--report", "no/report.html"], "no/report.html: no such folder"),
     ],
 )
 def test_what_cannot_run_says_why(arguments: list[str], message: str) -> None:
+    Path("empty.jsonl").touch()
     result = score(*arguments)
     assert result.exit_code == 2
     assert "error: " in result.stderr

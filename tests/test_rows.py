@@ -67,6 +67,13 @@ def test_needed_column_that_cannot_be_found_says_what_to_do() -> None:
         find_columns([{"response": "x"}], needed=["answer"])
 
 
+def test_column_of_later_rows_alone_is_found_there() -> None:
+    columns = find_columns([GSM8K], needed=["answer", "tests"], always=["answer"])
+    assert columns.rollout(GSM8K).tests is None
+    assert columns.rollout({**GSM8K, "tests": ["assert f(1) == 1"]}).tests == ["assert f(1) == 1"]
+    assert "tests" not in str(columns)
+
+
 def test_column_serves_one_field() -> None:
     with pytest.raises(InputError, match="no column for the completion"):
         find_columns([{"text": "x"}], given={"prompt": "text"})

@@ -216,6 +216,31 @@ def test_input_is_not_written_over(tmp_path: Path) -> None:
         open_job(tmp_path / "in.jsonl").open_file(tmp_path / "in.jsonl", overwrite=True)
 
 
+@pytest.mark.parametrize("name", ["out.rejected.jsonl", "out.run.json"])
+def test_side_files_are_not_written_over_the_input(tmp_path: Path, name: str) -> None:
+    write_rows(tmp_path / name, 5)
+    before = (tmp_path / name).read_bytes()
+    with pytest.raises(InputError, match=rf"{name}: this is the input, and --out .*give another"):
+        open_job(tmp_path / name).open_file(tmp_path / "out.jsonl", overwrite=True)
+    assert (tmp_path / name).read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("name", "side"),
+    [("in.rejected.jsonl", "in.rejected.rejected.jsonl"), ("in.v1.jsonl", "in.v1.rejected.jsonl")],
+)
+def test_bad_rows_of_an_input_have_a_file_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, side: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_rows(Path(name), 3, bad=(2,))
+    job = open_job(Path(name))
+    with unsaved(job.source) as sink:
+        list(job.run(sink))
+    assert Path(name).exists()
+    assert len(lines(Path(side))) == 1
+
+
 def test_two_writers_are_refused(tmp_path: Path) -> None:
     write_rows(tmp_path / "in.jsonl", 5)
     with (

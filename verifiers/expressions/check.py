@@ -153,7 +153,7 @@ def _missing(node: Node, known: set[str]) -> Iterator[_Found]:
                 yield _Found(
                     Weakness.MISSING_COLUMN,
                     under,
-                    f"the data has no column '{column}', so no rollout that comes here gets a reward",
+                    f"no row that was looked at has a column '{column}'; a rollout without it gets no reward here",
                     f"name the one that holds it (--map {column}=...); there are: {', '.join(sorted(known))}",
                 )
 

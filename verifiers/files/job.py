@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 from proctor.verifiers.expression import Expression
 from proctor.verifiers.expressions.occurrences import occurrences
 from proctor.verifiers.files.rows import find_columns
-from proctor.verifiers.files.scored import Rejected, ScoredFile, Unsaved
+from proctor.verifiers.files.scored import Rejected, ScoredFile, Unsaved, side_files
 from proctor.verifiers.files.scoring import GroupWatch, Scored, readable, score_stream
 from proctor.verifiers.files.sources import BadRow, InputError, Row, Source
 
@@ -54,13 +54,17 @@ class Job:
         self.columns = find_columns(seen, needed=reward.columns, always=always, given=mapping)
         if reward.by_group and not {"prompt", "group"} & set(self.columns.sources):
             raise InputError(f"{source.name}: {_NO_GROUPS}")
-        self.names = list(dict.fromkeys([*self.columns.sources, *(name for row in seen for name in row)]))
+        found = [name for name in self.columns.sources if name not in self.columns.unseen]
+        self.names = list(dict.fromkeys([*found, *(name for row in seen for name in row)]))
         self._rows: Iterator[Row | BadRow] = chain(head, rows)
 
     def open_file(self, path: Path, *, overwrite: bool = False) -> ScoredFile:
         """The file to keep scores in, or to take up again."""
-        if self.source.path is not None and path.resolve() == self.source.path.resolve():
-            raise InputError(f"{path}: this is the input; give another --out")
+        for written in (path, *side_files(path)):
+            if self.source.path is not None and written.resolve() == self.source.path.resolve():
+                raise InputError(
+                    f"{written}: this is the input, and --out {path} writes to it; give another --out"
+                )
         if path.suffix == ".gz":
             raise InputError(f"{path}: scored rows are plain JSON lines, so that a run can be taken up again")
         made_by: dict[str, Any] = {
@@ -98,13 +102,18 @@ def _first_rows(rows: Iterator[Row | BadRow], name: str) -> list[Row | BadRow]:
         readable_rows += isinstance(row, Row)
         if readable_rows == _LOOK_AT:
             break
+    if not head:
+        raise InputError(f"{name}: empty, there is no row to score")
     if not readable_rows:
-        first = f"; the first: line {head[0].number}: {head[0].reason}" if head else ""  # type: ignore[union-attr]
-        raise InputError(f"{name}: no readable row among {len(head):,}{first}")
+        first = f"line {head[0].number}: {head[0].reason}"  # type: ignore[union-attr]
+        raise InputError(f"{name}: no readable row among {len(head):,}; the first: {first}")
     return head
 
 
 def unsaved(source: Source, stream: Any = None) -> Unsaved:
-    """Keeps no scores; bad rows still go to `NAME.rejected.jsonl` in the current folder."""
-    name = "stdin" if source.path is None else source.path.name.split(".")[0]
+    """Keeps no scores; bad rows still go to `NAME.rejected.jsonl` in the current folder.
+
+    NAME is the input's name without its kind, so that this is never the input itself.
+    """
+    name = "stdin" if source.path is None else Path(source.path.name.removesuffix(".gz")).stem
     return Unsaved(Rejected(Path(f"{name}.rejected.jsonl"), source.name), stream)

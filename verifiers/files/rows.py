@@ -42,6 +42,7 @@ class Columns:
     sources: Mapping[str, str]  # our name -> theirs; `a.b` reaches into an object
     required: frozenset[str] = frozenset()  # ours that every row must have
     guessed: frozenset[str] = field(default=frozenset(), compare=False)  # theirs, found by ALIASES
+    unseen: frozenset[str] = field(default=frozenset(), compare=False)  # ours that only later rows may have
 
     def rollout(self, row: Mapping[str, Any]) -> Rollout:
         """The Rollout of a row; `fields` is the row itself. Raises RowError naming the column."""
@@ -64,7 +65,8 @@ class Columns:
         return Rollout(**ours, fields={**row, **extra} if extra else row)
 
     def __str__(self) -> str:
-        pairs = sorted(self.sources.items(), key=lambda pair: pair[0] not in self.required)
+        seen = [pair for pair in self.sources.items() if pair[0] not in self.unseen]
+        pairs = sorted(seen, key=lambda pair: pair[0] not in self.required)
         return ", ".join(ours if ours == theirs else f"{ours} = {theirs}" for ours, theirs in pairs)
 
 
@@ -78,7 +80,8 @@ def find_columns(
     """Decides which column is which: as `given`, else of the same name, else by ALIASES.
 
     Args:
-        rows: the first rows; a column exists where one of them has it.
+        rows: the first rows; a column exists where one of them has it. A needed one that none has is looked
+            for in each row under its own name: rows of another kind may follow.
         needed: ours that the reward looks at, beside the completion.
         always: those of `needed` that each row must have; None: all. Where code and maths are mixed in a
             file, each row has the columns of its own kind.
@@ -107,7 +110,9 @@ def find_columns(
         raise InputError(
             f"no column for the {ours}{_nearest(ours, known)}; say which it is with --map {ours}=COLUMN"
         )
-    return Columns(sources, frozenset(required), frozenset(guessed))
+    unseen = {name for name in needed if name in ALIASES} - set(sources)
+    sources.update((name, name) for name in sorted(unseen))
+    return Columns(sources, frozenset(required), frozenset(guessed), frozenset(unseen))
 
 
 def _may_guess(ours: str, theirs: str, needed: Collection[str], taken: Mapping[str, str]) -> bool:

@@ -55,6 +55,11 @@ def line_of(scored: Scored) -> str:
     return f"{_opening(scored.row)}{added[1:]}\n"
 
 
+def side_files(path: Path) -> tuple[Path, Path]:
+    """What lies beside a file of scored rows: what made it, and the rows that are bad."""
+    return path.with_name(f"{path.stem}.run.json"), path.with_name(f"{path.stem}.rejected.jsonl")
+
+
 class ScoredFile:
     """Where scored rows go. Use as a context; one process at a time holds it.
 
@@ -66,9 +71,9 @@ class ScoredFile:
     ) -> None:
         self.path = path
         self.source = source
-        self.rejected = Rejected(path.with_name(f"{path.stem}.rejected.jsonl"), source)
+        self._stamp, rejected = side_files(path)
+        self.rejected = Rejected(rejected, source)
         self._made_by = dict(made_by)
-        self._stamp = path.with_name(f"{path.stem}.run.json")
         self._handle: IO[bytes] = self._lock()
         try:
             self._take_up(overwrite)

@@ -50,7 +50,8 @@ class BadRow:
 class Source:
     """A file, folder or `-` (JSON lines on standard input) that can be iterated once per call.
 
-    Raises InputError where the path does not exist, its kind is not known, or a library is missing.
+    Raises InputError where the path does not exist, its kind is not known, a library is missing, or a split
+    is asked of what has none.
     """
 
     def __init__(self, path: str, *, split: str | None = None) -> None:
@@ -58,6 +59,10 @@ class Source:
         self.path = None if path == "-" else Path(path)
         self.split = split
         self.kind = "jsonl" if self.path is None else _kind(self.path)
+        if split is not None and self.kind != "datasets":
+            raise InputError(
+                f"{self.name}: --split {split} is for folders that datasets saved; this is one file"
+            )
         self._handle: IO[bytes] | None = None
         self._done = self._total = 0
 
