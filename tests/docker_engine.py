@@ -75,7 +75,7 @@ def own_containers() -> dict[str, dict[str, Any]]:
 
     with engine.connection() as api:
         found = api.containers(all=True, filters={"label": engine.LABEL})
-    return {each["Id"]: each for each in found if each["Labels"][engine.OWNER] == engine.owner()}
+    return {each["Id"]: each for each in found if each["Labels"].get(engine.OWNER) == engine.owner()}
 
 
 def commands_in(container: str) -> list[str]:

@@ -204,6 +204,11 @@ def test_packages_are_chosen_by_name() -> None:
     assert b"No module named 'pytest'" in found.stderr
 
 
+def test_the_jail_holds_with_packages_too() -> None:
+    with LocalSandbox(1, packages=("numpy",)) as numerical:
+        assert not [report for report in numerical.prove() if report.asked and not report.holds]
+
+
 def test_a_package_that_is_not_installed_is_told(sandbox: LocalSandbox) -> None:
     with pytest.raises(SandboxError, match="pip install no-such-package"):
         LocalSandbox(1, packages=("no-such-package",)).run(entry("echo"))

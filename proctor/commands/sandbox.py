@@ -66,13 +66,13 @@ def _prove_docker() -> list[LayerReport]:
         with DockerSandbox(1) as sandbox:
             return examination.look_over(sandbox)
     except (SandboxError, ImportError) as error:
-        raise InputError(_with_extra(error)) from error
+        raise InputError(str(error)) from error
 
 
 @sandbox.command(
     "build-image",
     epilog="Examples:\n\n[bold]proctor sandbox build-image[/bold]\n\n"
-    "[bold]proctor sandbox build-image --from-host --toolchains[/bold]",
+    "[bold]proctor sandbox build-image --from-host --toolchains --package numpy[/bold]",
 )
 def build_image(
     from_host: Annotated[
@@ -82,6 +82,12 @@ def build_image(
         bool,
         typer.Option("--toolchains", help="With --from-host: other languages' compilers too (gigabytes)."),
     ] = False,
+    packages: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--package", help="What programs may import where they are given it by `packages`; several times."
+        ),
+    ] = None,
     tag: Annotated[str, typer.Option(help="Name of the image; the default one is found by itself.")] = "",
     dockerfile: Annotated[
         Path | None, typer.Option(help="Build this instead of the Dockerfile that comes with proctor.")
@@ -93,20 +99,18 @@ def build_image(
             raise InputError("--from-host and --dockerfile exclude each other: choose one")
         if toolchains and not from_host:
             raise InputError("--toolchains goes with --from-host: a Dockerfile says itself what is installed")
+        if packages and dockerfile is not None:
+            raise InputError("--package and --dockerfile exclude each other: a Dockerfile installs by itself")
         try:
             from proctor.sandbox.docker import engine, image
 
             name = tag or engine.default_image()
             if from_host:
-                built = image.build_from_host(name, has_toolchains=toolchains)
+                built = image.build_from_host(name, has_toolchains=toolchains, packages=packages or ())
             else:
-                built = image.build(dockerfile or image.DOCKERFILE, name, console.note)
+                built = image.build(
+                    dockerfile or image.DOCKERFILE, name, console.note, packages=packages or ()
+                )
         except (SandboxError, ImportError) as error:
-            raise InputError(_with_extra(error)) from error
+            raise InputError(str(error)) from error
     console.line(f"{name} {built}")
-
-
-def _with_extra(error: Exception) -> str:
-    if isinstance(error, ImportError):
-        return f"the docker sandbox needs the docker SDK: pip install 'proctor[docker]' ({error})"
-    return str(error)

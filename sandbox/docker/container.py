@@ -9,6 +9,7 @@ with it number 1, and the engine removes the container.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import os
 import socket
@@ -24,14 +25,10 @@ from proctor.sandbox import wire
 from proctor.sandbox.client import exchange
 from proctor.sandbox.core import PoolError
 from proctor.sandbox.docker import engine
-from proctor.sandbox.languages import LANGUAGES
 from proctor.sandbox.local import seccomp
 from proctor.sandbox.local.setting import Setting
 
 CODE, WORK = "/proctor", "/tmp"
-_SYSTEM = (
-    "/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc/alternatives", "/etc/ld.so.cache",
-)  # fmt: skip
 _SOURCES = Path(__file__).absolute().parents[1]
 _START_S = 90.0
 _HEADER = struct.Struct(">BxxxL")  # of the engine's multiplexed stream: 1 output, 2 error output; size
@@ -42,6 +39,8 @@ _FOR_JAILS = {"mount", "umount2", "pivot_root", "mount_setattr", "unshare", "set
 # Sent at the start, and not part of the image: an image serves every version of this package.
 _BOOT = """
 import json, os, sys
+if sys.version_info < (3, 10):
+    sys.exit("its Python is %d.%d, and 3.10 or later is needed" % sys.version_info[:2])
 def read(size):
     data = b""
     while len(data) < size:
@@ -71,10 +70,19 @@ class Walls:
     has_namespaces: bool  # the jail inside may make namespaces of its own
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Jail:
+    """What the jail within is to be; the container knows the rest of its setting."""
+
+    isolation: str
+    packages: tuple[str, ...] = ()  # of the image, which Python programs may import
+    modules: tuple[str, ...] = ()  # where `entry` functions live
+
+
 class ContainerLink:
     """A container that runs, its runner set up. Closing it ends both."""
 
-    def __init__(self, walls: Walls, setting: Setting) -> None:
+    def __init__(self, walls: Walls, jail: Jail) -> None:
         """Raises PoolError, and the SDK's exceptions where the engine fails on the way."""
         self._api = engine.connect()
         self._pid = os.getpid()
@@ -84,20 +92,21 @@ class ContainerLink:
         self._raw: Any = None
         self.id = ""
         try:
-            self.id = self._create(walls)
+            self.id = self._create(walls, jail)
             self._attach()
-            self._api.start(self.id)
+            self._start(walls.image)
             self.send(_packed_sources())
-            self.setting = self._set_up(setting)
-        except BaseException:
+            self.setting = self._set_up(walls, jail)
+        except BaseException:  # an interrupt too: the container would outlive it
             self.close()
             raise
 
-    def _create(self, walls: Walls) -> str:
+    def _create(self, walls: Walls, jail: Jail) -> str:
         user = engine.user_for_container(self._api)
+        wanted = json.dumps(dataclasses.asdict(jail))
         created = self._api.create_container(
             walls.image,
-            command=["python3", "-I", "-S", "-X", "utf8", "-c", _BOOT, CODE, *_patterns()],
+            command=["python3", "-I", "-S", "-X", "utf8", "-c", _BOOT, CODE, WORK, wanted],
             entrypoint=[],
             user=f"{user}:{user}",
             working_dir="/",
@@ -119,22 +128,32 @@ class ContainerLink:
         self._socket = getattr(self._raw, "_sock", self._raw)
         self._socket.settimeout(_START_S)
 
-    def _set_up(self, setting: Setting) -> Setting:
-        """Completes the setting by what only the container knows, and hands it to the runner."""
+    def _start(self, image: str) -> None:
+        try:
+            self._api.start(self.id)
+        except APIError as error:
+            if "executable file not found" in str(error.explanation):
+                raise engine.unfit(image, "it has no python3 on its PATH") from error
+            raise
+
+    def _set_up(self, walls: Walls, jail: Jail) -> Setting:
+        """Has the container work out its setting, and hands it to the runner."""
         decoder = wire.Decoder()
         greeting: dict[str, Any] = {}
         while not greeting:
             data = self.receive(1 << 16)
             if not data:
-                raise PoolError(f"the container ended before it was ready: {self.last_words}")
+                raise PoolError(f"a container of {walls.image} ended before it was ready: {self.last_words}")
             for header, _ in decoder.feed(data):
                 greeting = header
-        complete = _complete(setting, greeting)
+        if greeting["missing"]:
+            why = f"programs were to import {', '.join(greeting['missing'])}, which it lacks"
+            raise engine.unfit(walls.image, why, packages=jail.packages)
         try:
-            exchange(self, {"op": "setup", "setting": complete.as_dict(), "slots": 1})
+            exchange(self, {"op": "setup", "setting": greeting["setting"], "slots": 1})
         except PoolError as error:
             raise PoolError(f"{error}: {self.last_words}" if self.last_words else str(error)) from error
-        return complete
+        return Setting.from_dict(greeting["setting"])
 
     @property
     def last_words(self) -> str:
@@ -244,20 +263,3 @@ def _packed_sources() -> bytes:
         files[f"proctor/sandbox/{path.relative_to(_SOURCES)}"] = path.read_text(encoding="utf-8")
     data = json.dumps(files).encode()
     return len(data).to_bytes(8, "little") + data
-
-
-def _patterns() -> list[str]:
-    """Of what languages read outside the folders that every container's jail shows."""
-    return [pattern for language in LANGUAGES for pattern in language.readable]
-
-
-def _complete(setting: Setting, greeting: dict[str, Any]) -> Setting:
-    library = tuple(greeting["library"])
-    fields = setting.as_dict()
-    fields["readable"] = tuple(
-        dict.fromkeys((*_SYSTEM, greeting["base"], *greeting["shown"], *setting.readable))
-    )
-    fields["search_path"] = (*library, CODE)
-    fields["inner_path"] = library
-    fields["work"] = "" if setting.uses_namespaces else f"{WORK}/slots"
-    return Setting(**fields)

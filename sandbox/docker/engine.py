@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,6 +14,7 @@ import requests
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 
 from proctor.sandbox.core import PoolError
+from proctor.sandbox.languages import MissingToolError
 
 LABEL, OWNER = "proctor.sandbox", "proctor.sandbox.owner"
 IMAGE_VARIABLE, IMAGE = "PROCTOR_SANDBOX_IMAGE", "proctor-sandbox:latest"
@@ -31,6 +32,10 @@ class EngineError(PoolError):
     """There is no engine to be had, or no image in it: a matter of set-up, whatever is asked for."""
 
 
+class ImageError(EngineError, MissingToolError):
+    """The engine has no such image, or it lacks what programs were to have."""
+
+
 @contextlib.contextmanager
 def connection() -> Iterator[Any]:
     """The SDK's client for DOCKER_HOST, closed at the end. Raises EngineError that says what to do."""
@@ -45,7 +50,7 @@ def connect() -> Any:
     """Such a client for the caller to close. Raises EngineError."""
     try:
         return docker.from_env(timeout=_TIMEOUT_S).api
-    except FAILURES as error:
+    except (*FAILURES, ValueError) as error:  # ValueError: DOCKER_HOST is no address
         raise unreachable(error) from error
 
 
@@ -66,17 +71,28 @@ def unreachable(error: Exception) -> EngineError:
 
 
 def _host() -> str:
-    return os.environ.get("DOCKER_HOST", "the default socket")
+    return os.environ.get("DOCKER_HOST") or "the default socket"
 
 
 def _first_cause(error: BaseException) -> BaseException:
     """What the operating system said, where it is at the bottom of the SDK's exceptions."""
+    met: list[BaseException] = []  # some of the SDK's are their own cause's context: a ring
     seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, OSError) and seen.errno:
+    while seen is not None and seen not in met:
+        if isinstance(seen, OSError) and isinstance(seen.errno, int):
             return seen
+        met.append(seen)
         seen = seen.__cause__ or seen.__context__
     return error
+
+
+def unfit(image: str, why: str, *, packages: Sequence[str] = ()) -> ImageError:
+    """`packages`: what it should have been built with."""
+    options = "".join(f" --package {name}" for name in packages)
+    return ImageError(
+        f"the image {image} will not do: {why}; make one with 'proctor sandbox build-image{options}', or with "
+        "--from-host where there is no registry"
+    )
 
 
 def patiently(action: Callable[[], T], patience_s: float) -> T:
@@ -86,7 +102,7 @@ def patiently(action: Callable[[], T], patience_s: float) -> T:
         try:
             return action()
         except ImageNotFound as error:
-            raise EngineError(
+            raise ImageError(
                 f"the engine has no image for the sandbox ({error.explanation}); make it with "
                 "'proctor sandbox build-image', or with --from-host where there is no registry"
             ) from error

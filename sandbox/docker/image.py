@@ -11,7 +11,7 @@ import sys
 import sysconfig
 import tarfile
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from docker.utils import parse_repository_tag
@@ -19,6 +19,7 @@ from docker.utils import parse_repository_tag
 from proctor.sandbox.core import SandboxError
 from proctor.sandbox.docker import engine
 from proctor.sandbox.languages import LANGUAGES, MissingToolError, tools_of
+from proctor.sandbox.local.packages import paths_of
 
 DOCKERFILE = Path(__file__).with_name("sandbox.Dockerfile")
 # What shell scripts commonly call; each with the libraries that it is linked to.
@@ -37,11 +38,15 @@ _LEFT_OUT = {"site-packages", "dist-packages", "test", "tests", "idlelib", "tkin
 _OWN_FOLDERS = "usr/local/languages"  # of tools that lie outside of /usr here, under a home folder mostly
 
 
-def build(dockerfile: Path, tag: str, note: Callable[[str], None]) -> str:
-    """Builds a Dockerfile, passing the engine's lines to `note`. Returns the image's id. Raises SandboxError."""
+def build(dockerfile: Path, tag: str, note: Callable[[str], None], *, packages: Sequence[str] = ()) -> str:
+    """Builds a Dockerfile, passing the engine's lines to `note`. Returns the image's id. Raises SandboxError.
+
+    `packages`: what its argument PACKAGES tells it to install for Python.
+    """
     complaint = f"{dockerfile} could not be built"
+    given = {"PACKAGES": " ".join(packages)} if packages else {}
     with _explaining(complaint), engine.connection() as api, dockerfile.open("rb") as file:
-        for event in api.build(fileobj=file, tag=tag, rm=True, forcerm=True, decode=True):
+        for event in api.build(fileobj=file, tag=tag, rm=True, forcerm=True, decode=True, buildargs=given):
             if "error" in event:
                 raise SandboxError(f"{complaint}: {event['error']}. Without a registry use --from-host")
             if line := str(event.get("stream", "")).strip():
@@ -49,12 +54,14 @@ def build(dockerfile: Path, tag: str, note: Callable[[str], None]) -> str:
         return _id_of(api, tag)
 
 
-def build_from_host(tag: str, *, has_toolchains: bool = False) -> str:
+def build_from_host(tag: str, *, has_toolchains: bool = False, packages: Sequence[str] = ()) -> str:
     """An image of this host's interpreter without site-packages, a shell and what both are linked to.
 
     `has_toolchains`: also the compilers and interpreters of the other languages that are installed: gigabytes.
+    `packages`: also these distributions of those that are installed, with what they require.
     Returns the image's id. Raises SandboxError.
     """
+    shown = paths_of(tuple(packages))
     base = Path(os.path.realpath(sys.base_prefix))
     complaint = f"the engine did not take the image {tag!r}"
     changes = [f"ENV PATH={base}/bin:/usr/local/bin:/usr/bin:/bin", f"LABEL {engine.LABEL}=image"]
@@ -63,7 +70,9 @@ def build_from_host(tag: str, *, has_toolchains: bool = False) -> str:
         pass
     with tempfile.NamedTemporaryFile(suffix=".tar") as file:
         with tarfile.open(fileobj=file, mode="w") as archive:
-            _Root(archive).fill(base, has_toolchains=has_toolchains)
+            root = _Root(archive)
+            root.fill(base, has_toolchains=has_toolchains)
+            root.install(base, [Path(path) for path in shown])
         file.flush()
         with _explaining(complaint), engine.connection() as api:
             answer = api.import_image_from_file(file.name, repository, version or "latest", changes=changes)
@@ -112,6 +121,19 @@ class _Root:
             for language in LANGUAGES:
                 self._add_language(language.name)
 
+    def install(self, base: Path, packages: Sequence[Path]) -> None:
+        """Files and folders of some site-packages, into those of `base`, and the libraries they are linked to."""
+        place = f"{_library_of(base)}/site-packages".lstrip("/")
+        for path in packages:
+            if path.is_dir():
+                self._add_tree(path, f"{place}/{path.name}", left_out=set())
+            else:
+                self._add_file(path, f"{place}/{path.name}")
+        extensions = [found for path in packages for found in path.rglob("*.so*") if found.is_file()]
+        for library in _libraries(extensions) if extensions else ():
+            if not any(library.is_relative_to(path) for path in packages):
+                self._add(library)
+
     def _add_language(self, name: str) -> None:
         """Its tools outside of what is there already, moved to where the PATH of programs finds them."""
         try:
@@ -129,9 +151,8 @@ class _Root:
 
     def _add_interpreter(self, base: Path, python: Path) -> None:
         """The prefix without what is installed into it; for the system's own, only its library."""
-        library = Path(sysconfig.get_path("stdlib", vars={"base": str(base), "installed_base": str(base)}))
         self._add(python)
-        self._add_tree(library)
+        self._add_tree(_library_of(base))
         for path in (base / "lib").glob("libpython3*.so*"):
             self._add(path)
         if not (base / "bin" / "python3").exists():
@@ -140,10 +161,10 @@ class _Root:
         if base not in (Path("/usr"), Path("/usr/local")):  # elsewhere programs would not find it
             self._add_link("usr/local/bin/python3", f"{base}/bin/python3")
 
-    def _add_tree(self, top: Path, place: str = "") -> None:
+    def _add_tree(self, top: Path, place: str = "", left_out: Container[str] = _LEFT_OUT) -> None:
         """A folder with all below it; `place`: where it lies in the archive, if elsewhere than here."""
         for folder, inner, files in os.walk(top):
-            inner[:] = [name for name in inner if name not in _LEFT_OUT]
+            inner[:] = [name for name in inner if name not in left_out]
             links = [name for name in inner if Path(folder, name).is_symlink()]
             for path in (Path(folder, name) for name in (*files, *links)):
                 if place:
@@ -189,6 +210,10 @@ class _Root:
         entry = tarfile.TarInfo(name)
         entry.type, entry.mode = tarfile.DIRTYPE, 0o755
         self._archive.addfile(entry, io.BytesIO())
+
+
+def _library_of(base: Path) -> Path:
+    return Path(sysconfig.get_path("stdlib", vars={"base": str(base), "installed_base": str(base)}))
 
 
 def _libraries(programs: Iterable[Path]) -> list[Path]:

@@ -1,7 +1,7 @@
 """Number 1 of a container: says what the container has, runs the runner, ends strays, leaves with the runner.
 
-    python -I -S keeper.py ROOT PATTERN...   ROOT: the folder in which `proctor` lies; PATTERN: of paths from
-                                             the container's root that programs may read if they are there
+    python -I -S keeper.py ROOT WORK JAIL   ROOT: the folder in which `proctor` lies; WORK: a folder to write
+                                            to; JAIL: `container.Jail` as JSON
 
 Its end is the end of every process in the container, and the runner's end, which follows that of standard
 input, is its own. Whatever loses its parents ends up here as a child: nothing that the runner knows, hence
@@ -11,33 +11,55 @@ killed. Standard library only.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import json
 import os
 import signal
+import site
 import sys
 import sysconfig
 import time
+from importlib import metadata
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 if __name__ == "__main__":
     sys.path.append(sys.argv[1])
 
 from proctor.sandbox import wire
+from proctor.sandbox.languages import LANGUAGES
+from proctor.sandbox.local.layout import make_setting
 from proctor.sandbox.runner import Runner
 
 CANARY = "canary.txt"  # its mode allows what the jail must refuse; see `proving`
 _LOOK_S = 0.25
 
 
-def greeting(patterns: list[str]) -> bytes:
-    """A frame with what the host cannot know of the image: where its interpreter and other languages' files lie."""
+def greeting(work: str, wanted: dict[str, Any]) -> bytes:
+    """A frame with the jail's setting in this image, or the packages that the image lacks."""
     base = os.path.realpath(sys.base_prefix)
     library = sysconfig.get_path("stdlib", vars={"base": base, "installed_base": base})
-    found = [library, f"{library}/lib-dynload", sysconfig.get_path("purelib")]
-    shown = [str(path) for pattern in patterns for path in Path("/").glob(pattern)]
-    return wire.pack(
-        {"base": base, "library": [path for path in found if Path(path).is_dir()], "shown": shown}
-    )
+    # -S left them out.
+    sys.path += [
+        path for path in (*site.getsitepackages(), f"{library}/site-packages") if path not in sys.path
+    ]
+    missing = [name for name in wanted["packages"] if not _is_installed(name)]
+    if missing:
+        return wire.pack({"missing": missing})
+    patterns = [pattern for language in LANGUAGES for pattern in language.readable]
+    shown = tuple(str(path) for pattern in patterns for path in Path("/").glob(pattern))
+    setting = make_setting(readable=shown, **wanted)
+    if not setting.uses_namespaces:
+        setting = dataclasses.replace(setting, work=f"{work}/slots")
+    return wire.pack({"missing": [], "setting": setting.as_dict()})
+
+
+def _is_installed(name: str) -> bool:
+    try:
+        metadata.distribution(name)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
 
 
 def run(package_root: str) -> NoReturn:
@@ -75,9 +97,9 @@ def _children() -> set[int]:
     return {int(number) for number in Path("/proc/self/task/1/children").read_text().split()}
 
 
-def main(package_root: str, *patterns: str) -> None:
+def main(package_root: str, work: str, jail: str) -> None:
     Path(package_root, CANARY).write_text("not for programs")
-    os.write(1, greeting(list(patterns)))
+    os.write(1, greeting(work, json.loads(jail)))
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))  # number 1 has no default action
     runner = os.fork()
     if runner == 0:

@@ -30,16 +30,15 @@ from typing import TypeVar
 from proctor.sandbox.client import RunnerClient, run_on
 from proctor.sandbox.core import Exam, Execution, IsolationError, Outcome, PoolError, Program
 from proctor.sandbox.docker import engine
-from proctor.sandbox.docker.container import ContainerLink, Walls
+from proctor.sandbox.docker.container import ContainerLink, Jail, Walls
 from proctor.sandbox.docker.proving import prove, report_container
-from proctor.sandbox.local import probes, proof
-from proctor.sandbox.local.layout import COMMON_MODULES
-from proctor.sandbox.local.setting import Setting
+from proctor.sandbox.local import proof
 
 _INNER = ("full", "no-namespaces")  # jails within the container, the best first
 _PATIENCE_S = 15.0  # for an engine that was there before and has gone
 _SILENCE_S = 30.0  # of a runner, beyond what its programs may take
 _CHUNK = 16  # programs that a container holds at once, so that it need not wait for us
+_SPARE_MB = 512  # of a container's memory, beside what its largest program may use
 _RECYCLE_RUNS = 10_000  # about a minute's work; the start of the next container costs one per cent of it
 
 Asked = TypeVar("Asked")
@@ -55,6 +54,7 @@ class _Lane:
     runs: int = 0
     patience_s: float = _SILENCE_S  # how long its runner may say nothing
     modules: set[str] = field(default_factory=set)
+    memory_mb: int = 0  # what its container must have
 
     def recycle(self) -> None:
         """The next run gets a new container."""
@@ -69,8 +69,11 @@ class DockerSandbox:
     Args:
         slots: how many containers, and so programs, run at once; None: one for each processor.
         image: see `proctor sandbox build-image`; None: $PROCTOR_SANDBOX_IMAGE, or what is built without a
-            name. Python programs may import what is installed in it.
-        memory_mb, processes, scratch_mb: of each container, above what single programs are limited to.
+            name.
+        packages: names of distributions, of those in the image, that Python programs may import, with what
+            they require.
+        memory_mb, processes, scratch_mb: of each container, above what single programs are limited to; one for
+            a program that may use more memory gets more.
         inner: the jail within: "full", "no-namespaces", or "auto" for the best that this engine allows.
         recycle_runs: programs after which a container makes room for a new one.
 
@@ -82,6 +85,7 @@ class DockerSandbox:
         slots: int | None = None,
         image: str | None = None,
         *,
+        packages: Sequence[str] = (),
         memory_mb: int = 6144,
         processes: int = 1024,
         scratch_mb: int = 512,
@@ -99,6 +103,7 @@ class DockerSandbox:
             has_namespaces=True,
         )
         self._asked = inner
+        self._packages = tuple(packages)
         self._recycle_runs = recycle_runs
         self._reset()
         _LIVE.add(self)
@@ -191,12 +196,11 @@ class DockerSandbox:
             programs = [program for each in chunk for program in programs_of(each)]
             with self._lane() as lane:
                 found = self._ask(lane, programs, lambda: ask(lane.client, chunk), len(chunk), lost)
-            if (
-                len(chunk) > 1
-            ):  # whoever brings its container down shall not take the others of its chunk along
-                return [do([each])[0] if _is_doubtful(got) else got
-                        for each, got in zip(chunk, found, strict=True)]  # fmt: skip
-            return found
+            if len(chunk) == 1:
+                return found
+            # Whoever brings its container down shall not take the others of its chunk along.
+            pairs = zip(chunk, found, strict=True)
+            return [do([each])[0] if _is_doubtful(got) else got for each, got in pairs]
 
         if len(chunks) <= 1:
             return do(asked) if chunks else []
@@ -222,6 +226,7 @@ class DockerSandbox:
                 found = ask()
             except PoolError as error:
                 lane.recycle()
+                lane.modules.clear()  # one that cannot be loaded shall not keep the next container from starting
                 if not self._mode:
                     raise  # no container was ever had here: a matter of set-up
                 return [lost(str(error))] * count
@@ -231,7 +236,14 @@ class DockerSandbox:
         return found
 
     def _prepare(self, lane: _Lane, programs: Sequence[Program]) -> None:
-        """Has the modules of entries loaded, and sets how long the runner may be silent."""
+        """Has the modules of entries loaded, and sets how long the runner may be silent.
+
+        A container with too little memory is replaced: else its wall would be taken for a program's limit.
+        """
+        needed_mb = max(program.limits.memory_mb for program in programs) + _SPARE_MB
+        if needed_mb > max(lane.memory_mb, self._walls.memory_mb):
+            lane.memory_mb = needed_mb
+            lane.recycle()
         names = {program.entry.partition(":")[0] for program in programs if program.entry}
         new = sorted(names - lane.modules)
         lane.patience_s = _SILENCE_S + 4 * max(program.limits.wall_s for program in programs)
@@ -275,29 +287,33 @@ class DockerSandbox:
             raise
 
     def _start(self, lane: _Lane, mode: str) -> ContainerLink:
-        walls = replace(self._walls, has_namespaces=mode == "full")
-        modules = (*COMMON_MODULES, probes.__name__, *sorted(lane.modules))
-        return ContainerLink(walls, Setting(isolation=mode, modules=modules))
+        memory_mb = max(self._walls.memory_mb, lane.memory_mb)
+        walls = replace(self._walls, has_namespaces=mode == "full", memory_mb=memory_mb)
+        jail = Jail(isolation=mode, packages=self._packages, modules=tuple(sorted(lane.modules)))
+        return ContainerLink(walls, jail)
 
     def _choose(self, lane: _Lane) -> ContainerLink:
         """The best jail that this engine lets its containers have. Raises IsolationError, PoolError."""
-        failures = []
+        failures: dict[str, str] = {}
         for mode in _INNER if self._asked == "auto" else (self._asked,):
             try:
                 link = engine.patiently(lambda mode=mode: self._start(lane, mode), 0)  # type: ignore[misc]
             except engine.EngineError:
                 raise
             except PoolError as error:
-                failures.append(f"{mode}: {error}")
+                failures.setdefault(str(error), mode)
                 continue
             try:
                 proof.require(link.setting, prove(link.setting, partial(run_on, link)))
             except (IsolationError, PoolError) as error:
                 link.close()
-                failures.append(f"{mode}: {error} {link.last_words}")
+                failures.setdefault(f"{error} {link.last_words}".strip(), mode)
                 continue
             return link
-        raise IsolationError("no jail holds inside this engine's containers: " + "; ".join(failures))
+        raise IsolationError(
+            "no jail holds inside this engine's containers: "
+            + "; ".join(f"{mode}: {why}" for why, mode in failures.items())
+        )
 
 
 def _in_docker(execution: Execution) -> Execution:

@@ -41,7 +41,8 @@ def attack(payload: bytes, channel: Channel) -> None:
     """Tries everything and reports a JSON list of findings.
 
     The payload is JSON: `pid`, `file` (readable by anybody on the host), `has_namespaces`, the `limits` that
-    were set, and `counts_processes`: whether the kernel counts a run's apart from all others of its user.
+    were set, the `environment` that was given, and `counts_processes`: whether the kernel counts a run's apart
+    from all others of its user.
     """
     host = json.loads(payload)
     findings = [finding for probe in _PROBES for finding in _guarded(probe, host)]
@@ -143,7 +144,7 @@ def limits(host: dict[str, Any]) -> Iterator[Finding]:
 
 
 def leftovers(host: dict[str, Any]) -> Iterator[Finding]:
-    own = dict(os.environ)
+    own = {f"{name}={value}" for name, value in os.environ.items()} - {*host["environment"]}
     yield "leftovers", "find an environment", not own, f"{len(own)} variables"
     found = [number for number in range(seal.LINK + 1, 1024) if _is_open(number)]
     yield "leftovers", "find descriptors", not found, f"open: {found}" if found else "none but the protocol's"

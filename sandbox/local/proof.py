@@ -77,6 +77,7 @@ def prove(setting: Setting, run: Callable[[Program], Execution]) -> list[LayerRe
             "has_namespaces": setting.uses_namespaces,
             "counts_processes": setting.uses_namespaces or os.geteuid() == 0,
             "limits": dataclasses.asdict(_LIMITS),
+            "environment": setting.environment,
         }
         entry = f"{probes.__name__}:attack"
         execution = run(Program(entry=entry, payload=json.dumps(host).encode(), limits=_LIMITS))
