@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
 from proctor.rl.experience import Experience
+from proctor.sft.config import ConfigError
+from proctor.verifiers.files.scored import dumps
 
 
 class Recorder:
@@ -56,7 +58,7 @@ class Recorder:
 
     def step(self, step: int, metrics: Mapping[str, Any]) -> None:
         """One line of metrics; numbers that are not finite are written as null."""
-        _write(self._metrics, {"step": step, **metrics})
+        self._metrics.write(dumps({"step": step, **metrics}) + "\n")
         numbers = {name: value for name, value in metrics.items() if isinstance(value, (int, float))}
         for name, value in numbers.items():
             if self._board is not None and math.isfinite(value):
@@ -80,7 +82,7 @@ class Recorder:
                 "advantage": experience.advantage,
                 "fate": experience.fate.value if experience.fate else None,
             }
-            _write(self._completions, row)
+            self._completions.write(dumps(row) + "\n")
 
     def incident(
         self, number: int, step: int, reason: str, experiences: Iterable[Experience], **facts: Any
@@ -100,8 +102,7 @@ class Recorder:
             }
             for experience in experiences
         ]
-        content = _finite({"step": step, "reason": reason, **facts, "batch": batch})
-        path.write_text(json.dumps(content, ensure_ascii=False, indent=1), encoding="utf-8")
+        path.write_text(dumps({"step": step, "reason": reason, **facts, "batch": batch}), encoding="utf-8")
         return path
 
     def __enter__(self) -> Recorder:
@@ -113,43 +114,31 @@ class Recorder:
             self._wandb.finish()
 
 
-def read_metrics(folder: Path) -> list[dict[str, Any]]:
-    """The metrics of a run, a dictionary a line, in the order written."""
-    path = folder / "metrics.jsonl"
-    return (
-        [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
-    )
+def read_lines(path: Path) -> Iterator[dict[str, Any]]:
+    """The rows of a file of records; none where it is missing, and not a last one that is being written."""
+    for _, row in _whole_lines(path):
+        yield row
+
+
+def _whole_lines(path: Path) -> Iterator[tuple[bytes, dict[str, Any]]]:
+    """Each line with its row, up to one that a crash tore, perhaps within a character."""
+    if not path.is_file():
+        return
+    with path.open("rb") as file:  # whose lines end at "\n" alone: text has others, str.splitlines many more
+        for line in file:
+            if not line.endswith(b"\n"):
+                return
+            yield line, json.loads(line)
 
 
 def _reopen(path: Path, from_step: int) -> TextIO:
     """Opens for appending, without the lines after `from_step` and without a torn last one."""
     if path.exists():
-        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
         aside = path.with_suffix(".tmp")
-        aside.write_text("".join(line for line in lines if _is_up_to(line, from_step)), encoding="utf-8")
+        with aside.open("wb") as kept:
+            kept.writelines(line for line, row in _whole_lines(path) if row["step"] <= from_step)
         aside.replace(path)
     return path.open("a", encoding="utf-8", buffering=1)
-
-
-def _is_up_to(line: str, step: int) -> bool:
-    """Whether a line is whole and of a step up to that one; what a crash tore is run again."""
-    try:
-        return bool(json.loads(line)["step"] <= step)
-    except json.JSONDecodeError:
-        return False
-
-
-def _write(file: TextIO, row: Mapping[str, Any]) -> None:
-    file.write(json.dumps(_finite(row), ensure_ascii=False) + "\n")
-
-
-def _finite(value: Any) -> Any:
-    """JSON has no NaN: what is not finite becomes null."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {name: _finite(item) for name, item in value.items()}
-    return [_finite(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 def _board(folder: Path, from_step: int) -> Any:
@@ -164,5 +153,5 @@ def _wandb(project: str, folder: Path) -> Any:
     try:
         import wandb
     except ImportError as error:
-        raise ImportError("run.wandb is set, but wandb is not installed: pip install wandb") from error
+        raise ConfigError("run.wandb is set, but wandb is not installed: pip install wandb") from error
     return wandb.init(project=project, dir=str(folder), resume="allow", id=folder.name)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from typing import Any
 from jinja2 import Environment
 from jinja2.utils import htmlsafe_json_dumps
 
+from proctor.rl.record import read_lines
 from proctor.verifiers.files.report import clip
 from proctor.verifiers.files.scored import dumps
 from proctor.verifiers.files.sources import InputError
@@ -33,7 +34,7 @@ Line = dict[str, Any]
 
 def write_report(run: Path, out: Path) -> None:
     """Writes the page on the run in a folder. Raises InputError where there is no run."""
-    lines = list(_lines(run / "metrics.jsonl"))
+    lines = list(read_lines(run / "metrics.jsonl"))
     steps = [line for line in lines if "reward" in line]
     evaluations = [line for line in lines if "evaluation/sampled" in line]
     if not steps and not evaluations:
@@ -59,18 +60,6 @@ def write_report(run: Path, out: Path) -> None:
     out.write_text(page, encoding="utf-8")
 
 
-def _lines(path: Path) -> Iterator[Line]:
-    """The rows of a JSONL file; none where it is missing, and not a last one that is being written."""
-    if not path.is_file():
-        return
-    with path.open(encoding="utf-8") as file:
-        for line in file:
-            try:
-                yield json.loads(line)
-            except json.JSONDecodeError:
-                return
-
-
 def _incidents(run: Path) -> list[Line]:
     """Step and reason of each; the batch stays in its file."""
     found = []
@@ -90,13 +79,13 @@ def _thinned(rows: Sequence[Any], most: int) -> list[Any]:
 def _rollouts(path: Path) -> Mapping[str, Any]:
     """Of the evaluations the same prompts at every one, of training the groups of some steps."""
     kinds: dict[str, dict[int, int]] = {"train": {}, "evaluation": {}}  # step -> rows, to choose from
-    for row in _lines(path):
+    for row in read_lines(path):
         steps = kinds[row["kind"]]
         steps[row["step"]] = steps.get(row["step"], 0) + 1
     chosen = {kind: set(_thinned(sorted(steps), _MAX_STEPS)) for kind, steps in kinds.items()}
     most = {"train": _MAX_GROUPS, "evaluation": _MAX_EVALUATED}
     groups: dict[tuple[str, int, int], list[Line]] = {}
-    for row in _lines(path):
+    for row in read_lines(path):
         key = (row["kind"], row["step"], row["group"])
         if row["step"] in chosen[row["kind"]] and row["group"] < most[row["kind"]]:
             members = groups.setdefault(key, [])

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from proctor.rl.offload import lent, move_states
-from proctor.rl.record import read_metrics
+from proctor.rl.record import read_lines
 from proctor.rl.setup import check_config
 from proctor.rl.train import train
 from proctor.sft.config import ConfigError, load_config
@@ -68,7 +68,7 @@ def test_on_a_cpu_offloading_changes_nothing(tmp_path: Path) -> None:
         )
     )
     plain, offloaded = (
-        [(line["reward"], line["loss"], line["kl"]) for line in read_metrics(tmp_path / name)]
+        [(line["reward"], line["loss"], line["kl"]) for line in read_lines(tmp_path / name / "metrics.jsonl")]
         for name in ("plain", "offloaded")
     )
     assert len(plain) == 3

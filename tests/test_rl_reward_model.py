@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from proctor.cli import app
 from proctor.rl.learned import Learned
 from proctor.rl.preferences import RMConfig, read_pairs, train_reward_model
-from proctor.rl.record import read_metrics
+from proctor.rl.record import read_lines
 from proctor.rl.reward_model import RewardModel
 from proctor.rl.train import train
 from proctor.sft.config import ConfigError, load_config
@@ -110,7 +110,7 @@ def test_ppo_with_a_critic_learns_what_the_reward_model_prefers(folder: Path) ->
         "--guard.enabled", "false", output="ppo",
     )  # fmt: skip
     train(run)
-    rewards = [line["reward"] for line in read_metrics(folder / "ppo")]
+    rewards = [line["reward"] for line in read_lines(folder / "ppo" / "metrics.jsonl")]
     assert all(math.isfinite(value) for value in rewards)
     assert sum(rewards[-3:]) / 3 > sum(rewards[:2]) / 2 + 0.2
 

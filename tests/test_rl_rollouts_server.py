@@ -16,7 +16,7 @@ import pytest
 import torch
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
-from proctor.rl.record import read_metrics
+from proctor.rl.record import read_lines
 from proctor.rl.rollouts import server_engine
 from proctor.rl.rollouts.core import Completion, Sampling
 from proctor.rl.rollouts.server_engine import ServerEngine, ServerError
@@ -139,7 +139,7 @@ def test_training_over_a_server_samples_from_the_policy(tmp_path: Path) -> None:
         SERVERS[url] = server
         words = ("--engine", "server", "--server_url", url, "--server_sync", f"{__name__}.push")
         train(make_run(tmp_path, *words, "--run.steps", 3, output="served"))
-    lines = [line for line in read_metrics(tmp_path / "served") if "gap" in line]
+    lines = [line for line in read_lines(tmp_path / "served" / "metrics.jsonl") if "gap" in line]
     assert len(lines) == 3
     assert max(line["gap"] for line in lines) < 1e-4  # a stale server would be off by tenths
 
