@@ -14,6 +14,7 @@ from proctor.rl.prompts import Problem
 from proctor.rl.rollouts.core import Completion, RolloutEngine, Sampling
 from proctor.rl.sharing import gather, share
 from proctor.verifiers.core import Reward, Rollout, Score
+from proctor.verifiers.expression import Expression
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,9 +22,8 @@ class Collector:
     """Turns problems into scored experiences."""
 
     engine: RolloutEngine
-    reward: Reward
+    reward: Expression
     tokenizer: PreTrainedTokenizerBase
-    exams: tuple[str, ...] = ()  # the reward's parts that verify answers, as scores name them
     rank: int = 0
     num_processes: int = 1  # each samples and scores its share of the problems; all get the whole
 

@@ -47,8 +47,8 @@ def evaluate(
     greedy = collector(problems, replace(sampling, num_samples=1, temperature=0.0, seed=seed), step=step)
     scored = [experience for experience in sampled if experience.score.total is not None]
     return Evaluation(
-        greedy=correct_share(greedy, collector.exams),
-        sampled=correct_share(sampled, collector.exams),
+        greedy=correct_share(greedy, collector.reward.exams),
+        sampled=correct_share(sampled, collector.reward.exams),
         reward=fmean(experience.reward for experience in scored) if scored else float("nan"),
         length=fmean(len(experience.completion.token_ids) for experience in sampled),
         unscorable=len(sampled) - len(scored),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import runpy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,7 @@ from proctor.sft.optimizer import make_optimizer
 from proctor.sft.parallel import Plain, Workers
 from proctor.sft.tokenizer import end_ids_of, load_tokenizer
 from proctor.verifiers.expression import Expression, reward
+from proctor.verifiers.files.loading import load_parts
 
 
 @dataclass(slots=True)
@@ -66,8 +66,7 @@ def check_config(config: RLConfig) -> tuple[Expression, Algorithm]:
     ):
         if not value:
             raise ConfigError(f"'{name}' is required and has no value; set it or pass --{name}")
-    for path in config.reward.load:
-        runpy.run_path(path)
+    load_parts(config.reward.load)
     expression = reward(config.reward.expression)
     algorithm = choose_algorithm(config.algorithm)
     if config.parallel.zero == 3 and config.rollouts.engine == "transformers":
@@ -123,19 +122,11 @@ def set_up(config: RLConfig) -> Run:
         top_p=config.rollouts.top_p,
         end_ids=end_ids_of(tokenizer, generation),
     )
-    exams = tuple(str(planned.part) for planned in expression.outline.parts if planned.part.exam)
     progress = Progress(Deck(len(problems), config.run.seed), _kl_controller(algorithm))
     return Run(
         config,
         learner,
-        Collector(
-            engine,
-            expression,
-            tokenizer,
-            exams,
-            workers.rank,
-            workers.num_processes,
-        ),
+        Collector(engine, expression, tokenizer, workers.rank, workers.num_processes),
         engine,
         sampling,
         problems,

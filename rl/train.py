@@ -263,7 +263,7 @@ def _vitals(run: Run, stats: Sequence[StepStats], experiences: Sequence[Experien
         loss=last.loss if last else 0.0,
         grad_norm=max(norms, default=0.0),
         reward=fmean(rewards) if rewards else nan,
-        correct=correct_share(experiences, run.collector.exams),
+        correct=correct_share(experiences, run.collector.reward.exams),
         kl=last.kl if last else nan,
         entropy=last.entropy if last else nan,
         gap=last.gap.mean_abs if last else nan,
@@ -278,9 +278,9 @@ def _metrics(
     lengths = [len(experience.completion.token_ids) for experience in experiences]
     fates = [_fate(experience).value for experience in experiences]
     metrics: dict[str, Any] = vitals_json(vitals)
-    for name in experiences[0].score.verdicts:
-        values = [each.score.verdicts[name].value for each in experiences]
-        known = [value for value in values if value is not None]
+    for name in run.collector.reward.plan.parts:
+        found = (each.score.verdicts.get(name) for each in experiences)
+        known = [verdict.value for verdict in found if verdict is not None and verdict.value is not None]
         metrics[f"reward/{name}"] = fmean(known) if known else None
     metrics |= {
         "length": fmean(lengths),

@@ -6,12 +6,13 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
 import torch
 
-from proctor.rl.record import read_metrics
+from proctor.rl.record import read_lines
 from proctor.rl.settings import RLConfig
 from proctor.rl.setup import check_config
 from proctor.rl.train import GuardStopError, train
@@ -19,6 +20,7 @@ from proctor.sft.checkpoint import CheckpointFolder
 from proctor.sft.config import ConfigError, load_config
 from proctor.verifiers.core import Rollout
 from proctor.verifiers.custom import part
+from proctor.verifiers.files.sources import InputError
 from tests.rl_toy import make_files, make_run, sevens
 
 assert sevens  # importing it registers the reward
@@ -33,11 +35,17 @@ def silent_on_odd(rollout: Rollout) -> float | None:
     return None if int(rollout.prompt[-2]) % 2 else rollout.completion.count("7") / 8
 
 
+@part(bounds=(0, 1))
+def parity(rollout: Rollout) -> float:
+    """Of the completion's length."""
+    return float(len(rollout.completion) % 2)
+
+
 def curve(folder: Path) -> list[dict]:
     """The metrics of a run without what a clock measured."""
     return [
         {name: value for name, value in line.items() if not name.startswith(TIMED)}
-        for line in read_metrics(folder)
+        for line in read_lines(folder / "metrics.jsonl")
     ]
 
 
@@ -49,7 +57,7 @@ def test_every_algorithm_learns(tmp_path: Path, name: str) -> None:
         "--guard.enabled", "false", "--mask_truncated", "false",
     )  # fmt: skip
     train(run)
-    rewards = [line["reward"] for line in read_metrics(tmp_path / "run")]
+    rewards = [line["reward"] for line in read_lines(tmp_path / "run" / "metrics.jsonl")]
     # A random policy writes a seven one time in twenty; by chance 25 steps do not get it to four times that.
     assert sum(rewards[:2]) / 2 < 0.15
     assert sum(rewards[-3:]) / 3 > 0.4
@@ -78,12 +86,12 @@ def test_kill_9_loses_only_the_step_in_flight(tmp_path: Path) -> None:
         cwd=Path(__file__).parents[1],
         stderr=subprocess.DEVNULL,
     )
-    while len(read_metrics(tmp_path / "killed")) < 5 and child.poll() is None:
+    while len(list(read_lines(tmp_path / "killed" / "metrics.jsonl"))) < 5 and child.poll() is None:
         time.sleep(0.05)
     child.send_signal(signal.SIGKILL)
     child.wait()
     assert CheckpointFolder(tmp_path / "killed" / "checkpoints").latest() is not None
-    steps_done = len(read_metrics(tmp_path / "killed"))
+    steps_done = len(list(read_lines(tmp_path / "killed" / "metrics.jsonl")))
     assert steps_done < 40
     options = ("--run.steps", steps_done + 2, "--run.save_every", 2)
     train(make_run(tmp_path, *options, output="killed"))
@@ -128,7 +136,8 @@ def test_a_poisoned_run_rolls_back_and_goes_on(tmp_path: Path) -> None:
     assert run.progress.rate_scale == 0.5
     assert run.progress.ledger.fates["dropped"] > 0
     assert all(parameter.isfinite().all() for parameter in run.policy.parameters())
-    assert [line["step"] for line in read_metrics(tmp_path / "run")].count(3) >= 1
+    kept = Counter(line["step"] for line in read_lines(tmp_path / "run" / "completions.jsonl"))
+    assert kept == dict.fromkeys(range(1, 7), 16)  # of step 3, sampled twice, only what stands
 
 
 def test_a_run_that_keeps_breaking_stops_at_the_last_good_checkpoint(tmp_path: Path) -> None:
@@ -149,3 +158,35 @@ def test_a_run_that_keeps_breaking_stops_at_the_last_good_checkpoint(tmp_path: P
 def test_mistakes_are_found_before_anything_is_loaded(words: list[str], message: str) -> None:
     with pytest.raises((ConfigError, ValueError), match=message):
         check_config(load_config(RLConfig, None, words))
+
+
+def test_a_problem_of_the_first_rollout_alone_is_measured_like_any_other(tmp_path: Path) -> None:
+    # Half of the rewards divide by zero, whichever row comes first; the metrics know of parts only.
+    run = make_run(tmp_path, "--reward.expression", "sevens / (parity - 1)", "--run.steps", 4)
+    train(run)
+    lines = list(read_lines(tmp_path / "run" / "metrics.jsonl"))
+    assert [{name for name in line if name.startswith("reward/")} for line in lines] == [
+        {"reward/sevens", "reward/parity"}
+    ] * 4
+    assert all(0 < line["fate/unscorable"] < 16 for line in lines)
+
+
+def test_a_file_of_parts_is_loaded_as_the_command_line_does(tmp_path: Path) -> None:
+    source = (
+        "from __future__ import annotations\n"  # whose names are looked up in the module that it must then be
+        "from dataclasses import dataclass\nfrom typing import ClassVar, Literal\n"
+        "from proctor.verifiers.core import Status, Verdict\nfrom proctor.verifiers.part import Bounds, Part\n"
+        "from proctor.verifiers.registry import register\n"
+        "@register\n@dataclass(frozen=True)\nclass Loaded(Part):\n"
+        "    kind: Literal['a', 'b'] = 'a'\n    name: ClassVar[str] = 'loaded_part'\n"
+        "    bounds: ClassVar[Bounds] = Bounds(0, 1)\n"
+        "    def verify(self, rollouts): return [Verdict(1.0, Status.CORRECT) for _ in rollouts]\n"
+    )
+    (tmp_path / "parts.py").write_text(source)
+    words = [*KNOWN, "--reward.load", str(tmp_path / "parts.py"), "--expression", "loaded_part(kind='b')"]
+    expression, _ = check_config(load_config(RLConfig, None, words))
+    assert str(expression) == 'loaded_part(kind="b")'
+    with pytest.raises(InputError, match="no Python file of that name"):
+        check_config(
+            load_config(RLConfig, None, [*KNOWN, "--expression", "sevens", "--reward.load", "nowhere.py"])
+        )
