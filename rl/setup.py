@@ -18,6 +18,7 @@ from proctor.rl.prompts import Deck, Problem, Rendering, Skipped, read_problems
 from proctor.rl.reference import Reference
 from proctor.rl.rollouts.core import Sampling
 from proctor.rl.rollouts.local import LocalEngine
+from proctor.rl.rollouts.server_engine import ServerEngine, find_hook
 from proctor.rl.settings import AlgorithmSettings, RLConfig
 from proctor.rl.state import Progress
 from proctor.sft.config import ConfigError
@@ -77,6 +78,7 @@ def check_config(config: RLConfig) -> tuple[Expression, Algorithm]:
         for name in ("server_url", "server_sync"):
             if not getattr(config.rollouts, name):
                 raise ConfigError(f"training with rollouts.engine = 'server' needs rollouts.{name}")
+        find_hook(config.rollouts.server_sync)
     return expression, algorithm
 
 
@@ -190,8 +192,6 @@ def _engine(config: RLConfig, policy: Policy, *, max_length: int) -> Any:
             seed=config.run.seed,
         )
     if rollouts.engine == "server":
-        from proctor.rl.rollouts.server_engine import ServerEngine, find_hook
-
         hook = find_hook(rollouts.server_sync)
         return ServerEngine(rollouts.server_url, model=rollouts.server_model, hook=hook)
     return LocalEngine(policy.model, max_rows=rollouts.max_rows)

@@ -14,11 +14,15 @@ from pathlib import Path
 
 import pytest
 import torch
+import typer
+from hypothesis import given
+from hypothesis import strategies as st
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
+from proctor.app import usable
 from proctor.rl.record import read_lines
 from proctor.rl.rollouts import server_engine
-from proctor.rl.rollouts.core import Completion, Sampling
+from proctor.rl.rollouts.core import Completion, Sampling, prompt_seed
 from proctor.rl.rollouts.server_engine import ServerEngine, ServerError
 from proctor.rl.settings import RLConfig
 from proctor.rl.setup import check_config
@@ -102,6 +106,12 @@ def test_refusals_and_lasting_trouble_are_errors(server: CompletionServer, url: 
         ServerEngine("http://127.0.0.1:9", attempts=2).generate(PROMPTS[:1], SAMPLING)
 
 
+def test_a_command_ends_with_a_sentence_where_the_server_is_not_there() -> None:
+    with pytest.raises(typer.Exit) as ended, usable():
+        ServerEngine("http://127.0.0.1:9", attempts=1).generate(PROMPTS[:1], SAMPLING)
+    assert ended.value.exit_code == 2
+
+
 def test_an_answer_without_token_ids_is_an_error(server: CompletionServer, url: str) -> None:
     server.gives_token_ids = False
     with pytest.raises(ServerError, match="return_token_ids"):
@@ -119,8 +129,16 @@ def test_training_needs_a_hook(url: str) -> None:
     words = ["--model.path", "x", "--data.train", '["x"]', "--expression", "sevens", "--engine", "server"]
     with pytest.raises(ConfigError, match=r"needs rollouts\.server_sync"):
         check_config(load_config(RLConfig, None, [*words, "--server_url", url]))
-    with pytest.raises(ServerError, match=r"there is no function 'tests\.nowhere\.push'"):
-        server_engine.find_hook("tests.nowhere.push")
+    with pytest.raises(ConfigError, match=r"there is no function 'tests\.nowhere\.push'"):
+        check_config(
+            load_config(RLConfig, None, [*words, "--server_url", url, "--server_sync", "tests.nowhere.push"])
+        )
+
+
+@given(st.integers(0, 2**63), st.integers(0, 10**6))
+def test_a_prompts_seed_is_one_that_every_engine_takes(seed: int, index: int) -> None:
+    assert 0 <= prompt_seed(seed, index) < 2**31
+    assert prompt_seed(seed, index) != prompt_seed(seed, index + 1)
 
 
 SERVERS: dict[str, CompletionServer] = {}

@@ -33,6 +33,18 @@ class Completion:
     is_truncated: bool  # stopped by max_new_tokens
 
 
+class EngineError(ConnectionError):
+    """What samples cannot be reached or used, or is not the policy: there is nothing to train on."""
+
+
+def prompt_seed(seed: int, index: int) -> int:
+    """The seed of the prompt at `index` of a call: equal prompts must not give equal samples.
+
+    In [0, 2**31), which every engine takes; runs count on from large seeds of their own.
+    """
+    return (seed * 1_000_003 + index) % 2**31
+
+
 Ready = Callable[[int, list[Completion]], None]
 """(which prompt, its completions): called as soon as a prompt has all of them, others still being sampled."""
 

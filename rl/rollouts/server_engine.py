@@ -18,7 +18,8 @@ from typing import Any
 import httpx
 from torch import nn
 
-from proctor.rl.rollouts.core import Completion, Ready, Sampling
+from proctor.rl.rollouts.core import Completion, EngineError, Ready, Sampling, prompt_seed
+from proctor.sft.config import ConfigError
 
 WeightHook = Callable[[nn.Module, str], None]  # (policy, server's address): returns when the server has it
 
@@ -26,7 +27,7 @@ _BACKOFF_S = (0.25, 20.0)  # the first wait and the longest; doubled each time, 
 _SPELLED = "token_id:"  # how vLLM writes a token for return_tokens_as_token_ids
 
 
-class ServerError(RuntimeError):
+class ServerError(EngineError):
     """The server cannot be used: it refused, it was not there for long, or its answer lacks what we need."""
 
 
@@ -113,7 +114,7 @@ class ServerEngine:
             "temperature": sampling.temperature,
             "top_p": sampling.top_p,
             "top_k": -1,  # a model's own generation config must not cut the distribution
-            "seed": (sampling.seed * 1_000_003 + index) % 2**31,  # equal prompts, unequal samples
+            "seed": prompt_seed(sampling.seed, index),
             "stop_token_ids": list(sampling.end_ids),
             "ignore_eos": True,  # only the end tokens that we name end a completion
             "logprobs": 0,
@@ -144,12 +145,12 @@ class ServerEngine:
 
 
 def find_hook(name: str) -> WeightHook:
-    """The function of a dotted name, 'package.module.function'. Raises ServerError where there is none."""
+    """The function of a dotted name, 'package.module.function'. Raises ConfigError where there is none."""
     module, _, function = name.rpartition(".")
     try:
         hook: WeightHook = getattr(import_module(module), function)
     except (ImportError, AttributeError, ValueError) as error:
-        raise ServerError(f"rollouts.server_sync: there is no function '{name}': {error}") from error
+        raise ConfigError(f"rollouts.server_sync: there is no function '{name}': {error}") from error
     return hook
 
 

