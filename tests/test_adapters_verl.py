@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from proctor.verifiers import registry
 from proctor.verifiers.adapters import verl as adapter
 from proctor.verifiers.core import Rollout, Status, Verdict
 from proctor.verifiers.custom import part
@@ -192,3 +193,18 @@ def test_many_threads_get_the_same() -> None:
     with ThreadPoolExecutor(16) as pool:
         scores = list(pool.map(lambda n: function("d", str(n % 3), "1")["score"], range(300)))
     assert scores == [1.5 if n % 3 == 1 else 0.5 for n in range(300)]
+
+
+@pytest.mark.parametrize("name", ["score", "acc", "scorable", "blame", "reason"])
+def test_part_that_is_called_as_a_key_of_verls_is_refused(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "_PARTS", registry.parts())
+
+    def one(rollout: Rollout) -> float:
+        return 1.0
+
+    one.__name__ = name
+    part(one)
+    with pytest.raises(ValueError, match=f"'{name}' is a key of its own; give the part another name"):
+        adapter.reward_function(f"0.1 * {name}")
+    result = adapter.compute_score(solution_str="x", reward=f"0.1 * {name}")
+    assert (result["score"], result["scorable"], result["blame"]) == (0.0, 0.0, "configuration")

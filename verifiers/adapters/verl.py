@@ -39,6 +39,7 @@ from proctor.verifiers.files.summary import culprit
 Result = dict[str, "float | str"]
 
 _LOG = logging.getLogger(__name__)
+_OURS = frozenset(("score", "acc", "scorable", "blame", "reason"))  # keys beside the parts' own
 _REASON = 300  # characters; verl keeps the strings of a batch in an array as wide as the longest
 
 
@@ -47,6 +48,12 @@ class RewardFunction:
 
     def __init__(self, expression: Expression, mapping: Mapping[str, str], unscorable: float) -> None:
         parts = expression.plan.parts
+        taken = sorted(_OURS.intersection(parts))
+        if taken:
+            raise ValueError(
+                f"verl is given a number under the name of each part, and '{taken[0]}' is a key of its own; "
+                f"give the part another name (not {', '.join(sorted(_OURS))})"
+            )
         self.expression = expression
         self.mapping = dict(mapping)
         self.unscorable = unscorable
@@ -143,7 +150,8 @@ def reward_function(
         mapping: which key of `extra_info` is which, beside those known by name; `answer` is `ground_truth`.
         unscorable: the number that stands where there is none.
 
-    Raises ExpressionError where the expression cannot be read: now, and not in the middle of a run.
+    Raises, now and not in the middle of a run: ExpressionError where the expression cannot be read, ValueError
+    where a part is called as a key that verl reads, "score" for one.
     """
     parsed = expression if isinstance(expression, Expression) else parse_reward(expression)
     return RewardFunction(parsed, mapping or {}, unscorable)
