@@ -8,7 +8,7 @@ solution that runs on this side.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,10 +49,17 @@ class CallPaper:
     def namespace(self) -> dict[str, Any]:
         return {}
 
+    @property
+    def foreseen(self) -> Sequence[bytes]:
+        """The first portion, sent before `run`."""
+        start, stop = next(self._portions())
+        return self.lines[start:stop]
+
     def run(self, examinee: Examined, sheet: Sheet) -> None:
         """Asks every call in order; stops where the sheet does."""
         for start, stop in self._portions():
-            examinee.send_ahead(self.lines[start:stop])
+            if start:
+                examinee.send_ahead(self.lines[start:stop])
             for number in range(start, stop):
                 with sheet.unit(number):
                     self._ask(examinee, sheet, number)

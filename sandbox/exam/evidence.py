@@ -77,13 +77,13 @@ class Evidence:
 
 
 def _failed_assert(paper: Paper, error: BaseException) -> ast.Assert | None:
-    trace, line, tree = error.__traceback__, 0, None
+    trace, line, text = error.__traceback__, 0, ""
     while trace is not None:
         name = trace.tb_frame.f_code.co_filename
-        if name in paper.trees:
-            line, tree = trace.tb_lineno, paper.trees[name]
+        if name in paper.texts:
+            line, text = trace.tb_lineno, paper.texts[name]
         trace = trace.tb_next
-    for node in ast.walk(tree) if tree is not None else ():
+    for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Assert) and node.lineno <= line <= (node.end_lineno or node.lineno):
             return node
     return None

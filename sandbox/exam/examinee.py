@@ -53,13 +53,16 @@ class Examined(Protocol):
     def over(self) -> str:
         """Why the conversation ended early; "" where it did not."""
 
-    def introduce(self, names: Sequence[str], classes: Sequence[str]) -> dict[str, Any]:
+    def introduce(
+        self, names: Sequence[str], classes: Sequence[str], ahead: Sequence[bytes]
+    ) -> dict[str, Any]:
         """Waits until the program is loaded, and gives what it defines under `names`; others are left out.
 
         Args:
             names: what the tests want of the program: `f`, `Class`, `Class.method`.
             classes: classes that the tests define themselves; where the program has them as well (from the
                 prompt), their instances go as data.
+            ahead: calls that are about to be asked, as for `send_ahead`.
 
         Raises:
             BaseException: whatever the program raised while it was loaded.
@@ -90,9 +93,13 @@ class Examinee:
         decoder = Decoder(self._classes, self._adopt)
         self.conversation = Conversation(sock, self._encoder, decoder, self._serve)
 
-    def introduce(self, names: Sequence[str], classes: Sequence[str]) -> dict[str, Any]:
+    def introduce(
+        self, names: Sequence[str], classes: Sequence[str], ahead: Sequence[bytes]
+    ) -> dict[str, Any]:
         self._named, self._classes.shared = frozenset(names), frozenset(classes)
-        told = self._unpack(self._ask(["names", list(names), list(classes)]))
+        request = self._encoder.encode(["names", list(names), list(classes)])
+        self.conversation.send_ahead([request, *ahead])
+        told = self._unpack(self.conversation.ask(request))
         try:
             self._encoder.by_value = frozenset(told.pop(""))
             found = {name: self._bind(name, *told[name]) for name in names}

@@ -1,7 +1,9 @@
 """An examination paper: the tests of one task, read and compiled once, set to many candidates.
 
-A paper comes as plain data (`Spec` documents the fields). Its text stays as it was written; what is compiled
-is the same tree with counters (`checks.py`). Everything that the text defines is made anew for each candidate.
+A paper comes as plain data (`read_paper` documents the fields). Its text stays as it was written; what is
+compiled is the same tree with counters (`checks.py`). The tree itself is not kept: it takes a hundred times the
+memory of the text, and only a failure asks for it again. Everything that the text defines is made anew for each
+candidate.
 """
 
 from __future__ import annotations
@@ -9,20 +11,21 @@ from __future__ import annotations
 import ast
 import builtins
 import contextlib
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import CodeType
-from typing import Any
+from typing import Any, NamedTuple
 
 from proctor.sandbox.exam.checks import count_checks, mark_units
 from proctor.sandbox.exam.foresight import foresee
 from proctor.sandbox.exam.names import Used, Wanted, read_names, want
-from proctor.sandbox.exam.sheet import CHECKED
 from proctor.sandbox.exam.trees import walk
 
 TESTS = "tests.py"
 _PROMPT = "prompt.py"
 _MAX_SHOWN = 600
+_UNREADABLE = (SyntaxError, ValueError, RecursionError, MemoryError)
 
 
 class BadTestsError(ValueError):
@@ -33,6 +36,15 @@ class NeedsError(BadTestsError):
     """The tests import a library that the sandbox does not show."""
 
 
+class Place(NamedTuple):
+    """Where in the tests a statement stands, as `ast` counts: lines from 1, columns from 0 in bytes of UTF-8."""
+
+    lineno: int
+    col_offset: int
+    end_lineno: int
+    end_col_offset: int
+
+
 @dataclass
 class Paper:
     """A task's tests, ready to run.
@@ -40,7 +52,8 @@ class Paper:
     Attributes:
         style: "script" (statements that check as they run), "check" (a function that is given the candidate)
             or "suite" (functions and classes that are collected).
-        units: the statements that are one test each, for evidence; a suite finds its own.
+        texts: sources, by file name.
+        units: what is one test each, for evidence: its text, or its place in TESTS. A suite finds its own.
         parts: code to run in order: (code, number of the test that it is, or None).
     """
 
@@ -50,11 +63,11 @@ class Paper:
     used: Used
     prompt: CodeType | None
     parts: list[tuple[CodeType, int | None]]
-    units: list[ast.stmt] = field(default_factory=list)
-    trees: dict[str, ast.Module] = field(default_factory=dict)  # by file name
+    texts: dict[str, str] = field(default_factory=dict)
+    units: list[str | Place] = field(default_factory=list)
     check_name: str = "check"
     calls_itself: bool = False
-    foreseen: list[bytes] = field(default_factory=list)  # calls that running it begins with
+    foreseen: Sequence[bytes] = ()  # calls that running it begins with
 
     @property
     def count(self) -> int:
@@ -79,8 +92,10 @@ class Paper:
         """The text of a test."""
         if number >= len(self.units):
             return ""
-        lines = ast.unparse(self.units[number]).splitlines()
-        return "\n".join(line for line in lines if CHECKED not in line)[:_MAX_SHOWN]
+        unit = self.units[number]
+        if isinstance(unit, Place):
+            unit = ast.get_source_segment(self.texts[TESTS], unit, padded=True) or ""  # type: ignore[arg-type]
+        return textwrap.dedent(unit)[:_MAX_SHOWN]
 
 
 def read_paper(spec: Mapping[str, Any]) -> Paper:
@@ -109,13 +124,15 @@ def read_paper(spec: Mapping[str, Any]) -> Paper:
         paper.style = "check"
         paper.calls_itself = _calls(tree.body, check_name)
         paper.foreseen = _foresee(paper, check.body, check.args)
-        check.body, paper.units = mark_units(check.body, frozenset(used.functions))
+        check.body, units = mark_units(check.body, frozenset(used.functions))
+        paper.units = list(map(_place, units))
     elif _is_suite(tree):
         paper.style = "suite"
     else:
         paper.foreseen = _foresee(paper, tree.body)
-        tree.body, paper.units = mark_units(tree.body, frozenset(used.functions))
-    paper.trees[TESTS] = tree
+        tree.body, units = mark_units(tree.body, frozenset(used.functions))
+        paper.units = list(map(_place, units))
+    paper.texts[TESTS] = spec["source"]
     count_checks(tree.body)
     paper.parts.append((_compile(tree, TESTS), None))
     return paper
@@ -130,11 +147,16 @@ def _read_asserts(spec: Mapping[str, Any], entry: str, trusted: Used, prompt: Co
     paper.parts.append((_compile(setup, "setup.py"), None))
     paper.foreseen = _foresee(paper, [*setup.body, *(statement for tree in trees for statement in tree.body)])
     for number, tree in enumerate(trees):
-        paper.trees[f"test {number}"] = tree
-        paper.units.append(ast.Module(list(tree.body), []))  # type: ignore[arg-type]
         count_checks(tree.body)
         paper.parts.append((_compile(tree, f"test {number}"), number))
+    paper.units = list(spec["asserts"])
+    paper.texts = {f"test {number}": text for number, text in enumerate(spec["asserts"])}
     return paper
+
+
+def _place(statement: ast.stmt) -> Place:
+    end, column = statement.end_lineno or statement.lineno, statement.end_col_offset or 0
+    return Place(statement.lineno, statement.col_offset, end, column)
 
 
 def _read_prompt(text: str) -> tuple[ast.Module, CodeType | None]:
@@ -142,7 +164,7 @@ def _read_prompt(text: str) -> tuple[ast.Module, CodeType | None]:
     for source in (text, f"{text.rstrip()}\n    pass\n"):
         try:
             tree = ast.parse(source, _PROMPT)
-        except (SyntaxError, ValueError):
+        except _UNREADABLE:
             continue
         return tree, _compile(tree, _PROMPT) if tree.body else None
     return ast.Module([], []), None
@@ -165,14 +187,14 @@ def _require_libraries(used: Used) -> None:
 def _parse(text: str, name: str) -> ast.Module:
     try:
         return ast.parse(text, name)
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+    except _UNREADABLE as error:
         raise BadTestsError(f"{name} does not compile: {type(error).__name__}: {error}") from error
 
 
 def _compile(tree: ast.Module, name: str) -> CodeType:
     try:
         return compile(tree, name, "exec", dont_inherit=True)
-    except (SyntaxError, ValueError, RecursionError) as error:
+    except _UNREADABLE as error:
         raise BadTestsError(f"{name} does not compile: {type(error).__name__}: {error}") from error
 
 

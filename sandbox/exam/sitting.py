@@ -56,7 +56,7 @@ class Sitting:
 
     def _introduce(self) -> None:
         wanted = self._paper.wanted
-        found = self._examinee.introduce(wanted.names, self._paper.classes)
+        found = self._examinee.introduce(wanted.names, self._paper.classes, self._paper.foreseen)
         self._missing = set(wanted.names) - found.keys()
         if wanted.entry in self._missing:
             raise NameError(f"the program does not define '{wanted.entry}'", name=wanted.entry)
@@ -69,8 +69,6 @@ class Sitting:
         names = self._names
         names[CHECKED] = self._sheet.checked
         names[UNIT] = self._sheet.unit
-        if paper.foreseen:
-            self._examinee.send_ahead(paper.foreseen)
         for code, number in paper.parts:
             if number is None:
                 exec(code, names)

@@ -49,7 +49,9 @@ class Neighbour:
         self._program = program
         self._module = ModuleType("solution")
 
-    def introduce(self, names: Sequence[str], classes: Sequence[str]) -> dict[str, Any]:
+    def introduce(
+        self, names: Sequence[str], classes: Sequence[str], ahead: Sequence[bytes]
+    ) -> dict[str, Any]:
         try:
             code, _ = compile_first(self._program["sources"])
             load(code, self._module, prelude=self._program["prelude"])
