@@ -66,7 +66,6 @@ class Seal:
         self._header = ctypes.create_string_buffer(_CAPABILITIES.pack(0x2008_0522, 0), 8)  # version 3, self
         self._none = ctypes.create_string_buffer(24)
         self._filter = filter
-        self._order: Order | None = None
         self._steps = {
             Traits(is_command, has_peer): self._prepare(box_id, rulesets[is_command], has_peer)
             for is_command in (False, True)
@@ -103,9 +102,6 @@ class Seal:
         runtimes such as Java's reserve much more than they use, and one that is refused memory mostly crashes
         and says nothing. What it uses, the control group counts, or the watch adds up.
         """
-        if order == self._order:
-            return
-        self._order = order
         # A backstop: the watch is finer and counts all processes. The kernel goes by clock ticks, which on a
         # busy machine run ahead: 11 s of them were 9.7 s, and the watch is to be the first.
         cpu = 2 * math.ceil(order.cpu_s) + 1

@@ -19,7 +19,7 @@ import struct
 from dataclasses import dataclass
 
 from proctor.sandbox.local import child, landlock, orphans, privileges, root, seccomp, syscalls, workplace
-from proctor.sandbox.local.orders import FAULT, ORDER_SIZE, Order, pack_answer, unpack_order
+from proctor.sandbox.local.orders import FAULT, ORDER_SIZE, pack_answer, unpack_order
 from proctor.sandbox.local.seal import Seal
 from proctor.sandbox.local.setting import Setting
 
@@ -27,7 +27,8 @@ CONTROL, OOM_SCORE = 10, 11  # where the slot keeps its own descriptors
 # The kernel gives out the lowest free numbers. With 0 taken and 1 to 4 free, what the runner sends in this
 # order is received just where the submission expects it: standard output, error, its link, and its peer.
 _MOST_DESCRIPTORS = 4
-_DESCRIPTORS_SIZE = socket.CMSG_SPACE(4 * _MOST_DESCRIPTORS)
+_ALL_DESCRIPTORS = _MOST_DESCRIPTORS * struct.calcsize("i")  # bytes
+_DESCRIPTORS_SIZE = socket.CMSG_SPACE(_ALL_DESCRIPTORS)
 _MOST_WORDS = 1 << 12
 
 
@@ -71,6 +72,7 @@ class Slot:
     def __init__(self, control: socket.socket, setting: Setting, plan: Plan) -> None:
         self._control = control
         self._has_namespaces = setting.uses_namespaces
+        self._message, self._is_command = b"", False
         if plan.becomes_root:
             os.setresgid(0, 0, 0)
             os.setresuid(0, 0, 0)
@@ -93,19 +95,26 @@ class Slot:
             message, ancillary, _, _ = self._control.recvmsg(ORDER_SIZE, _DESCRIPTORS_SIZE)
             if not message:
                 return
-            count = sum(len(data) for _, _, data in ancillary) // struct.calcsize("i")
-            self._control.send(self._run(unpack_order(message), has_peer=count == _MOST_DESCRIPTORS))
+            if message != self._message:
+                self._follow(message)
+            has_peer = sum(len(data) for _, _, data in ancillary) == _ALL_DESCRIPTORS
+            self._control.send(self._run(has_peer=has_peer))
             self._work.clean()  # a failure here comes after the answer: it costs the slot, not the result
 
-    def _run(self, order: Order, *, has_peer: bool) -> bytes:
-        """Forks, waits, and says how it ended. Whom the runner wants to end earlier it kills itself."""
+    def _follow(self, message: bytes) -> None:
+        """Prepares for runs after another order than the last one."""
+        order = unpack_order(message)
         self._work.prepare(order.file_mb)
         self._seal.set_limits(order)
+        self._message, self._is_command = message, order.is_command
+
+    def _run(self, *, has_peer: bool) -> bytes:
+        """Forks, waits, and says how it ended. Whom the runner wants to end earlier it kills itself."""
         # With the highest out-of-memory score: the kernel shall take the submission, not the slot.
         os.pwrite(OOM_SCORE, b"1000", 0)
         process = self._clone()
         if process == 0:
-            child.main(self._seal, self._work.path, is_command=order.is_command, has_peer=has_peer)
+            child.main(self._seal, self._work.path, is_command=self._is_command, has_peer=has_peer)
         os.pwrite(OOM_SCORE, b"0", 0)
         os.closerange(1, 1 + _MOST_DESCRIPTORS)
         _, status, usage = os.wait4(process, 0)

@@ -96,7 +96,8 @@ class Slot:
     handle: int  # pidfd: stays this process, however often the number is given out again
     control: socket.socket
     zygote: Zygote
-    group: cgroup.Group | None
+    children: watch.Children
+    group: cgroup.Group | None = None
 
     def end_submission(self) -> None:
         """Kills the process that the slot waits for: number 1 of its namespace, whose end is all others'.
@@ -104,10 +105,10 @@ class Slot:
         It cannot be another one, though its number be given out again: it still is the slot's child once we
         hold a pidfd of it.
         """
-        for process in watch.children_of_single_thread(self.pid):
+        for process in self.children.now():
             with contextlib.suppress(OSError):
                 handle = os.pidfd_open(process)
-                if process in watch.children_of_single_thread(self.pid):
+                if process in self.children.now():
                     signal.pidfd_send_signal(handle, signal.SIGKILL)
                 os.close(handle)
 
@@ -151,7 +152,7 @@ class Stable:
                 continue
             zygote.slots += 1
             self._numbers.add(number)
-            slot = Slot(number, pid, os.pidfd_open(pid), control, zygote, None)
+            slot = Slot(number, pid, os.pidfd_open(pid), control, zygote, watch.Children(pid))
             slot.group = self._make_group(slot)
             return slot
         raise PoolError("the zygote ends instead of forking slots; its complaint is on standard error")
@@ -161,6 +162,7 @@ class Stable:
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(slot.handle, signal.SIGKILL)
         slot.control.close()
+        slot.children.close()
         if slot.group is not None:
             _wait_for_end(slot.handle)
             slot.group.remove()
