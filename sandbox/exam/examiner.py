@@ -26,7 +26,7 @@ from proctor.sandbox.exam.sitting import Sitting
 _MAX_DETAIL = 1000
 # One examiner serves tasks of all kinds, one after the other: reading a paper takes 0.6 ms in a process that has
 # read others, and ten times that in one that was just forked.
-_MAX_PAPERS, _MAX_BYTES = 64, 64 << 20
+_MAX_PAPERS, _MAX_BYTES = 1024, 64 << 20
 # Reading a paper makes thousands of objects, none of them in a cycle: collecting as often as Python does by
 # default was a quarter of it.
 _GC_EVERY = 50_000
