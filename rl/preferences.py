@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,8 +22,10 @@ from proctor.rl.reward_model import RewardModel
 from proctor.sft.config import ConfigError, Section
 from proctor.sft.optimizer import learning_rate, make_optimizer, set_learning_rate
 from proctor.sft.settings import OptimizerSettings
-from proctor.verifiers.files.rows import RowError
+from proctor.verifiers.files.rows import Columns, RowError, text_of
 from proctor.verifiers.files.sources import BadRow, InputError, Row, Source
+
+_PROMPT = Columns({"completion": "completion", "prompt": "prompt"})
 
 
 class PreferenceSettings(Section):
@@ -101,6 +104,10 @@ def train_reward_model(
     random.Random(config.run.seed).shuffle(pairs)
     cut = round(config.data.held_back * len(pairs))
     held_back, training = pairs[:cut], pairs[cut:]
+    if not training:
+        raise ConfigError(
+            f"data.held_back = {config.data.held_back:g} leaves none of {len(pairs)} pairs to train on; lower it"
+        )
     config.run.output.mkdir(parents=True, exist_ok=True)
     before = accuracy(model, held_back)
     losses = _fit(config, model, training, watch)
@@ -138,20 +145,33 @@ def _pair(given: Row | BadRow, model: RewardModel) -> Pair:
     missing = [name for name in ("prompt", "chosen", "rejected") if not row.get(name)]
     if missing:
         raise RowError(f"no {' and no '.join(missing)}; a pair has prompt, chosen and rejected")
-    chosen, rejected = (model.token_ids(row["prompt"], _text(row[name])) for name in ("chosen", "rejected"))
+    prompt = _PROMPT.rollout({"completion": "", **row}).prompt
+    chosen, rejected = (model.token_ids(prompt, _text(row[name])) for name in ("chosen", "rejected"))
     if chosen == rejected:
         raise RowError("chosen and rejected are the same")
-    return Pair(chosen, rejected, float(row.get("margin") or 0.0))
+    return Pair(chosen, rejected, _margin(row.get("margin")))
+
+
+def _margin(given: Any) -> float:
+    """A number, or text that is one; 0 where there is none."""
+    try:
+        margin = float(0.0 if given is None else given)
+    except (TypeError, ValueError) as error:
+        raise RowError(f"margin is no number: {given!r}") from error
+    if not math.isfinite(margin):
+        raise RowError(f"margin is no finite number: {given!r}")
+    return margin
 
 
 def _text(answer: Any) -> str:
     """An answer as text, or as messages, of which the last is the answer."""
-    if isinstance(answer, str):
-        return answer
     try:
-        return str(answer[-1]["content"])
-    except (TypeError, KeyError, IndexError) as error:
+        text = text_of(answer[-1] if isinstance(answer, list) and answer else answer)
+    except TypeError as error:
         raise RowError("chosen and rejected are text, or messages that end with the answer") from error
+    if not text:
+        raise RowError("chosen and rejected must not be empty")
+    return text
 
 
 def accuracy(model: RewardModel, pairs: Sequence[Pair]) -> Accuracy | None:
@@ -181,6 +201,11 @@ def _fit(
         for start in range(0, len(shuffled), size):
             set_learning_rate(optimizer, learning_rate(len(losses), num_steps, config.optimizer))
             losses.append(_accumulate(model, shuffled[start : start + size], settings))
+            if not math.isfinite(losses[-1]):
+                raise ConfigError(
+                    f"the loss of step {len(losses)} is {losses[-1]}: optimizer.learning_rate = "
+                    f"{config.optimizer.learning_rate:g} is too high for this model; nothing is saved"
+                )
             nn.utils.clip_grad_norm_(model.parameters(), config.optimizer.clip or float("inf"))
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)

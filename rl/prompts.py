@@ -53,14 +53,20 @@ class Rendering:
     max_tokens: int
 
     def __call__(self, prompt: str | Sequence[Mapping[str, Any]]) -> tuple[int, ...]:
-        """Token ids; messages, and text where there is a chat template, end with the generation prompt."""
+        """Token ids; messages, and text where there is a chat template, end with the generation prompt.
+
+        Raises RowError for a prompt that cannot be rendered, is empty or too long.
+        """
         if isinstance(prompt, str) and self.tokenizer.chat_template is None:
             ids = self.tokenizer(prompt)["input_ids"]
         else:
             messages = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else list(prompt)
-            text = self.tokenizer.apply_chat_template(
-                messages, tokenize=False, add_generation_prompt=True, **self.template_options
-            )
+            try:
+                text = self.tokenizer.apply_chat_template(
+                    messages, tokenize=False, add_generation_prompt=True, **self.template_options
+                )
+            except Exception as error:  # the border to the template, which raises what it likes
+                raise RowError(f"the chat template refuses the prompt: {error}") from error
             # The template has written the special tokens that belong there.
             ids = self.tokenizer(text, add_special_tokens=False)["input_ids"]
         if len(ids) > self.max_tokens:

@@ -97,6 +97,46 @@ def test_bad_pairs_are_reported_by_line(folder: Path, tmp_path: Path) -> None:
     assert skipped[2].line == 4
 
 
+BAD_PAIRS = [
+    ({"margin": "big"}, "margin is no number: 'big'"),
+    ({"margin": [1]}, "margin is no number"),
+    ({"margin": math.inf}, "margin is no finite number"),
+    ({"prompt": 5}, "field 'prompt' cannot be the prompt: expected text or chat messages, found int 5"),
+    ({"prompt": [{"x": 1}]}, "the chat template refuses the prompt"),
+    ({"chosen": ["2"], "rejected": [5]}, "chosen and rejected are text, or messages"),
+    ({"chosen": [{"role": "assistant", "content": None}]}, "must not be empty"),
+]
+
+
+@pytest.mark.parametrize(("changed", "reason"), BAD_PAIRS)
+def test_a_bad_field_costs_its_row_alone(folder: Path, tmp_path: Path, changed: dict, reason: str) -> None:
+    good = {"prompt": "1+1=", "chosen": "2", "rejected": "3"}
+    path = tmp_path / "pairs.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in ({**good, **changed}, good)))
+    pairs, skipped = read_pairs([str(path)], RewardModel.load(str(folder / "model")))
+    assert len(pairs) == 1
+    assert [each.line for each in skipped] == [1]
+    assert reason in skipped[0].reason
+
+
+def rm_config(folder: Path, out: Path, *words: str) -> RMConfig:
+    pairs = json.dumps([str(folder / "pairs.jsonl")])
+    known = ["--run.model", str(folder / "model"), "--data.train", pairs, "--run.output", str(out)]
+    return load_config(RMConfig, None, [*known, *words])
+
+
+def test_nothing_left_to_train_on_is_a_mistake(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"held_back = 0\.999 leaves none of 400 pairs"):
+        train_reward_model(rm_config(folder, tmp_path, "--held_back", "0.999"))
+    assert not (tmp_path / "model").exists()
+
+
+def test_a_loss_that_is_no_number_stops_it_and_saves_nothing(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"the loss of step \d+ is (nan|inf).*nothing is saved"):
+        train_reward_model(rm_config(folder, tmp_path, "--learning_rate", "1e30", "--epochs", "2"))
+    assert not (tmp_path / "model").exists()
+
+
 def test_what_is_missing_is_said_first() -> None:
     with pytest.raises(ConfigError, match=r"'run\.model' is required"):
         train_reward_model(load_config(RMConfig, None, []))
