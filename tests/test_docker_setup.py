@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import tarfile
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -108,6 +109,21 @@ def test_an_image_without_python_will_not_do() -> None:
         complaint
     )
     assert fault(complaint).status is Status.MISCONFIGURED
+
+
+@needs_engine
+def test_an_image_whose_python_ends_at_once_is_not_waited_for(tmp_path: Path) -> None:
+    """Nobody takes the program that is sent to it, and the engine does not say so."""
+    dockerfile, tag = Path(tmp_path, "Dockerfile"), "proctor-test:no-such-option"
+    swap = "rm -f /usr/local/bin/python3 && cp /bin/cat /usr/local/bin/python3"
+    dockerfile.write_text(
+        f"FROM {docker_engine.image()}\nENV PATH=/usr/local/bin:/usr/bin:/bin\nRUN {swap}\n"
+    )
+    assert proctor("sandbox", "build-image", "--dockerfile", str(dockerfile), "--tag", tag).exit_code == 0
+    start = time.monotonic()
+    complaint = str(complaint_about(tag))
+    assert time.monotonic() - start < 30
+    assert f"a container of {tag} ended before it was ready: python3: invalid option -- 'I'" in complaint
 
 
 @needs_engine

@@ -14,12 +14,13 @@ import json
 import os
 import socket
 import struct
+import time
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from docker.errors import APIError
+from docker.errors import APIError, NotFound
 
 from proctor.sandbox import wire
 from proctor.sandbox.client import exchange
@@ -31,6 +32,7 @@ from proctor.sandbox.local.setting import Setting
 CODE, WORK = "/proctor", "/tmp"
 _SOURCES = Path(__file__).absolute().parents[1]
 _START_S = 90.0
+_LOOK_S = 1.0  # how often it is looked whether a container that takes nothing is still there
 _HEADER = struct.Struct(">BxxxL")  # of the engine's multiplexed stream: 1 output, 2 error output; size
 _STDERR, _TAIL = 2, 4096
 # What the inner jail itself is built with; the engine's own profile keeps it from everybody.
@@ -95,7 +97,7 @@ class ContainerLink:
             self.id = self._create(walls, jail)
             self._attach()
             self._start(walls.image)
-            self.send(_packed_sources())
+            self._send_sources(walls.image)
             self.setting = self._set_up(walls, jail)
         except BaseException:  # an interrupt too: the container would outlive it
             self.close()
@@ -136,6 +138,33 @@ class ContainerLink:
                 raise engine.unfit(image, "it has no python3 on its PATH") from error
             raise
 
+    def _send_sources(self, image: str) -> None:
+        """Looks whether anybody takes them: the engine keeps what it sends to a container that has just died."""
+        self._socket.settimeout(_LOOK_S)
+        deadline = time.monotonic() + _START_S
+        left = memoryview(_packed_sources())
+        while left:
+            try:
+                left = left[self._socket.send(left) :]
+            except OSError as error:
+                is_patient = isinstance(error, TimeoutError) and time.monotonic() < deadline
+                if not (is_patient and self._is_running()):
+                    raise self._ended(image) from error
+        self._socket.settimeout(_START_S)
+
+    def _is_running(self) -> bool:
+        try:
+            return bool(self.inspect()["State"]["Running"])
+        except NotFound:
+            return False
+
+    def _ended(self, image: str) -> PoolError:
+        with contextlib.suppress(OSError):  # what it had to say
+            self._socket.settimeout(_LOOK_S)
+            while self.receive(_TAIL):
+                continue
+        return PoolError(f"a container of {image} ended before it was ready: {self.last_words}")
+
     def _set_up(self, walls: Walls, jail: Jail) -> Setting:
         """Has the container work out its setting, and hands it to the runner."""
         decoder = wire.Decoder()
@@ -143,7 +172,7 @@ class ContainerLink:
         while not greeting:
             data = self.receive(1 << 16)
             if not data:
-                raise PoolError(f"a container of {walls.image} ended before it was ready: {self.last_words}")
+                raise self._ended(walls.image)
             for header, _ in decoder.feed(data):
                 greeting = header
         if greeting["missing"]:
