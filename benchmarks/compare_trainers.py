@@ -33,6 +33,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from proctor.verifiers.files.sources import read_rows
+
 PARTS = ("step", "generate", "unlike", "shared", "head")
 WARM_STEPS = 2  # not counted
 Result = dict[str, float]
@@ -143,7 +145,7 @@ def _step_trl(model: str, train: str, steps: int, folder: Path) -> Result:
         def on_log(self, *args: Any, logs: dict[str, float], **kwargs: Any) -> None:
             history.append(logs)
 
-    rows = [json.loads(line) for line in Path(train).read_text(encoding="utf-8").splitlines()]
+    rows = [row.data for row in read_rows(Path(train))]
     config = GRPOConfig(
         output_dir=str(folder), use_cpu=True, bf16=False, gradient_checkpointing=False, report_to=[],
         per_device_train_batch_size=128, num_generations=8, max_completion_length=40, max_steps=steps,
@@ -264,8 +266,7 @@ def _model_and_prompts(model: str, train: str) -> tuple[Any, Any, list[list[int]
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(model)
-    lines = Path(train).read_text(encoding="utf-8").splitlines()[:16]
-    prompts = [tokenizer(json.loads(line)["prompt"])["input_ids"] for line in lines]
+    prompts = [tokenizer(row.data["prompt"])["input_ids"] for row in read_rows(Path(train))[:16]]
     return AutoModelForCausalLM.from_pretrained(model).eval(), tokenizer, prompts
 
 

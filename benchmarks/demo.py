@@ -24,6 +24,7 @@ from rich.console import Console
 from rich.table import Table
 
 import proctor as proctor_package
+from proctor.verifiers.files.sources import read_rows
 
 DATA = Path(__file__).parent / "data"
 ROOT = Path(proctor_package.__file__).parents[1]
@@ -57,7 +58,7 @@ def score(out: Path) -> None:
         "--map", "completion=response", "--map", "answer=gold",
         "--out", str(scored), "--report", str(report), "--overwrite",
     )  # fmt: skip
-    rows = [json.loads(line) for line in scored.read_text(encoding="utf-8").splitlines()]
+    rows = [row.data for row in read_rows(scored)]
     agree = sum((row["verdicts"]["math"]["value"] == 1.0) == row["is_correct"] for row in rows)
     lucky = [row for row in rows if row["is_correct"] and _value(row, "steps") not in (1.0, None)]
     console.print(f"{agree} of {len(rows)} verdicts agree with the recorded correctness")
@@ -74,9 +75,9 @@ def code(out: Path) -> None:
     proctor("sandbox", "doctor")
     tasks, samples = DATA / "humaneval_demo_tasks.jsonl.gz", DATA / "humaneval_demo_samples.jsonl"
     results = out / "humaneval_results.jsonl"
-    results.unlink(missing_ok=True)
-    proctor("eval", "humaneval", "--samples", str(samples), "--data", str(tasks), "--out", str(results))
-    rows = [json.loads(line) for line in results.read_text(encoding="utf-8").splitlines()]
+    words = ["--samples", str(samples), "--data", str(tasks), "--out", str(results), "--overwrite"]
+    proctor("eval", "humaneval", *words)
+    rows = [row.data for row in read_rows(results)]
     table = Table(title="Who was paid, and why", title_justify="left")
     for column in ("sample", "paid", "verdict"):
         table.add_column(column)
@@ -147,7 +148,7 @@ def _plot(metrics: Path) -> None:
     """The reward curve in the terminal."""
     import plotext
 
-    steps = [json.loads(line) for line in metrics.read_text(encoding="utf-8").splitlines()]
+    steps = [row.data for row in read_rows(metrics)]
     steps = [step for step in steps if "correct" in step]
     plotext.plot_size(80, 16)
     plotext.title("share of right answers while training")

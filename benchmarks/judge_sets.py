@@ -6,14 +6,14 @@ table of the answers stands in, once whole and once with the last answer spoilt.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from proctor.benchmarks.suites import find_suite, read_text
+from proctor.benchmarks.suites import find_suite
 from proctor.verifiers.core import Rollout
+from proctor.verifiers.files.sources import read_rows
 
 Row = Mapping[str, Any]
 
@@ -37,9 +37,7 @@ class Inputs:
         """Rows of a file of JSON lines or of one array, packed or not. Raises FileNotFoundError."""
         for path in (self.folder / name, self.folder / f"{name}.gz"):
             if path.is_file():
-                text = read_text(path)
-                lines = [line for line in text.splitlines() if line.strip()]
-                return json.loads(text) if text.startswith("[") else [json.loads(line) for line in lines]
+                return [row.data for row in read_rows(path)]
         raise FileNotFoundError(f"{self.folder / name} is missing; give the folder of the data with --data")
 
     def tasks(self, suite: str, name: str) -> dict[str, Rollout]:

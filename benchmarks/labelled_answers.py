@@ -6,12 +6,13 @@ Rows that a person has marked as disputed are left out.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Any
+
+from proctor.verifiers.files.sources import read_rows
 
 
 class Source(str, Enum):
@@ -40,7 +41,7 @@ def read_labelled(folder: Path, source: Source) -> list[Labelled]:
     path = folder / source.value
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing; give the folder of the labelled answers with --data")
-    rows = (json.loads(line) for line in path.read_text("utf-8").splitlines())
+    rows = (row.data for row in read_rows(path))
     return list(_gsm8k(rows) if source is Source.GSM8K else _pairs(rows))
 
 

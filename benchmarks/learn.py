@@ -26,6 +26,7 @@ from rich.console import Console
 from rich.table import Table
 
 from proctor.benchmarks.demo import DATA, environment, write_task
+from proctor.verifiers.files.sources import read_rows
 
 ALGORITHMS = ("grpo", "dr_grpo", "dapo", "gspo", "cispo", "rloo", "ppo")
 # What the task needs beside the presets: a KL to the half-wrong start would hold the policy there.
@@ -118,12 +119,12 @@ def _run(trial: Trial, model: Path, out: Path, steps: int) -> dict[str, float]:
 def _results(out: Path) -> dict[tuple[str, int], dict[str, float]]:
     """What was run before, by name and steps."""
     path = out / "results.jsonl"
-    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    return {(row.pop("name"), row.pop("steps")): row for row in map(json.loads, lines)}
+    rows = [row.data for row in read_rows(path)] if path.exists() else []
+    return {(row.pop("name"), row.pop("steps")): row for row in rows}
 
 
 def _result(folder: Path, seconds_a_step: float) -> dict[str, float]:
-    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    lines = [row.data for row in read_rows(folder / "metrics.jsonl")]
     before, *_, after = [line for line in lines if "evaluation/sampled" in line]
     return {
         "before": before["evaluation/sampled"],

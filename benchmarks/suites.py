@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import gzip
-import json
 import os
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from proctor.verifiers.core import Rollout
-from proctor.verifiers.files.sources import InputError
+from proctor.verifiers.files.sources import InputError, read_rows
 
 Row = Mapping[str, Any]
 
@@ -42,11 +39,31 @@ class Suite:
     def tasks(self, data: Path | None) -> dict[str, Task]:
         """All tasks by id, from a file, a folder with one, $PROCTOR_DATA, or the hub.
 
-        Raises InputError that says where to get them.
+        Raises InputError that says where to get them, or names file, row and field of one that is not of the
+        suite.
         """
-        rows = _read(_find(self, data)) if (data or os.environ.get("PROCTOR_DATA")) else _from_hub(self)
-        tasks = [self.read(row, number) for number, row in enumerate(rows)]
-        return {task.task_id: task for task in tasks}
+        tasks = {}
+        if data or os.environ.get("PROCTOR_DATA"):
+            path = _find(self, data)
+            rows = [(f"{path}, row {row.number}", row.data) for row in read_rows(path)]
+        else:
+            hub = self.hub.partition(":")[0]
+            rows = [(f"{hub}, row {number}", row) for number, row in enumerate(_from_hub(self), start=1)]
+        for number, (place, row) in enumerate(rows):
+            task = self._task(row, number, place)
+            tasks[task.task_id] = task
+        return tasks
+
+    def _task(self, row: Row, number: int, place: str) -> Task:
+        try:
+            return self.read(row, number)
+        except KeyError as error:
+            problem = f"no field {error}"
+        except (AttributeError, TypeError) as error:
+            problem = str(error)
+        raise InputError(
+            f"{place}: not a task of {self.name}: {problem}; pass its file, such as {self.files[0]}, with --data"
+        )
 
 
 def _humaneval(row: Row, number: int) -> Task:
@@ -121,14 +138,14 @@ _ALL = (
     ),
     Suite(
         name="gsm8k",
-        files=("gsm8k_test.jsonl", "test.jsonl"),
+        files=("gsm8k_test.jsonl",),
         hub="openai/gsm8k:main:test",
         reward="math",
         read=_gsm8k,
     ),
     Suite(
         name="math500",
-        files=("math500_test.jsonl", "test.jsonl"),
+        files=("math500_test.jsonl",),
         hub="HuggingFaceH4/MATH-500::test",
         reward="math",
         read=_math500,
@@ -156,19 +173,6 @@ def _find(suite: Suite, data: Path | None) -> Path:
         f"no tasks of {suite.name} in {place}: looked for {', '.join(suite.files)} (or .gz). Download them "
         f"from the hub ({suite.hub.partition(':')[0]}) and pass --data FILE"
     )
-
-
-def _read(path: Path) -> list[Row]:
-    text = read_text(path)
-    if re.match(r"\s*\[", text):
-        return list(json.loads(text))
-    return [json.loads(line) for line in text.splitlines() if line.strip()]
-
-
-def read_text(path: Path) -> str:
-    """A file's text, unpacked where its name ends in .gz."""
-    content = path.read_bytes()
-    return (gzip.decompress(content) if path.suffix == ".gz" else content).decode("utf-8")
 
 
 def _from_hub(suite: Suite) -> list[Row]:

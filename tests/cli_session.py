@@ -1,6 +1,5 @@
 """What the tests of the command line share: a folder with rollouts, and the command called in it."""
 
-import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from proctor.cli import app
+from proctor.verifiers.files.sources import read_rows
 
 ROOT = Path(__file__).parents[1]
 ROLLOUTS = Path(__file__).parent / "data" / "rollouts.jsonl"  # 48 solutions of GSM8K by 4 models (MIT)
@@ -32,4 +32,4 @@ def score(*arguments: str, reward: str = "cli_right", given: str = "") -> Result
 
 
 def lines(path: str) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in Path(path).read_text(encoding="utf-8").splitlines()]
+    return [row.data for row in read_rows(Path(path))]

@@ -11,6 +11,7 @@ import typer
 
 from proctor import console
 from proctor.app import Exit, command, usable
+from proctor.commands.reading import read_reward
 from proctor.verifiers.files.sources import InputError
 
 if TYPE_CHECKING:
@@ -66,50 +67,71 @@ def evaluate(
         str, typer.Option("--reward", "-r", help="What judges a sample; default: the suite's own.")
     ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON on stdout.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Judge again what --out has.")] = False,
 ) -> None:
     """Judges samples of an evaluation suite, saved ones or a model's, and prints pass@k with intervals.
 
     With --model the samples are written to SUITE_MODEL_samples.jsonl as they come. The tasks are found by
     --data, by the environment variable PROCTOR_DATA, or on the datasets hub. Results are written as they
-    come; the same command goes on where an interrupted one stopped.
+    come; the same command goes on where an interrupted one stopped, and judges again what infrastructure
+    kept from being judged. A sample passes where the reward's exams say that it is right.
 
     Exit codes: 0 done; 1 done, but samples could not be judged by a fault of ours; 2 could not run.
     """
     from proctor.benchmarks.suites import find_suite
 
     with usable():
-        if (samples is None) is (not model):
-            raise InputError("give either --samples, a file, or --model, which answers the tasks now")
+        _check_given(samples, model, engine, url)
         chosen = find_suite(suite)
         tasks = chosen.tasks(data)
         if samples is None:
             how = (samples_per_task, temperature, max_new_tokens, seed, template)
             samples = _generated(suite, tasks, (model, engine.value, *how), url)
-        results = out or samples.with_name(f"{samples.name.partition('.')[0]}_results.jsonl")
-        outcome = _judged(samples, tasks, reward or chosen.reward, results)
-        _show(outcome, k or [1, 10, 100], as_json=as_json)
+        results = out or samples.with_name(f"{Path(samples.name.removesuffix('.gz')).stem}_results.jsonl")
+        outcome = _judged(samples, tasks, reward or chosen.reward, results, overwrite)
+        _show(outcome, k, as_json=as_json)
         console.note(f"written: {results}")
     if outcome.unscorable:
         raise typer.Exit(Exit.FAILURES)
 
 
-def _show(outcome: Outcome, ks: Sequence[int], *, as_json: bool) -> None:
-    estimates = outcome.pass_at(ks)
+def _check_given(samples: Path | None, model: str, engine: Engine, url: str) -> None:
+    """What can be wrong before tasks or models are fetched from anywhere."""
+    if (samples is None) is (not model):
+        raise InputError("give either --samples, a file, or --model, which answers the tasks now")
+    if samples is not None and not samples.is_file():
+        raise InputError(f"{samples}: no such file")
+    if model and engine is Engine.server and not url:
+        raise InputError("--engine server needs --url, the address of an OpenAI-compatible server")
+    # A name on the hub is `name` or `owner/name`; whatever else has a slash can only be a folder.
+    if (model.startswith((".", "/", "~")) or model.count("/") > 1) and not Path(model).is_dir():
+        raise InputError(f"{model}: no such folder, and no name of a model on the hub")
+
+
+def _show(outcome: Outcome, asked: Sequence[int] | None, *, as_json: bool) -> None:
+    estimates = outcome.pass_at(asked or (1, 10, 100))
+    for k in (k for k in asked or (1,) if k > outcome.fewest):
+        console.warning(
+            f"no pass@{k}: it needs {k} judged samples of each task, and one has {outcome.fewest}"
+        )
     if as_json:
         console.as_json(outcome.to_json(estimates))
     else:
         console.evaluation(estimates, outcome.statuses)
 
 
-def _judged(samples: Path, tasks: Mapping[str, Task], expression: str, results: Path) -> Outcome:
+def _judged(
+    samples: Path, tasks: Mapping[str, Task], expression: str, results: Path, overwrite: bool
+) -> Outcome:
     """What the samples are worth by the expression; results are written as they come."""
     from proctor.benchmarks.evaluate import evaluate_samples, read_samples
-    from proctor.verifiers.expression import reward as parse
 
-    judge = parse(expression)
+    if results.resolve() == samples.resolve():
+        raise InputError(f"{results}: these are the samples; give another --out")
+    judge = read_reward(expression, None)
     read = read_samples(samples, tasks)
     with console.counting("samples", total=len(read)) as progress:
-        return evaluate_samples(read, tasks, judge, results, progress=progress)
+        return evaluate_samples(read, tasks, judge, results, overwrite=overwrite, progress=progress)
 
 
 def _generated(suite: str, tasks: Mapping[str, Task], origin: tuple[Any, ...], url: str) -> Path:

@@ -71,8 +71,7 @@ class ScoredFile:
     ) -> None:
         self.path = path
         self.source = source
-        self._stamp, rejected = side_files(path)
-        self.rejected = Rejected(rejected, source)
+        self.rejected = Rejected(side_files(path)[1], source)
         self._made_by = dict(made_by)
         self._handle: IO[bytes] = self._lock()
         try:
@@ -127,20 +126,10 @@ class ScoredFile:
             self._handle.truncate(0)
         cut_torn_line(self._handle)
         if self._handle.seek(0, os.SEEK_END):
-            self._check()
+            check_stamp(self.path, self._made_by)
         else:
             self.rejected.start_again()
-            text = json.dumps(self._made_by, indent=2, ensure_ascii=False)
-            self._stamp.write_text(text + "\n", encoding="utf-8")
-
-    def _check(self) -> None:
-        if not self._stamp.is_file():
-            raise InputError(f"{self.path} exists, and no {self._stamp.name} says what made it{_WAY_OUT}")
-        before = json.loads(self._stamp.read_text())
-        for name, now in self._made_by.items():
-            if before.get(name) != now:
-                then = before.get(name)
-                raise InputError(f"{self.path} was made with another {name}: {then}, not {now}{_WAY_OUT}")
+            write_stamp(self.path, self._made_by)
 
     def _restore(self, item: Ready, line: bytes, number: int) -> Scored:
         opening = to_bytes(_opening(item.row))
@@ -150,6 +139,24 @@ class ScoredFile:
         added = json.loads(b"{" + line[len(opening) :])
         verdicts = {name: Verdict.from_json(verdict) for name, verdict in added["verdicts"].items()}
         return Scored(item.row, item.rollout, Score(added["reward"], verdicts))
+
+
+def write_stamp(path: Path, made_by: Mapping[str, Any]) -> None:
+    """Writes down beside a file what makes it."""
+    text = json.dumps(made_by, indent=2, ensure_ascii=False)
+    side_files(path)[0].write_text(text + "\n", encoding="utf-8")
+
+
+def check_stamp(path: Path, made_by: Mapping[str, Any]) -> None:
+    """Raises InputError where something else made the file, or it is not known what did."""
+    stamp = side_files(path)[0]
+    if not stamp.is_file():
+        raise InputError(f"{path} exists, and no {stamp.name} says what made it{_WAY_OUT}")
+    before = json.loads(stamp.read_text(encoding="utf-8"))
+    for name, now in made_by.items():
+        if before.get(name) != now:
+            then = before.get(name)
+            raise InputError(f"{path} was made with another {name}: {then}, not {now}{_WAY_OUT}")
 
 
 _WAY_OUT = "; give another --out, or start again with --overwrite"
