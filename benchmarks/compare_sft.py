@@ -6,8 +6,10 @@
 Every contender runs in a process of its own, the contenders in turn, `--rounds` times; shown are medians. Processor
 seconds leave out imports, data, set-up and the first steps (of the head: the first pass). Tokens are real ones,
 prompts included and padding not, counted alike. The peak of memory is what came on top of model and data. A ratio is
-of two medians, of tokens a second where trainers are compared: TRL shuffles anew and its last batches differ by a
-few tokens.
+the median of the rounds' own ratios, of tokens a second where trainers are compared: TRL shuffles anew and its last
+batches differ by a few tokens. That all do the same work is checked, not hoped: as many targets in the run and a first
+loss within 2% of TRL's padded run, and Proctor's last losses within 5% of it (TRL's grouped and packed runs order the
+rows by length and end higher); for the head, gradients equal to 1e-6.
 
 `tiny` is the demo task's model; `wide` one with a vocabulary of 151,936; `head` the last layer and loss alone.
 TRL pads a batch to its longest row; `trl-grouped` draws batches of like length, which leaves little to pad but changes
@@ -25,7 +27,7 @@ import subprocess
 import sys
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -57,16 +59,39 @@ RATIOS = {
 Measured = dict[str, float]
 
 
-def compare(part: str, rounds: int) -> dict[str, Measured]:
-    """Medians of every measure by contender; contenders alternate, so that a busy machine slows all."""
+def compare(part: str, rounds: int) -> dict[str, list[Measured]]:
+    """Measures of each round by contender; contenders alternate, so that a busy machine slows all."""
     found: dict[str, list[Measured]] = {way: [] for way in CONTENDERS[part]}
     turns = [(turn, way) for turn in range(rounds) for way in CONTENDERS[part]]
     for _, way in track(turns, description=part, console=Console(stderr=True), transient=True):
         found[way].append(_run(part, way))
-    return {
-        way: {name: statistics.median(each[name] for each in measured) for name in measured[0]}
-        for way, measured in found.items()
-    }
+        check_same_work(way, found[way][-1], found[CONTENDERS[part][0]][0])
+    return found
+
+
+def check_same_work(way: str, measured: Measured, reference: Measured) -> None:
+    """Raises RuntimeError where a contender learned from other targets, or learned something else."""
+    if measured.get("gradient_gap", 0.0) > 1e-6:
+        raise RuntimeError(f"{way}: gradients are off by {measured['gradient_gap']:.1e} of the largest")
+    if measured.get("targets") != reference.get("targets"):
+        raise RuntimeError(f"{way}: {measured['targets']} targets, not {reference['targets']}")
+    tolerances = {"first_loss": 0.02} | ({"last_loss": 0.05} if way.startswith("ours") else {})
+    for name, tolerance in tolerances.items():
+        loss, expected = measured.get(name, 0.0), reference.get(name, 0.0)
+        if abs(loss - expected) > tolerance * expected:
+            raise RuntimeError(f"{way}: {name} {loss:.4f} is not within {tolerance:.0%} of {expected:.4f}")
+
+
+def medians(rounds: list[Measured]) -> Measured:
+    """The median of every measure."""
+    return {name: statistics.median(each[name] for each in rounds) for name in rounds[0]}
+
+
+def times_better(theirs: list[Measured], ours: list[Measured], measure: str) -> float:
+    """How many times better ours is, the median over the rounds."""
+    ratios = [their[measure] / our[measure] for their, our in zip(theirs, ours, strict=True)]
+    median = statistics.median(ratios)
+    return 1 / median if measure == "tokens_per_cpu_s" else median
 
 
 def _run(part: str, way: str) -> Measured:
@@ -102,15 +127,15 @@ def main(
     out, results = Console(), {}
     for name in CONTENDERS if part == "all" else (part,):
         found = compare(name, rounds)
-        out.print(_table(name, found))
-        ratios: dict[str, Any] = {}
-        for theirs, ours, measure in RATIOS[name]:
-            ratio = found[theirs][measure] / found[ours][measure]
-            is_more_better = measure == "tokens_per_cpu_s"
-            ratios[f"{ours} against {theirs}, {measure}"] = 1 / ratio if is_more_better else ratio
+        measured = {way: medians(each) for way, each in found.items()}
+        out.print(_table(name, measured))
+        ratios = {
+            f"{ours} against {theirs}, {measure}": times_better(found[theirs], found[ours], measure)
+            for theirs, ours, measure in RATIOS[name]
+        }
         for label, ratio in ratios.items():
             out.print(f"{label}: {ratio:.2f} times better")
-        results[name] = {"measured": found, "ratios": ratios}
+        results[name] = {"measured": measured, "ratios": ratios, "rounds": found}
     about = (
         f"trl {version('trl')}, torch {version('torch')}, {platform.machine()}, one thread, {rounds} rounds"
     )

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -33,7 +33,7 @@ from proctor.sft import (
     settings,
     step,
 )
-from proctor.sft.batch import Example
+from proctor.sft.batch import IGNORED, Example
 from proctor.sft.head import Head, chosen_logprobs, fused_loss
 
 VOCABULARY, HIDDEN, ROWS = 151_936, 256, 1024
@@ -43,6 +43,7 @@ SIZES: dict[str, dict[str, Any]] = {
     "wide": {"vocab_size": VOCABULARY, "hidden_size": HIDDEN, "intermediate_size": 512},
 }
 STEPS = {"tiny": (10, 60), "wide": (1, 3)}  # not measured, measured
+LAST = {"tiny": 10, "wide": 2}  # steps that the last loss is a mean of
 BATCH = 48
 TOKEN_BUDGET = 1024  # about the tokens of a batch, in both trainers' packed modes
 TRL_SETTINGS: dict[str, Any] = {
@@ -59,7 +60,7 @@ TRL_SETTINGS: dict[str, Any] = {
     "report_to": "none",
     "save_strategy": "no",
     "disable_tqdm": True,
-    "logging_steps": 10,
+    "logging_first_step": True,
     "use_cpu": True,
 }
 _TRL_PACKED = {"packing": True, "max_length": 256}
@@ -149,23 +150,34 @@ def training(size: str, way: str) -> dict[str, Any]:
     model = demo_task.make_model(tokenizer, **SIZES[size])
     make, window = _trl if way.startswith("trl") else _ours, _Window(warm_up)
     with tempfile.TemporaryDirectory() as folder:
-        train = make(way, examples, model, Path(folder), window)
+        train = make(way, examples, model, Path(folder), window, LAST[size])
         before = peak_mb()
-        loss, tokens = train()
-    seconds, tokens = window.end - window.start, tokens[warm_up : window.steps]
+        done = train()
+    seconds, tokens = window.end - window.start, sum(done.tokens[warm_up : window.steps])
     return {
-        "tokens": sum(tokens),
+        "tokens": tokens,
         "cpu_s": seconds,
-        "tokens_per_cpu_s": sum(tokens) / seconds,
+        "tokens_per_cpu_s": tokens / seconds,
         "peak_mb": peak_mb() - before,
-        "mean_loss": loss,
+        "targets": done.targets,
+        "first_loss": done.first_loss,
+        "last_loss": done.last_loss,
     }
 
 
-Train = Callable[[], tuple[float, list[int]]]  # gives the mean loss, and the tokens of each step
+class Trained(NamedTuple):
+    """What a trainer did."""
+
+    tokens: list[int]  # of each step
+    targets: int  # trained tokens of the whole run
+    first_loss: float  # before anything was learned
+    last_loss: float  # mean of the LAST steps
 
 
-def _trl(way: str, examples: list[Example], model: Any, folder: Path, window: _Window) -> Train:
+Train = Callable[[], Trained]
+
+
+def _trl(way: str, examples: list[Example], model: Any, folder: Path, window: _Window, last: int) -> Train:
     import trl
     from datasets import Dataset
     from transformers import TrainerCallback
@@ -176,35 +188,39 @@ def _trl(way: str, examples: list[Example], model: Any, folder: Path, window: _W
 
     trainer = trl.SFTTrainer(
         model=model,
-        args=trl.SFTConfig(output_dir=str(folder), **(TRL_SETTINGS | TRL_WAYS[way])),
+        args=trl.SFTConfig(output_dir=str(folder), logging_steps=last, **(TRL_SETTINGS | TRL_WAYS[way])),
         train_dataset=Dataset.from_list([_trl_row(example) for example in examples]),
         processing_class=demo_task.make_tokenizer(),
         callbacks=[Watch()],
     )
-    tokens, collate = [], trainer.data_collator
+    tokens, targets, collate = [], [], trainer.data_collator
 
     def counting(rows: list[dict[str, Any]]) -> Any:
         tokens.append(sum(len(row["input_ids"]) for row in rows))
+        targets.append(sum(label != IGNORED for row in rows for label in row["labels"]))
         return collate(rows)
 
     trainer.data_collator = counting
     per_step = trainer.args.gradient_accumulation_steps
 
-    def train() -> tuple[float, list[int]]:
-        loss = trainer.train().training_loss
-        return loss, [sum(tokens[at : at + per_step]) for at in range(0, len(tokens), per_step)]
+    def train() -> Trained:
+        trainer.train()
+        losses_logged = [line["loss"] for line in trainer.state.log_history if "loss" in line]
+        steps = [sum(tokens[at : at + per_step]) for at in range(0, len(tokens), per_step)]
+        return Trained(steps, sum(targets), losses_logged[0], losses_logged[-1])
 
     return train
 
 
 def _trl_row(example: Example) -> dict[str, list[int]]:
     pairs = zip(example.token_ids, example.trained, strict=True)
-    labels_of_row = [token if trained else -100 for token, trained in pairs]
+    labels_of_row = [token if trained else IGNORED for token, trained in pairs]
     return {"input_ids": list(example.token_ids), "labels": labels_of_row}
 
 
-def _ours(way: str, examples: list[Example], model: Any, folder: Path, window: _Window) -> Train:
+def _ours(way: str, examples: list[Example], model: Any, folder: Path, window: _Window, last: int) -> Train:
     words = ["--batch-size", str(BATCH), "--token-budget", str(TOKEN_BUDGET), "--learning-rate", "3e-3"]
+    words += ["--warmup-steps", "2", "--min-learning-rate-share", "0"]  # as TRL's cosine has it
     words += ["--packing", str(way.endswith("packed")).lower()]
     run = config.load_config(settings.SFTConfig, None, words)
     workers = parallel.Plain(clip=1.0)
@@ -215,17 +231,19 @@ def _ours(way: str, examples: list[Example], model: Any, folder: Path, window: _
     steps, loss = course.Course(run, examples), losses.find_loss("ce")
     cutting = step.Cutting(run.batch.token_budget, run.batch.packing, tokenizer.pad_token_id)
 
-    def train() -> tuple[float, list[int]]:
-        found, tokens = [], []
+    def train() -> Trained:
+        results, tokens = [], []
         with closing(metrics.MetricsLog(folder)) as log:
             for number in range(steps.num_steps):
                 batch, rate = steps.batch(number), steps.learning_rate(number)
                 result = step.train_step(workers, batch, loss, cutting, rate=rate)
                 log.write(number, {"loss": result.loss, "grad_norm": result.grad_norm})
                 window.step_done()
-                found.append(result.loss)
+                results.append(result)
                 tokens.append(sum(map(len, batch)))
-        return statistics.mean(found), tokens
+        targets = sum(result.num_trained for result in results)
+        last_loss = statistics.mean(result.loss for result in results[-last:])
+        return Trained(tokens, targets, results[0].loss, last_loss)
 
     return train
 
