@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from dataclasses import dataclass, field
-from statistics import fmean
+from statistics import fmean, pstdev
 
 from proctor.rl.settings import GuardSettings
 
@@ -34,6 +34,7 @@ class Guard:
 
     settings: GuardSettings
     history: deque[Vitals] = field(default_factory=deque)
+    best: float = -math.inf  # mean reward of a whole window since the start or the last rollback
 
     def alarm(self, vitals: Vitals) -> str | None:
         """What is wrong, in a sentence; None where nothing is."""
@@ -44,6 +45,7 @@ class Guard:
 
     def forget(self) -> None:
         self.history.clear()
+        self.best = -math.inf
 
     def _broken(self, vitals: Vitals) -> str | None:
         for name in ("loss", "grad_norm", "sampled_logp"):
@@ -64,25 +66,49 @@ class Guard:
         return None
 
     def _trend(self) -> str | None:
-        """Compares the last window with the one before; nothing is said before both are full."""
+        """Whole windows only; nothing is said before the last and the one before it are full."""
         window = self.settings.window
-        if len(self.history) < 2 * window:
-            return None
         steps = list(self.history)
-        before, now = steps[:window], steps[window:]
+        before, now = steps[:-window], steps[-window:]
+        if len(now) == window:
+            alarm = self._collapse(_known(now, "reward"))
+            if alarm is not None:
+                return alarm
+        return self._hacking(before, now) if len(before) == window else None
+
+    def _collapse(self, rewards: list[float]) -> str | None:
+        """Compares the window's mean with the best that any had, whatever the rewards' sign.
+
+        About zero a share of the best is nothing: the fall must also be more than one step differs from another.
+        """
+        if not rewards:
+            return None
+        mean, best = fmean(rewards), self.best
+        self.best = max(best, mean)
+        fall = best - mean
+        if not math.isfinite(best) or fall <= max(self.settings.collapse * abs(best), pstdev(rewards)):
+            return None
+        return (
+            f"the mean reward fell from {best:.3g} at its best to {mean:.3g} in the last {len(rewards)} steps"
+        )
+
+    def _hacking(self, before: list[Vitals], now: list[Vitals]) -> str | None:
+        """Compares the last window with the one before."""
         reward_before, reward_now = (_mean(part, "reward") for part in (before, now))
         correct_before, correct_now = (_mean(part, "correct") for part in (before, now))
-        if reward_before > 0 and reward_now < (1 - self.settings.collapse) * reward_before:
-            return f"the mean reward fell from {reward_before:.3g} to {reward_now:.3g} within {window} steps"
         fell = correct_before - correct_now > self.settings.hacking * correct_before
-        if self.settings.hacking and reward_now > reward_before and fell:
-            return (
-                f"the reward rose from {reward_before:.3g} to {reward_now:.3g} while the correct share fell "
-                f"from {correct_before:.3g} to {correct_now:.3g}: the reward is being gamed"
-            )
-        return None
+        if not (self.settings.hacking and reward_now > reward_before and fell):
+            return None
+        return (
+            f"the reward rose from {reward_before:.3g} to {reward_now:.3g} while the correct share fell "
+            f"from {correct_before:.3g} to {correct_now:.3g}: the reward is being gamed"
+        )
 
 
 def _mean(steps: list[Vitals], name: str) -> float:
-    values = [getattr(vitals, name) for vitals in steps if not math.isnan(getattr(vitals, name))]
+    values = _known(steps, name)
     return fmean(values) if values else float("nan")
+
+
+def _known(steps: list[Vitals], name: str) -> list[float]:
+    return [value for vitals in steps if not math.isnan(value := getattr(vitals, name))]

@@ -134,9 +134,13 @@ class GuardSettings(Section):
     min_entropy: float = Field(0.0, ge=0, description="Mean entropy below this is a collapse; 0: off.")
     max_entropy: float = Field(0.0, ge=0, description="Mean entropy above this is an explosion; 0: off.")
     window: Positive = Field(20, description="Steps that reward trends are taken over.")
-    collapse: Share = Field(0.5, description="Fall of the mean reward, as a share of its best, that trips.")
+    collapse: Share = Field(
+        0.5, description="Fall of a window's mean reward, as a share of its best, that trips."
+    )
     hacking: Share = Field(
-        0.2, description="Fall of the correct share, while the reward rises, that trips; 0: off."
+        0.2,
+        description="Fall of the correct share within a window, as a share of what it was, while the reward "
+        "rises, that trips; 0: off.",
     )
     rate_factor: Share = Field(0.5, description="The learning rate is multiplied by this after an incident.")
     max_incidents: Positive = Field(3, description="Incidents after which the run stops.")
