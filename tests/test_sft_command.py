@@ -1,14 +1,21 @@
 """`proctor sft` from the shell's side: what it prints, writes and answers."""
 
 import json
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
+import torch
 from typer.testing import CliRunner
 
 import proctor.commands.sft  # noqa: F401 - adds the command
 from proctor.app import app
 from proctor.sft.demo_task import demonstrations, make_model, make_tokenizer, split_problems
+
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="module")
@@ -95,3 +102,30 @@ def test_keys_are_listed_on_stdout():
     result = sft("--keys")
     assert result.exit_code == 0
     assert "optimizer.clip" in result.stdout
+
+
+@pytest.mark.slow
+def test_a_run_that_is_killed_goes_on_to_the_losses_of_one_that_was_not(folder, tmp_path, monkeypatch):
+    """SIGKILL wherever it strikes, most likely while a checkpoint is written: there is one every three steps."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # what is summed in another order has other last bits
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    words = [str(folder / "warm.toml"), "--max-steps", "300", "--save-every", "3", "--tensorboard", "false"]
+    killed, metrics = [*words, "--output", str(tmp_path / "killed")], tmp_path / "killed" / "metrics.jsonl"
+    command = [sys.executable, "-m", "proctor", "sft", *killed]
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
+    while process.poll() is None and not (metrics.exists() and metrics.read_text().count("\n") >= 20):
+        time.sleep(0.01)
+    process.kill()
+    assert process.wait() == -signal.SIGKILL
+    with metrics.open("a") as file:
+        file.write('{"step": 21, "lo')  # a line cut off, as a power failure leaves it
+    assert sft(*killed).exit_code == 0
+    assert sft(*words, "--output", str(tmp_path / "whole")).exit_code == 0
+    torch.set_num_threads(threads)
+    losses = [
+        [json.loads(line)["loss"] for line in (tmp_path / name / "metrics.jsonl").read_text().splitlines()]
+        for name in ("killed", "whole")
+    ]
+    assert len(losses[1]) == 300
+    assert losses[0] == losses[1]

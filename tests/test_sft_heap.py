@@ -4,6 +4,7 @@ import os
 import platform
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -29,7 +30,10 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before) / 10)
 def page_faults(mode: str, **environment: str) -> float:
     known = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
     command = [sys.executable, "-c", PROGRAM, mode]
-    done = subprocess.run(command, env=known | environment, capture_output=True, text=True, check=True)
+    root = Path(__file__).parents[1]
+    done = subprocess.run(
+        command, cwd=root, env=known | environment, capture_output=True, text=True, check=True
+    )
     return float(done.stdout)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from proctor.sft.chat import Conversation, conversation_of
@@ -121,10 +122,20 @@ def test_adapters_train_are_saved_resumed_and_merged(tmp_path):
         "adapter_config.json",
         "adapter_model.safetensors",
     }
-    merged = AutoModelForCausalLM.from_pretrained(tmp_path / "whole" / "merged", dtype=torch.float32)
-    plain = make_model(make_tokenizer(), layers=1, **TINY)
-    name = "model.layers.0.self_attn.q_proj.weight"
-    assert not torch.equal(merged.state_dict()[name], plain.state_dict()[name])
+
+
+def test_a_merged_model_is_a_plain_one_that_answers_as_base_and_adapters_do(tmp_path):
+    words = ("--lora", "true", "--merge", "true", "--max-steps", "4", "--learning-rate", "3e-2")
+    result = run(tmp_path, *words)
+    merged = AutoModelForCausalLM.from_pretrained(tmp_path / "merged", dtype=torch.float32)
+    base = make_model(make_tokenizer(), layers=1, **TINY).eval()
+    ids = torch.tensor([make_tokenizer()("58+36=<think></think><answer>94")["input_ids"]])
+    with torch.no_grad():
+        untrained = base(ids).logits
+        adapted = PeftModel.from_pretrained(base, str(result.folder))(ids).logits
+        assert type(merged) is type(make_model(make_tokenizer(), layers=1, **TINY))
+        torch.testing.assert_close(merged(ids).logits, adapted, rtol=1e-4, atol=1e-5)
+    assert (adapted - untrained).abs().max() > 0.1  # it learned, so merging had something to do
 
 
 @pytest.mark.parametrize("kind", ["ce", "length_normalized", "sequence"])
