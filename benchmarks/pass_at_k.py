@@ -22,7 +22,8 @@ class PassAtK:
 
     def __str__(self) -> str:
         half = 100 * (self.high - self.low) / 2
-        return f"pass@{self.k} {100 * self.value:.1f}% ±{half:.1f} ({self.num_tasks} tasks)"
+        tasks = "1 task" if self.num_tasks == 1 else f"{self.num_tasks:,} tasks"
+        return f"pass@{self.k} {100 * self.value:.1f}% ±{half:.1f} ({tasks})"
 
 
 def pass_at_k(num_samples: int, num_correct: int, k: int) -> float:

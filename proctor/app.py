@@ -15,6 +15,7 @@ from typing import Annotated, TypeVar
 import typer
 
 from proctor import __version__, console
+from proctor.sandbox.core import SandboxError
 from proctor.settings import defaults_from
 from proctor.verifiers.expression import ExpressionError
 from proctor.verifiers.files.sources import InputError
@@ -42,18 +43,40 @@ app = typer.Typer(
 Function = TypeVar("Function", bound=Callable[..., None])
 
 
-def command(*examples: str, name: str | None = None) -> Callable[[Function], Function]:
+def command(
+    *examples: str, name: str | None = None, takes_keys: bool = False
+) -> Callable[[Function], Function]:
     """Adds a function as a command; its help is the docstring and ends with the examples.
 
-    `name`: where the function's own would hide one of Python's.
+    name: where the function's own would hide one of Python's. takes_keys: every key of a config file is an
+    option too; `config_and_words` finds them.
     """
+    settings = {"allow_extra_args": True, "ignore_unknown_options": True} if takes_keys else {}
 
     def add(function: Function) -> Function:
         paragraphs = inspect.cleandoc(function.__doc__ or "").split("\n\n")
         help_text = "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
-        return app.command(name, help=help_text, epilog=_shown(*examples))(function)
+        shown = _shown(*examples)
+        return app.command(name, help=help_text, epilog=shown, context_settings=settings)(function)
 
     return add
+
+
+def config_and_words(context: typer.Context, config: Path | None) -> tuple[Path | None, list[str]]:
+    """The config file, and the keys given as options; a first option is taken for the file where none is."""
+    if config is not None and str(config).startswith("--"):
+        return None, [str(config), *context.args]
+    return config, list(context.args)
+
+
+@contextmanager
+def needs_train() -> Iterator[None]:
+    """Ends the command where an import inside needs what is not installed, saying what to install."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        console.error(f"{error.name} is not installed; this needs: pip install 'proctor[train]'")
+        raise typer.Exit(Exit.UNUSABLE) from error
 
 
 def _shown(*examples: str) -> str:
@@ -62,12 +85,14 @@ def _shown(*examples: str) -> str:
 
 @contextmanager
 def usable() -> Iterator[None]:
-    """Ends the command with exit code 2 where what the user gave is not usable, saying why."""
+    """Ends the command with exit code 2, saying why, where what the user gave is not usable, or a library, a
+    sandbox or a server that it needs is not there (a server's error is an OSError).
+    """
     try:
         yield
     except BrokenPipeError:
         raise  # whoever read our output has seen enough; not an error to talk of
-    except (InputError, ExpressionError, OSError) as error:
+    except (InputError, ExpressionError, SandboxError, ImportError, OSError) as error:
         console.error(str(error))
         raise typer.Exit(Exit.UNUSABLE) from error
 

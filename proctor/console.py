@@ -143,7 +143,7 @@ def plan(reward: Expression) -> None:
     columns = ", ".join(known.columns) or "none beside the completion"
     _out().print(f"{reward}\n\nrange {span(known.bounds)}   columns {columns}   hash {reward.hash}\n")
     table = Table(box=None, pad_edge=False)
-    for heading in ("round", "part", "range", "runs", "cost"):
+    for heading in ("round", "part", "range", "runs", "cost", "role"):
         table.add_column(heading, overflow="fold")
     for planned in known.parts:
         kind = "verifies the answer" if planned.part.exam else ""

@@ -74,7 +74,10 @@ def show_quality(quality: Quality, page: Path) -> None:
 
 def show_keys(keys: Sequence[Key]) -> None:
     """The keys of a config, as data on stdout."""
-    table = Table("key", "type", "default", "meaning", box=None)
+    table = Table(box=None)
+    table.add_column("key", no_wrap=True)  # a name that is cut cannot be given
+    for heading in ("type", "default", "meaning"):
+        table.add_column(heading, overflow="fold")
     for key in keys:
         table.add_row(Text(key.name), Text(key.kind), Text(key.default), Text(key.text))
     Console(highlight=False).print(table)

@@ -12,7 +12,9 @@ import pytest
 import typer
 
 from proctor import __version__
+from proctor.app import usable
 from proctor.cli import app
+from proctor.sandbox.core import SandboxError
 from tests.cli_session import PARTS, ROOT, enter, proctor
 
 
@@ -96,6 +98,45 @@ def test_commands_of_the_help_pages_work(name: list[str]) -> None:
     for example in examples_of(name):
         result = proctor(*shlex.split(example))
         assert result.exit_code == 0, (example, result.output)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        SandboxError("no jail here"),
+        ModuleNotFoundError("No module named 'docker'"),
+        ConnectionError("http://localhost:1: no server answers"),
+    ],
+)
+def test_what_is_not_there_ends_a_command_with_a_sentence(
+    error: Exception, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(typer.Exit) as ended, usable():
+        raise error
+    assert ended.value.exit_code == 2
+    assert capsys.readouterr().err.startswith(f"error: {error}")
+
+
+def test_docker_has_one_isolation() -> None:
+    result = proctor("sandbox", "doctor", "--sandbox", "docker", "--isolation", "full")
+    assert result.exit_code == 2
+    assert "--isolation is for the local jail" in result.stderr
+
+
+@pytest.mark.filterwarnings("ignore:.*:DeprecationWarning", "ignore:.*:FutureWarning")
+@pytest.mark.parametrize("name", ["rm", "sft", "train"])
+def test_names_of_keys_are_whole_in_80_columns(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    result = proctor(name, "--keys")
+    assert result.exit_code == 0
+    assert "optimizer.min_learning_rate_share" in result.stdout or name == "rm"
+    assert "…" not in result.stdout
+
+
+def test_first_option_is_not_taken_for_the_config() -> None:
+    result = proctor("train", "--algorithm.nam", "grpo")
+    assert result.exit_code == 2
+    assert "unknown key '--algorithm.nam' (did you mean '--algorithm.name'?)" in result.stderr
 
 
 def test_start_is_light() -> None:

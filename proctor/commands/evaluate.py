@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from proctor import console
-from proctor.app import Exit, command, usable
+from proctor.app import Exit, command, needs_train, usable
 from proctor.commands.reading import read_reward
 from proctor.verifiers.files.sources import InputError
 
@@ -91,8 +91,7 @@ def evaluate(
         outcome = _judged(samples, tasks, reward or chosen.reward, results, overwrite)
         _show(outcome, k, as_json=as_json)
         console.note(f"written: {results}")
-    if outcome.unscorable:
-        raise typer.Exit(Exit.FAILURES)
+    raise typer.Exit(Exit.FAILURES if outcome.unscorable else Exit.DONE)
 
 
 def _check_given(samples: Path | None, model: str, engine: Engine, url: str) -> None:
@@ -136,12 +135,8 @@ def _judged(
 
 def _generated(suite: str, tasks: Mapping[str, Task], origin: tuple[Any, ...], url: str) -> Path:
     """The samples file of a model, made or gone on with."""
-    try:
+    with needs_train():
         from proctor.benchmarks.generate import Origin, generate_samples, load_sampler
-    except ModuleNotFoundError as error:
-        raise InputError(
-            f"{error.name} is not installed; a model needs: pip install 'proctor[train]'"
-        ) from error
     made_by = Origin(*origin)
     path = Path(f"{suite}_{Path(made_by.model).resolve().name}_samples.jsonl")
     with console.counting("tasks answered", total=len(tasks)) as progress:

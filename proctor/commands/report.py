@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from proctor import console
-from proctor.app import command, usable
+from proctor.app import command, needs_train, usable
 
 
 @command("proctor report runs/rl", "proctor report runs/rl --out report.html")
@@ -25,8 +25,8 @@ def report(
 
     Exit codes: 0 done; 2 there is no run.
     """
-    from proctor.rl.report import write_report
-
+    with needs_train():
+        from proctor.rl.report import write_report
     with usable():
         path = out or run / "report.html"
         write_report(run, path)

@@ -8,24 +8,13 @@ from typing import Annotated
 import typer
 
 from proctor import console
-from proctor.app import Exit, app, usable
-
-_HELP = (
-    "Train a reward model on preference pairs: JSON lines with prompt, chosen, rejected, and margin if known.\n\n"
-    "What it learned is a part of any reward: learned('runs/rm/model'). Every key of the config can also be "
-    "given as --key value; --keys lists them."
-)
-_EXAMPLES = (
-    "Examples:\n\n[bold]proctor rm rm.toml[/bold]\n\n"
-    "[bold]proctor rm --run.model runs/sft/model --data.train '[\"pairs.jsonl\"]' --epochs 2[/bold]"
-)
+from proctor.app import command, config_and_words, needs_train, usable
 
 
-@app.command(
-    "rm",
-    help=_HELP,
-    epilog=_EXAMPLES,
-    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+@command(
+    "proctor rm rm.toml",
+    "proctor rm --run.model runs/sft/model --data.train '[\"pairs.jsonl\"]' --epochs 2",
+    takes_keys=True,
 )
 def rm(
     context: typer.Context,
@@ -34,20 +23,21 @@ def rm(
     ] = None,
     keys: Annotated[bool, typer.Option("--keys", help="List all keys of a config.")] = False,
 ) -> None:
-    """The command; see _HELP."""
-    try:
+    """Train a reward model on preference pairs: JSON lines with prompt, chosen, rejected, and margin if known.
+
+    What it learned is a part of any reward: learned('runs/rm/model'). Every key of the config can also be
+    given as --key value; --keys lists them.
+
+    Exit codes: 0 done; 2 could not run.
+    """
+    with needs_train():
         from proctor.rl.preferences import RMConfig, train_reward_model
         from proctor.sft.config import describe, load_config
         from proctor.sft.display import show_keys
-    except ModuleNotFoundError as error:
-        console.error(f"{error.name} is not installed; training needs: pip install 'proctor[train]'")
-        raise typer.Exit(Exit.UNUSABLE) from error
     if keys:
         show_keys(describe(RMConfig))
         return
-    words = list(context.args)
-    if config is not None and str(config).startswith("--"):  # an option taken for the file
-        words, config = [str(config), *words], None
+    config, words = config_and_words(context, config)
 
     def watch(step: int, steps: int, loss: float) -> None:
         if step in (1, steps) or step % max(1, steps // 10) == 0:

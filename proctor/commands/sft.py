@@ -7,25 +7,13 @@ from typing import Annotated
 
 import typer
 
-from proctor import console
-from proctor.app import Exit, app, usable
-
-_HELP = (
-    "Train on demonstrations: the policy that RL starts from.\n\n"
-    "Every key of the config can also be given as --key value; --keys lists them. The mask is proved before "
-    "anything is trained. Under torchrun it trains on several processes."
-)
-_EXAMPLES = (
-    "Examples:\n\n[bold]proctor sft warm.toml --check-data[/bold]\n\n"
-    "[bold]proctor sft warm.toml --learning-rate 1e-5 --zero 2[/bold]"
-)
+from proctor.app import Exit, command, config_and_words, needs_train, usable
 
 
-@app.command(
-    "sft",
-    help=_HELP,
-    epilog=_EXAMPLES,
-    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+@command(
+    "proctor sft warm.toml --check-data",
+    "proctor sft warm.toml --learning-rate 1e-5 --zero 2",
+    takes_keys=True,
 )
 def sft(
     context: typer.Context,
@@ -38,23 +26,23 @@ def sft(
     ] = None,
     keys: Annotated[bool, typer.Option("--keys", help="List all keys of a config.")] = False,
 ) -> None:
-    """The command; see _HELP."""
-    try:
-        from proctor.sft import command
-    except ModuleNotFoundError as error:
-        console.error(f"{error.name} is not installed; training needs: pip install 'proctor[train]'")
-        raise typer.Exit(Exit.UNUSABLE) from error
+    """Train on demonstrations: the policy that RL starts from.
+
+    Every key of the config can also be given as --key value; --keys lists them. The mask is proved before
+    anything is trained. Under torchrun it trains on several processes.
+
+    Exit codes: 0 done; 1 the mask is not proved; 2 could not run; 130 interrupted.
+    """
+    with needs_train():
+        from proctor.sft import command as warm_up
     if keys:
-        command.show_keys()
+        warm_up.show_keys()
         return
-    # A first word that is an option was taken for the file where no file was given.
-    words = list(context.args)
-    if config is not None and str(config).startswith("--"):
-        words, config = [str(config), *words], None
+    config, words = config_and_words(context, config)
     with usable():
         if quality is not None:
-            command.report_quality(config, words, quality)
+            warm_up.report_quality(config, words, quality)
         elif check_data:
-            raise typer.Exit(Exit.DONE if command.check_data(config, words) else Exit.FAILURES)
-        elif not command.run(config, words):
+            raise typer.Exit(Exit.DONE if warm_up.check_data(config, words) else Exit.FAILURES)
+        elif not warm_up.run(config, words):
             raise typer.Exit(Exit.INTERRUPTED)

@@ -8,24 +8,13 @@ from typing import Annotated
 import typer
 
 from proctor import console
-from proctor.app import Exit, app, usable
-
-_HELP = (
-    "Train a policy by reinforcement learning: sample, score, update.\n\n"
-    "Every key of the config can also be given as --key value; --keys lists them. An interrupted run goes on "
-    "from its newest checkpoint when the same command is given again."
-)
-_EXAMPLES = (
-    "Examples:\n\n[bold]proctor train grpo.toml --dry-run[/bold]\n\n"
-    "[bold]proctor train grpo.toml --algorithm.name dapo --run.steps 200[/bold]"
-)
+from proctor.app import Exit, command, config_and_words, needs_train, usable
 
 
-@app.command(
-    "train",
-    help=_HELP,
-    epilog=_EXAMPLES,
-    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+@command(
+    "proctor train grpo.toml --dry-run",
+    "proctor train grpo.toml --algorithm.name dapo --run.steps 200",
+    takes_keys=True,
 )
 def train(
     context: typer.Context,
@@ -37,22 +26,23 @@ def train(
     ] = False,
     keys: Annotated[bool, typer.Option("--keys", help="List all keys of a config.")] = False,
 ) -> None:
-    """The command; see _HELP."""
-    try:
-        from proctor.rl import command
+    """Train a policy by reinforcement learning: sample, score, update.
+
+    Every key of the config can also be given as --key value; --keys lists them. An interrupted run goes on
+    from its newest checkpoint when the same command is given again.
+
+    Exit codes: 0 done; 1 a guard stopped the run; 2 could not run; 130 interrupted.
+    """
+    with needs_train():
+        from proctor.rl import command as training
         from proctor.rl.train import GuardStopError
-    except ModuleNotFoundError as error:
-        console.error(f"{error.name} is not installed; training needs: pip install 'proctor[train]'")
-        raise typer.Exit(Exit.UNUSABLE) from error
     if keys:
-        command.show_keys()
+        training.show_keys()
         return
-    words = list(context.args)
-    if config is not None and str(config).startswith("--"):  # an option taken for the file
-        words, config = [str(config), *words], None
+    config, words = config_and_words(context, config)
     with usable():
         try:
-            (command.dry_run if dry_run else command.start)(config, words)
+            (training.dry_run if dry_run else training.start)(config, words)
         except GuardStopError as error:
             console.error(str(error))
             raise typer.Exit(Exit.FAILURES) from error

@@ -92,7 +92,7 @@ def prove(setting: Setting, run: Callable[[Program], Execution]) -> list[LayerRe
 def _report(layer: Layer, isolation: str, findings: list[probes.Finding]) -> LayerReport:
     own = [finding for finding in findings if finding[0] == layer.name]
     broken = [f"{attempt}: {saw}" for _, attempt, held, saw in own if not held]
-    tried = f"{len(own)} attempts from inside, such as: {'; '.join(attempt for _, attempt, _, _ in own[:3])}"
+    tried = f"attempts from inside: {len(own)}, such as: {'; '.join(attempt for _, attempt, _, _ in own[:3])}"
     proof = "; ".join(broken) if broken else tried
     return LayerReport(layer.name, isolation in layer.modes, bool(own) and not broken, proof, layer.remedy)
 
