@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from proctor.verifiers.core import Rollout, Status, Verdict
 from proctor.verifiers.expression import reward
-from proctor.verifiers.length import Cosine, Kimi, Overlong, Target, count_words
+from proctor.verifiers.length import Cosine, Kimi, Overlong, Target
 from proctor.verifiers.part import Bounds, Part
 from proctor.verifiers.registry import find
+from proctor.verifiers.words import words
 
 # The cases of kind `overlong` of rl_reference.json: numbers from TRL 1.16.0 and OpenRLHF 0.11.2 (Apache-2.0).
 REFERENCE = json.loads((Path(__file__).parent / "data" / "overlong.json").read_text("utf-8"))
@@ -123,6 +124,7 @@ def test_target_of_the_row_itself(given: object, expected: float | None) -> None
     [
         ("", 0),
         ("one two", 2),
+        ("a snake_case, don't: 3.5", 4),
         ("café au lait", 3),
         ("小明有3个苹果", 7),
         ("x ＝ 3。", 2),
@@ -130,7 +132,7 @@ def test_target_of_the_row_itself(given: object, expected: float | None) -> None
     ],
 )
 def test_words(text: str, expected: int) -> None:
-    assert count_words(text) == expected
+    assert len(words(text)) == expected
 
 
 PARTS = [Overlong(100, 20), Cosine(100), Kimi(), Target(100)]

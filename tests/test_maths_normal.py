@@ -33,6 +33,8 @@ from tests.maths_reading import tree, value
         (r"\frac{1}{x}+\frac{1}{y}", r"\frac{x+y}{xy}"),
         ("3^{n-1}", "3^n/3"),
         ("4^n", "2^{2n}"),
+        (r"\sqrt{2}^n", r"2^{n/2}"),
+        (r"(\sqrt{2})^{\sqrt{2}} \cdot \sqrt{2}^{-\sqrt{2}}", "1"),
         ("(-1)^{n+1}", "(-1)^{n-1}"),
         ("e^{2x}", "(e^x)^2"),
         (r"\sqrt{x^2}", "|x|"),

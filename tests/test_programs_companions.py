@@ -28,6 +28,12 @@ def test_a_configuration_in_the_code_is_not_obeyed() -> None:
     assert verdict.value is not None  # a file-wide noqa does hold: the docstring says so
 
 
+def test_more_findings_than_a_linter_may_print_are_the_programs_own() -> None:
+    code = "".join(f"import module_{number}\n" for number in range(20_000))
+    verdict = CodeQuality(extraction="raw").verify([Rollout(code)])[0]
+    assert (verdict.value, verdict.status) == (0.0, Status.MEASURED)
+
+
 def test_a_missing_linter_is_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(companions, "ruff_path", lambda: None)
     verdict = CodeQuality().verify([Rollout(CLEAN)])[0]

@@ -117,6 +117,13 @@ def test_a_checker_that_fails_is_no_zero(checker: str) -> None:
     assert "the checker failed" in verdict.evidence["problem"]
 
 
+def test_a_checker_that_fails_on_this_output_alone_has_said_no() -> None:
+    tests = {"tests": [{"input": "7\n", "output": "1 6"}], "checker": CHECKERS["function"]}
+    verdict = Code(extraction="raw").verify([Rollout("print('one six')", tests=tests)])[0]
+    assert (verdict.value, verdict.status) == (0.0, Status.INCORRECT)
+    assert "could not read the output" in str(verdict.evidence)
+
+
 def test_reading_alone() -> None:
     stdio = read_tests(STDIO["mappings"])
     assert isinstance(stdio, StdioTests)
@@ -126,7 +133,11 @@ def test_reading_alone() -> None:
     assert (calls.entry, calls.weights) == ("f", (1.0, 1.0))
     for tests, message in (
         ([{"args": [1], "expected": 1}], "needs the name of what to call"),
-        ({"inputs": ["a"], "outputs": []}, "1 inputs and 0 outputs"),
+        ({"inputs": ["a"], "outputs": ["b", "c"]}, "1 inputs and 2 outputs"),
+        ({"inputs": ["a"], "outputs": 5}, "a list of tests was expected"),
+        ({"input": ["\ud800"], "output": ["1"]}, "half a surrogate pair"),
+        ([{"expected": 1}, 5], "every call needs"),
+        ({"test_list": ["assert f()"], "test_imports": 5}, "cannot be read"),
         ([{"input": 1, "output": 2}], "must be text"),
         ({"calls": [{"args": [1]}], "entry_point": "f"}, "needs 'expected'"),
         ([{"input": "", "output": "", "weight": -1}], "a weight must be"),

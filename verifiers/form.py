@@ -17,6 +17,7 @@ from proctor.verifiers.part import Bounds, Cost, Part, each
 from proctor.verifiers.registry import register
 from proctor.verifiers.shapes import fault_of_box, fault_of_code, fault_of_sections, parse_json
 from proctor.verifiers.thinking import opens_thinking, prompt_tail, split_thinking
+from proctor.verifiers.words import words
 
 _TAG = re.compile(r"[A-Za-z_][\w.-]*")
 _THINK_ANSWER = ("think", "answer")
@@ -172,7 +173,6 @@ _ANSWER = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _NUMBER = re.compile(r"\d[\d.,/]*")
-_WORD = re.compile(r"[぀-ヿ㐀-鿿]|[^\W_぀-ヿ㐀-鿿]+")
 
 
 def _place_of_answer(text: str) -> int | None:
@@ -185,8 +185,8 @@ def _place_of_answer(text: str) -> int | None:
 
 
 def _count_pairs(text: str) -> int:
-    words = [word.lower() for word in _WORD.findall(text)]
-    return len(set(pairwise(words))) + bool(words)
+    found = words(text.lower())
+    return len(set(pairwise(found))) + bool(found)
 
 
 def _short_of(evidence: dict[str, int]) -> Verdict:

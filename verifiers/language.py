@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 from proctor.verifiers.core import Message, Rollout, Status, Verdict
 from proctor.verifiers.part import Bounds, Cost, Part, each
 from proctor.verifiers.registry import register
+from proctor.verifiers.words import UNSPACED
 
 # What is in no language: code, formulas, addresses, tags, commands. Every repeat is bounded or takes what it
 # passes, so that hostile text costs linear time.
@@ -21,8 +22,7 @@ _FOREIGN = re.compile(
     r"|https?://\S+|</?[A-Za-z][^<>\n]{0,99}>|\\(?:begin|end)\{[^{}]{1,30}\}|\\[A-Za-z]+",
     re.DOTALL,
 )
-_CJK = "぀-ヿ㐀-䶿一-鿿豈-﫿"
-_WORD = re.compile(rf"[{_CJK}]+|[^\W\d_{_CJK}]{{2,}}")
+_WORD = re.compile(rf"[{UNSPACED}]+|[^\W\d_{UNSPACED}]{{2,}}")
 # Scripts by the first code point of their blocks, as far as the detector's languages use them.
 _SCRIPTS = (
     (0x0370, "greek"),

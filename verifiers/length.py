@@ -22,7 +22,7 @@ from proctor.verifiers.core import Rollout, Status, Verdict
 from proctor.verifiers.leaf import groups_of
 from proctor.verifiers.part import Bounds, Cost, Part, each
 from proctor.verifiers.registry import register
-from proctor.verifiers.size import count_words
+from proctor.verifiers.words import words
 
 # Tokens as the trainer counted them, never a guess: a tokenizer of our own would disagree with the trainer's
 # limit. Where there is no count, words or characters are asked for by name.
@@ -33,7 +33,7 @@ def length_of(rollout: Rollout, unit: Unit) -> int | None:
     """Length of the completion; None where tokens are wanted and the rollout has no count."""
     if unit == "tokens":
         return rollout.num_tokens
-    return count_words(rollout.completion) if unit == "words" else len(rollout.completion)
+    return len(words(rollout.completion)) if unit == "words" else len(rollout.completion)
 
 
 def _measured(rollout: Rollout, unit: Unit, value_of: Callable[[int], float]) -> Verdict:

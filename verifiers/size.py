@@ -11,16 +11,10 @@ from typing import ClassVar, Literal
 from proctor.verifiers.core import Rollout, Status, Verdict
 from proctor.verifiers.part import Bounds, Part
 from proctor.verifiers.registry import register
+from proctor.verifiers.words import UNSPACED, words
 
-_CJK = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"  # scripts without spaces: one token a character
-_TOKEN = re.compile(rf"[{_CJK}]|[^\W{_CJK}]+|[^\w\s]")  # or a word or number, or a sign
-# One Chinese or Japanese character counts as a word: nobody writes spaces there.
-_WORD = re.compile(r"[぀-ヿ㐀-䶿一-鿿豈-﫿]|[^\W぀-ヿ㐀-䶿一-鿿豈-﫿]+")
-
-
-def count_words(text: str) -> int:
-    """Words of a text, in linear time; a Chinese character or a Japanese one is a word of its own."""
-    return len(text.split()) if text.isascii() else sum(1 for _ in _WORD.finditer(text))
+_ONE_TOKEN = rf"{UNSPACED}\uac00-\ud7af"  # Korean has spaces, but long words
+_TOKEN = re.compile(rf"[{_ONE_TOKEN}]|[^\W{_ONE_TOKEN}]+|[^\w\s]")  # or a word or number, or a sign
 
 
 @register
@@ -57,7 +51,7 @@ class Len(Part):
         if self.unit == "characters":
             return Verdict(len(text), Status.MEASURED, {"unit": "characters"})
         if self.unit == "words":
-            return Verdict(count_words(text), Status.MEASURED, {"unit": "words"})
+            return Verdict(len(words(text)), Status.MEASURED, {"unit": "words"})
         if rollout.num_tokens is not None:
             return Verdict(rollout.num_tokens, Status.MEASURED, {"unit": "tokens"})
         return Verdict(len(_TOKEN.findall(text)), Status.MEASURED, {"unit": "tokens, estimated"})

@@ -17,10 +17,10 @@ from proctor.verifiers.part import Bounds, Cost, Part, each
 from proctor.verifiers.registry import register
 from proctor.verifiers.shapes import fences, has_open_box
 from proctor.verifiers.thinking import opens_thinking, split_thinking
+from proctor.verifiers.words import UNSPACED
 
 # A Chinese or Japanese character is a word of its own, and so is a sign: a row of dots is a repetition.
-_CJK = "぀-ヿ㐀-䶿一-鿿豈-﫿"
-_WORD = re.compile(rf"[{_CJK}]|[^\W{_CJK}]+|[^\w\s]")
+_WORD = re.compile(rf"[{UNSPACED}]|[^\W{UNSPACED}]+|[^\w\s]")
 _MAX_NGRAM = 100  # 100,000 words in n-grams of 100 take 50 MB for a moment
 
 

@@ -78,7 +78,9 @@ class Children:
 
     def __init__(self, process: int) -> None:
         self._process = process
-        self._file = os.open(_listing(process, process), os.O_RDONLY | os.O_CLOEXEC) if _LISTS_CHILDREN else -1
+        self._file = (
+            os.open(_listing(process, process), os.O_RDONLY | os.O_CLOEXEC) if _LISTS_CHILDREN else -1
+        )
 
     def now(self) -> list[int]:
         if not _LISTS_CHILDREN:

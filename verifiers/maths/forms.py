@@ -126,4 +126,4 @@ def _bases(polynomial: Polynomial) -> list[tuple[str, Fraction]]:
     ((monomial, coefficient),) = polynomial.items()
     parts = [(str(prime), Fraction(count)) for prime, count in prime_powers(abs(coefficient))]
     sign = [("-1", Fraction(1))] if coefficient < 0 else []
-    return [*sign, *parts, *monomial]
+    return [*sign, *parts, *((name.removeprefix("#"), count) for name, count in monomial)]

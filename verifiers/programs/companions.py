@@ -214,6 +214,8 @@ def _lint(extracted: Extracted, sandbox: Sandbox) -> Verdict:
     done = sandbox.run(Program(argv=command, stdin=code.encode("utf-8", "replace"), limits=_RUFF_LIMITS))
     if done.outcome is Outcome.INTERNAL_ERROR:
         return Verdict(None, Status.UNAVAILABLE, {"problem": done.detail})
+    if done.outcome is Outcome.OUTPUT_LIMIT:
+        return Verdict(0.0, Status.MEASURED, {"problem": "more findings than can be listed"})
     try:
         findings = json.loads(done.stdout)
     except ValueError:

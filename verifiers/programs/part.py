@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, TypeVar
 
-from proctor.sandbox.core import SandboxError
+from proctor.sandbox.core import Limits, Sandbox, SandboxError
 from proctor.sandbox.languages import MissingToolError, find_language
 from proctor.verifiers.core import Rollout, Status, Verdict
 from proctor.verifiers.part import Bounds, Cost, Part
@@ -21,6 +21,7 @@ from proctor.verifiers.programs.stdio import StdioRow, StdioRules, run_rows
 from proctor.verifiers.programs.testset import ExamTests, StdioTests, TestShapeError, read_tests
 from proctor.verifiers.registry import register
 
+Row = TypeVar("Row")
 _TOLERANCE = 1e-6  # what judges allow for printed floats
 
 __all__ = ["Code", "CodeQuality", "Compiles", "Executes"]
@@ -104,14 +105,14 @@ class Code(Part):
                 scripts[place] = row
             else:
                 verdicts[place] = row
-        verdicts |= self._run(exams, scripts)
+        verdicts |= self._examine(exams) | self._run_scripts(scripts)
         return [verdicts[place] for place in range(len(rollouts))]
 
     def _row(self, rollout: Rollout) -> ExamRow | StdioRow | Verdict:
         """What is to be run for a rollout, or the verdict where nothing is."""
         prompt_code = code_of_prompt(rollout)
         named = rollout.get(self.entry_point) or rollout.get("fn_name") or ""
-        options = {"keep_going": self.credit == "partial"} | (
+        options = {"keep_going": self._is_partial} | (
             {"rel": self.tolerance, "abs": self.tolerance} if self.tolerance else {}
         )
         try:
@@ -132,22 +133,39 @@ class Code(Part):
         prelude = "." in entry if self.prelude is None else self.prelude
         return ExamRow(extracted, tests, prelude)
 
-    def _run(self, exams: dict[int, ExamRow], scripts: dict[int, StdioRow]) -> dict[int, Verdict]:
-        limits = run_limits(self.timeout, self.memory_mb)
-        partial = self.credit == "partial"
-        rules = StdioRules(
-            self.language, self.sandbox, limits, self.comparison, self.tolerance or _TOLERANCE, partial
-        )
+    def _examine(self, exams: dict[int, ExamRow]) -> dict[int, Verdict]:
         examine = run_together if self.tests_in_process else examine_rows
-        places = [*exams, *scripts]
-        found: list[Verdict] = []
+        return self._in_sandbox(
+            exams, lambda rows, sandbox: examine(rows, sandbox, self._limits, partial=self._is_partial)
+        )
+
+    def _run_scripts(self, scripts: dict[int, StdioRow]) -> dict[int, Verdict]:
+        rules = StdioRules(
+            self.language,
+            self.sandbox,
+            self._limits,
+            self.comparison,
+            self.tolerance or _TOLERANCE,
+            self._is_partial,
+        )
+        return self._in_sandbox(scripts, lambda rows, sandbox: run_rows(rows, sandbox, rules))
+
+    def _in_sandbox(
+        self, rows: dict[int, Row], judge: Callable[[list[Row], Sandbox], list[Verdict]]
+    ) -> dict[int, Verdict]:
+        """Verdicts by place; the same fault for all where there is no sandbox to be had."""
+        if not rows:
+            return {}
         try:
-            if places:
-                sandbox = sandbox_for(SandboxKey(self.sandbox, self.isolation, self.packages, self.language))
-            if exams:
-                found += examine(list(exams.values()), sandbox, limits, partial=partial)
-            if scripts:
-                found += run_rows(list(scripts.values()), sandbox, rules)
+            sandbox = sandbox_for(SandboxKey(self.sandbox, self.isolation, self.packages, self.language))
+            return dict(zip(rows, judge(list(rows.values()), sandbox), strict=True))
         except (MissingToolError, SandboxError, ImportError) as error:
-            found = [fault(error)] * len(places)
-        return dict(zip(places, found, strict=True))
+            return dict.fromkeys(rows, fault(error))
+
+    @property
+    def _limits(self) -> Limits:
+        return run_limits(self.timeout, self.memory_mb)
+
+    @property
+    def _is_partial(self) -> bool:
+        return self.credit == "partial"

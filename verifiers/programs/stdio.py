@@ -122,10 +122,14 @@ def _ask_checker(case: Case, got: str, source: str, execution: Execution, sandbo
         return _Result(Status.UNAVAILABLE, execution, {"problem": checked.detail})
     said = json.loads(checked.report) if checked.report else {}
     fault = said.get("fault") or (f"{checked.outcome.value}: {tail(checked)}" if "value" not in said else "")
-    if fault:
-        return _Result(Status.GRADER_ERROR, execution, {"problem": f"the checker failed: {fault}"})
-    status = Status.CORRECT if said["value"] >= 1 else Status.INCORRECT
-    return _Result(status, execution, {"checker": said["value"]})
+    if not fault:
+        status = Status.CORRECT if said["value"] >= 1 else Status.INCORRECT
+        return _Result(status, execution, {"checker": said["value"]})
+    if got != case.output:
+        on_expected = _ask_checker(case, case.output, source, execution, sandbox)
+        if on_expected.status is not Status.GRADER_ERROR:  # it works: what it stumbled over is this output
+            return _Result(Status.INCORRECT, execution, {"checker": f"could not read the output: {fault}"})
+    return _Result(Status.GRADER_ERROR, execution, {"problem": f"the checker failed: {fault}"})
 
 
 def _sum_up(row: StdioRow, results: list[_Result], evidence: dict[str, Any], rules: StdioRules) -> Verdict:

@@ -23,6 +23,7 @@ columns of the row.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -82,12 +83,10 @@ def read_tests(
         raise TestShapeError("the row has no tests")
     if not tests:
         raise TestShapeError("the tests are empty")
-    if isinstance(tests, str):
-        spec: Any = {"source": tests}
-    elif isinstance(tests, Mapping):
-        spec = _from_mapping(tests)
-    else:
-        spec = _from_list(list(tests))
+    try:
+        spec = _read_shape(tests)
+    except (TypeError, AttributeError, KeyError) as error:  # a shape that is known, but for a part of it
+        raise TestShapeError(f"tests that cannot be read: {type(error).__name__}: {error}") from error
     if isinstance(spec, StdioTests):
         return spec
     entry = spec.get("entry_point") or entry
@@ -112,13 +111,19 @@ def _parse(text: str) -> Any:
     return text
 
 
+def _read_shape(tests: Any) -> Any:
+    if isinstance(tests, str):
+        return {"source": tests}
+    return _from_mapping(tests) if isinstance(tests, Mapping) else _from_list(list(tests))
+
+
 def _from_mapping(tests: Mapping[str, Any]) -> Any:
     entry = tests.get("entry_point") or tests.get("fn_name") or ""
     for name in ("source", "check", "test"):
         if isinstance(tests.get(name), str):
             return {"source": tests[name], "entry_point": entry, **_options(tests)}
     if "test_list" in tests:
-        setup = [*tests.get("test_imports", ()), tests.get("test_setup_code") or ""]
+        setup = [*(tests.get("test_imports") or ()), tests.get("test_setup_code") or ""]
         return {"asserts": _texts(tests["test_list"]), "setup": "\n".join(setup), "entry_point": entry}
     if "asserts" in tests:
         return {"asserts": _texts(tests["asserts"]), "setup": tests.get("setup") or "", "entry_point": entry}
@@ -149,16 +154,17 @@ def _from_list(tests: list[Any]) -> Any:
     return _stdio(tests, "")
 
 
-_OPTIONS = ("prompt", "examples", "check", "rel", "abs", "tuples_as_lists")
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+_OPTIONS = ("prompt", "examples", "rel", "abs", "tuples_as_lists")
 
 
 def _options(tests: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: tests[name] for name in _OPTIONS if name in tests and name != "check"}
+    return {name: tests[name] for name in _OPTIONS if name in tests}
 
 
 def _from_columns(inputs: Any, outputs: Any, entry: str, tests: Mapping[str, Any]) -> Any:
     """Inputs and outputs side by side: calls where something is to be called, standard input elsewhere."""
-    if len(_filled(inputs)) != len(outputs):
+    if len(_filled(inputs)) != len(_filled(outputs)):
         raise TestShapeError(f"{len(inputs)} inputs and {len(outputs)} outputs")
     if not entry:
         pairs = [{"input": one, "output": other} for one, other in zip(inputs, outputs, strict=True)]
@@ -205,6 +211,8 @@ def _text(part: Any) -> str:
         return "\n".join(map(str, part))
     if not isinstance(part, str):
         raise TestShapeError(f"input and output of a program must be text, got {type(part).__name__}")
+    if not part.isascii() and _LONE_SURROGATE.search(part):
+        raise TestShapeError("an input or output holds half a surrogate pair, which is no text")
     return part
 
 
