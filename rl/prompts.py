@@ -88,6 +88,9 @@ def read_problems(
     for path in paths:
         rows = list(Source(path))
         good = [row for row in rows if not isinstance(row, BadRow)]
+        if not good:
+            first = f"; the first: line {rows[0].number}: {rows[0].reason}" if rows else ""  # type: ignore[union-attr]
+            raise InputError(f"{path}: no row in it can be read{first}")
         columns = _columns(path, [row.data for row in good[:_FIRST_ROWS]], needed, mapping)
         for row in rows:
             if isinstance(row, BadRow):
