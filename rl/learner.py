@@ -11,19 +11,28 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from proctor.rl.algorithms.correction import stale_sequence_mask
 from proctor.rl.algorithms.kl import kl_estimate
-from proctor.rl.algorithms.masked import whiten
 from proctor.rl.algorithms.presets import Algorithm
-from proctor.rl.algorithms.returns import gae, token_rewards
+from proctor.rl.credit import at_high_entropy, with_token_advantages
 from proctor.rl.critic import Critic
 from proctor.rl.experience import Experience
+from proctor.rl.ledger import Fate
 from proctor.rl.objective import Correction, Objective
 from proctor.rl.offload import lent
 from proctor.rl.reference import Reference
 from proctor.rl.rows import MicroBatch, Row, cut, with_tensors
 from proctor.rl.settings import UpdateSettings
 from proctor.rl.sharing import gather, share, sum_gradients
-from proctor.rl.update import StepStats, Tally, critic_losses, logprobs, policy_losses, token_values
+from proctor.rl.update import (
+    StepStats,
+    Tally,
+    critic_losses,
+    entropies,
+    logprobs,
+    policy_losses,
+    token_values,
+)
 from proctor.sft.model import Policy
 from proctor.sft.parallel import Workers
 
@@ -88,8 +97,8 @@ class Learner:
 
     @property
     def _kl_in_reward(self) -> bool:
-        """Whether a KL is taken from each completion's reward. A critic sees it token by token instead."""
-        in_reward = self.algorithm.kl_placement == "reward" and self.critic is None
+        """Whether a KL is taken from each completion's reward, and not from its tokens'."""
+        in_reward = self.algorithm.kl_placement == "reward" and not self.algorithm.by_token
         return in_reward and self.reference is not None
 
     def with_reference(self, experiences: Sequence[Experience]) -> list[Experience]:
@@ -123,9 +132,35 @@ class Learner:
             found = logprobs(self.policy, self._own(rows), temperature=self.temperature)
             rows = with_tensors(rows, "old_logp", self._whole(found))
         if self.critic is not None:
+            with self.critic.at_hand():
+                values = self._whole(token_values(self.critic.critic, self._own(rows)))
+            rows = with_tensors(rows, "values", values)
+        if self.algorithm.by_token:
             rewards = [each.reward for each in experiences]
-            rows = self._with_gae(rows, rewards, kl_coef=kl_coef)
+            rows = with_token_advantages(rows, rewards, self.algorithm, kl_coef=kl_coef)
+        if self.settings.top_entropy < 1:
+            found = entropies(self.policy, self._own(rows), temperature=self.temperature)
+            rows = at_high_entropy(rows, self._whole(found), share=self.settings.top_entropy)
         return rows
+
+    def with_stale(self, experiences: Sequence[Experience]) -> list[Experience]:
+        """The experiences, with the fate of those that the policy has moved too far away from. Collective."""
+        limit = self.settings.max_staleness
+        kept = list(experiences)
+        below = [
+            place
+            for place, each in enumerate(kept)
+            if each.fate is Fate.TRAINED and each.advantage < 0  # the others are never stale
+        ]
+        if limit is None or not below:
+            return kept
+        rows = _plain_rows([kept[place] for place in below])
+        found = self._whole(logprobs(self.policy, self._own(rows), temperature=self.temperature))
+        for place, row, logp in zip(below, rows, found, strict=True):
+            columns = (logp[None], row.sampler_logp[None], row.advantages[None], torch.ones(1, len(row)))
+            if not stale_sequence_mask(*columns, limit=limit).item():
+                kept[place] = replace(kept[place], fate=Fate.STALE)
+        return kept
 
     @property
     def is_on_policy(self) -> bool:
@@ -170,6 +205,7 @@ class Learner:
                 self.settings.correction_mode,
                 self.settings.correction_low,
                 self.settings.correction_high,
+                self.settings.correction_limit,
             )
         objective = Objective(self.algorithm, rows, self.max_new_tokens, kl_coef, correction)
         tally = Tally(objective)
@@ -178,40 +214,11 @@ class Learner:
         losses = policy_losses(
             self.workers.module, objective, own, temperature=self.temperature, entropy=entropy
         )
-        for number, (loss, micro, logp, entropies) in enumerate(losses, start=1):
+        for number, (loss, micro, logp, each_entropy) in enumerate(losses, start=1):
             self.workers.accumulate(loss, is_last=number == len(own))
-            tally.add(loss, micro, logp, entropies)
+            tally.add(loss, micro, logp, each_entropy)
         tally.merge(self.workers.num_processes)
         return tally.stats(self.workers.step())
-
-    def _with_gae(self, rows: list[Row], rewards: Sequence[float], *, kl_coef: float) -> list[Row]:
-        """Advantages and returns per token from the critic, whitened over the batch's tokens."""
-        assert self.critic is not None
-        with self.critic.at_hand():
-            values = self._whole(token_values(self.critic.critic, self._own(rows)))
-        rows = with_tensors(rows, "values", values)
-        found = [self._gae_of(row, reward, kl_coef) for row, reward in zip(rows, rewards, strict=True)]
-        flat = torch.cat([advantages for advantages, _ in found])
-        whitened = whiten(flat, torch.ones_like(flat)).split([len(row) for row in rows])
-        rows = with_tensors(rows, "advantages", whitened)
-        return with_tensors(rows, "returns", [returns for _, returns in found])
-
-    def _gae_of(self, row: Row, reward: float, kl_coef: float) -> tuple[Tensor, Tensor]:
-        mask = torch.ones((1, len(row)))
-        kl = None
-        if self.algorithm.kl_placement == "reward" and row.ref_logp is not None:
-            kl = kl_estimate(row.sampler_logp, row.ref_logp, self.algorithm.kl_estimator)[None]
-        rewards = token_rewards(torch.tensor([reward]), mask, kl=kl, kl_coef=kl_coef)
-        assert row.values is not None
-        advantages, returns = gae(
-            rewards,
-            row.values[None],
-            mask,
-            gamma=self.algorithm.gamma,
-            lam=self.algorithm.gae_lambda,
-            whitened=False,
-        )
-        return advantages[0], returns[0]
 
     def _own(self, rows: Sequence[Row]) -> list[MicroBatch]:
         """This process' micro-batches; all of them where there are too few rows to share out."""

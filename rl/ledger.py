@@ -15,7 +15,7 @@ class Fate(str, Enum):
     ZERO_VARIANCE = "zero_variance"  # its group's rewards were all equal: nothing to learn
     UNSCORABLE = "unscorable"  # no verdict, by a fault that is not the candidate's
     TRUNCATED_MASKED = "truncated_masked"  # cut off by the length limit and left out of the loss
-    STALE = "stale"  # sampled by a policy too far from the one being trained
+    STALE = "stale"  # below average, and the policy has moved away from it since it was sampled
     DROPPED = "dropped"  # given up: the step was rolled back, or sampling failed
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -9,22 +10,33 @@ import torch
 from torch import Tensor
 
 from proctor.rl.algorithms import losses as _losses  # noqa: F401 - fills the table
-from proctor.rl.algorithms.correction import importance_weights
-from proctor.rl.algorithms.kl import kl_estimate
+from proctor.rl.algorithms.correction import divergence_mask, importance_weights
+from proctor.rl.algorithms.kl import kl_estimate, off_policy_kl
 from proctor.rl.algorithms.masked import sequence_weights
 from proctor.rl.algorithms.presets import Algorithm
-from proctor.rl.algorithms.registry import BY_SEQUENCE, LOSSES, find
+from proctor.rl.algorithms.registry import BY_SEQUENCE, LOSSES, clipped, find
 from proctor.rl.rows import MicroBatch, Row
 
 
 @dataclass(frozen=True, slots=True)
 class Correction:
-    """How the sampler's other probabilities are made up for; see correction.importance_weights."""
+    """How the sampler's other probabilities are made up for; see algorithms/correction.py."""
 
     level: str = "token"
-    mode: str = "truncate"
+    mode: str = "truncate"  # or mask; or a measure of divergence_mask
     low: float | None = None
     high: float = 2.0
+    limit: float = 0.02  # of the divergence
+
+    def weights(self, old_logp: Tensor, sampler_logp: Tensor, mask: Tensor) -> Tensor:
+        """What token losses are multiplied with, (B, T) or (B, 1)."""
+        given = (old_logp, sampler_logp, mask)
+        if self.mode in ("truncate", "mask"):
+            bounds = (self.low, self.high)
+            return importance_weights(*given, level=self.level, mode=self.mode, bounds=bounds)
+        level = "token" if self.level == "token" else "sequence"
+        agrees = divergence_mask(*given, measure=self.mode, limit=self.limit, level=level)
+        return importance_weights(*given, bounds=(None, math.inf)) * agrees
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +85,15 @@ class Objective:
         mask = micro.mask.to(logp.dtype)
         return (self._token_losses(micro.padded(logp), entropies, columns, mask) * mask).sum()
 
+    def clipped(self, micro: MicroBatch, logp: Tensor) -> tuple[int, int] | None:
+        """Tokens (N,) that the loss clips, from below and from above; None where it has no clip."""
+        columns = {name: micro.padded(column) for name, column in self._columns(micro).items()}
+        logp = micro.padded(logp)
+        old_logp, mask = columns.get("old_logp", logp), micro.mask.to(logp.dtype)
+        options = self.algorithm.loss_options
+        found = clipped(self.algorithm.loss, logp, old_logp, columns["advantages"], mask, **options)
+        return None if found is None else (int(found[0].sum()), int(found[1].sum()))
+
     def _token_losses(
         self, logp: Tensor, entropy: Tensor | None, columns: Mapping[str, Tensor], mask: Tensor
     ) -> Tensor:
@@ -82,18 +103,13 @@ class Objective:
         loss_of = find(LOSSES, algorithm.loss)
         losses = loss_of(logp, old_logp, columns["advantages"], mask, **algorithm.loss_options)
         if self.correction is not None:
-            losses = losses * importance_weights(
-                old_logp,
-                columns["sampler_logp"],
-                mask,
-                level=self.correction.level,
-                mode=self.correction.mode,
-                bounds=(self.correction.low, self.correction.high),
-            )
+            losses = losses * self.correction.weights(old_logp, columns["sampler_logp"], mask)
         if self.kl_in_loss:
             kl = kl_estimate(
                 logp, columns["ref_logp"], algorithm.kl_estimator, gradient=algorithm.kl_gradient
             )
+            if algorithm.kl_off_policy:
+                kl = off_policy_kl(kl, logp, old_logp)
             losses = losses + self.kl_coef * kl
         if entropy is not None and algorithm.entropy_coef:
             losses = losses - algorithm.entropy_coef * entropy

@@ -36,28 +36,42 @@ class RewardSettings(Section):
     """[reward]"""
 
     expression: str = Field("", description="The reward, 'math + 0.1 * steps' for one; required.")
-    load: tuple[str, ...] = Field((), description="Python files that define reward parts of yours.")
+    load: tuple[str, ...] = Field(
+        (), description="Python files that define reward parts, advantages or losses of yours."
+    )
 
 
 class AlgorithmSettings(Section):
     """[algorithm] A preset, and pieces of it replaced; none keeps the preset's."""
 
-    name: str = Field("grpo", description="grpo, dr_grpo, dapo, gspo, cispo, rloo, reinforce_pp or ppo.")
-    advantage: str | None = Field(None, description="Advantage estimator.")
-    advantage_options: dict[str, Any] = Field(default_factory=dict, description="Its options.")
-    loss: str | None = Field(None, description="Policy loss.")
+    name: str = Field(
+        "grpo",
+        description="grpo, dr_grpo, dapo, gspo, cispo, rloo, reinforce_pp, reinforce_pp_baseline or ppo.",
+    )
+    advantage: str | None = Field(None, description="Advantage estimator; an unknown one lists all.")
+    advantage_options: dict[str, Any] = Field(
+        default_factory=dict,
+        description="Its options: scale, eps ...; gdpo wants weights = {math = 1.0, ...}.",
+    )
+    loss: str | None = Field(None, description="Policy loss; an unknown one lists all.")
     loss_options: dict[str, Any] = Field(default_factory=dict, description="Its options: clip_low ...")
     aggregation: str | None = Field(
-        None, description="token, sequence, constant, sequence_sum: what token losses are divided by."
+        None, description="token, sequence, constant, sequence_sum, token_sum: the divisor of token losses."
     )
     kl_coef: float | None = Field(None, ge=0, description="Weight of the KL to the reference; 0: none.")
     kl_estimator: str | None = Field(None, description="k1, k2, k3 or abs.")
     kl_placement: Literal["loss", "reward"] | None = Field(None, description="Where the KL stands.")
     kl_gradient: Literal["own", "k2"] | None = Field(None, description="Whose gradient a KL in the loss has.")
+    kl_off_policy: bool | None = Field(
+        None, description="Weigh a KL in the loss by pi / pi_old, which is right after the first update too."
+    )
     kl_target: float | None = Field(None, gt=0, description="Nats per token to steer the coefficient to.")
     entropy_coef: float | None = Field(None, description="Weight of the entropy bonus.")
-    gamma: Share | None = Field(None, description="Discount of rewards per token.")
+    gamma: Share | None = Field(None, description="Discount, of gae and discounted_returns.")
     gae_lambda: Share | None = Field(None, description="Lambda of GAE.")
+    value_clip: float | None = Field(
+        None, gt=0, description="How far one update may move the critic's values."
+    )
     refill_zero_variance: bool | None = Field(
         None, description="Dynamic sampling: sample more prompts for groups whose rewards are all equal."
     )
@@ -94,9 +108,28 @@ class UpdateSettings(Section):
     correction: Literal["none", "token", "sequence", "geometric"] = Field(
         "token", description="Importance weights for the sampler's other probabilities, by this level."
     )
-    correction_mode: Literal["truncate", "mask"] = Field("truncate", description="Clamp them, or drop.")
+    correction_mode: Literal["truncate", "mask", "binary_kl", "tv"] = Field(
+        "truncate",
+        description="Clamp them to the ends, drop what lies outside, or drop where the two probabilities differ.",
+    )
     correction_low: float | None = Field(None, ge=0, description="Their lower end; none: 0.")
     correction_high: float = Field(2.0, gt=0, description="Their upper end.")
+    correction_limit: float = Field(
+        0.02, gt=0, description="Difference from which binary_kl (nats) and tv (probability) drop."
+    )
+    max_staleness: float | None = Field(
+        None,
+        gt=0,
+        description="Completions below average that the policy finds less likely than the sampler did, by more "
+        "nats a token than this, are left out as stale, at the cost of a forward; none: off.",
+    )
+    top_entropy: float = Field(
+        1.0,
+        gt=0,
+        le=1,
+        description="Share of the tokens, those of the highest entropy, that get an advantage, at the cost of "
+        "a forward; 1: all.",
+    )
     entropy: bool = Field(True, description="Measure the entropy at each step.")
 
 

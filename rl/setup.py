@@ -1,4 +1,4 @@
-"""Builds a run from its config; what can be wrong is found before anything is loaded or sampled."""
+"""Builds a run from its config, once preflight.py has found nothing wrong with it."""
 
 from __future__ import annotations
 
@@ -11,24 +11,22 @@ from transformers import PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
 from proctor.rl.algorithms.kl import AdaptiveKL, FixedKL
-from proctor.rl.algorithms.presets import Algorithm, preset
+from proctor.rl.algorithms.presets import Algorithm
 from proctor.rl.collect import Collector
 from proctor.rl.learner import CriticLearner, Learner, make_critic
+from proctor.rl.preflight import check_config
 from proctor.rl.prompts import Deck, Problem, Rendering, Skipped, read_problems
 from proctor.rl.reference import Reference
 from proctor.rl.rollouts.core import Sampling
 from proctor.rl.rollouts.local import LocalEngine
 from proctor.rl.rollouts.server_engine import ServerEngine, find_hook
-from proctor.rl.settings import AlgorithmSettings, RLConfig
+from proctor.rl.settings import RLConfig
 from proctor.rl.state import Progress
-from proctor.sft.config import ConfigError
 from proctor.sft.learner import make_policy, make_workers
 from proctor.sft.model import Policy, load_policy
 from proctor.sft.optimizer import make_optimizer
 from proctor.sft.parallel import Plain, Workers
 from proctor.sft.tokenizer import end_ids_of, load_tokenizer
-from proctor.verifiers.expression import Expression, reward
-from proctor.verifiers.files.loading import load_parts
 
 
 @dataclass(slots=True)
@@ -53,46 +51,6 @@ class Run:
     @property
     def workers(self) -> Workers:
         return self.learner.workers
-
-
-def check_config(config: RLConfig) -> tuple[Expression, Algorithm]:
-    """What can be known without loading anything: the reward, the algorithm, what must be set.
-
-    Raises ConfigError; ExpressionError for the reward.
-    """
-    for name, value in (
-        ("model.path", config.model.path),
-        ("data.train", config.data.train),
-        ("reward.expression", config.reward.expression),
-    ):
-        if not value:
-            raise ConfigError(f"'{name}' is required and has no value; set it or pass --{name}")
-    load_parts(config.reward.load)
-    expression = reward(config.reward.expression)
-    algorithm = choose_algorithm(config.algorithm)
-    if config.parallel.zero == 3 and config.rollouts.engine == "transformers":
-        raise ConfigError("zero = 3 shards the weights, so the policy cannot sample; set engine = 'vllm'")
-    if config.offload.sampler and config.rollouts.engine != "vllm":
-        raise ConfigError("offload.sampler is vLLM's sleep mode; it needs rollouts.engine = 'vllm'")
-    if config.rollouts.engine == "server":
-        for name in ("server_url", "server_sync"):
-            if not getattr(config.rollouts, name):
-                raise ConfigError(f"training with rollouts.engine = 'server' needs rollouts.{name}")
-        find_hook(config.rollouts.server_sync)
-    return expression, algorithm
-
-
-def choose_algorithm(settings: AlgorithmSettings) -> Algorithm:
-    """The preset with the config's pieces. Raises ConfigError for an unknown preset."""
-    pieces = {
-        name: value
-        for name, value in settings.model_dump(exclude={"name"}).items()
-        if value is not None and value != {}
-    }
-    try:
-        return preset(settings.name, **pieces)
-    except KeyError as error:
-        raise ConfigError(f"[algorithm]: {error.args[0]}") from error
 
 
 def set_up(config: RLConfig) -> Run:

@@ -129,6 +129,9 @@ def collect(run: Run, clock: Clock) -> list[Experience]:
         missing = settings.prompts - len(useful)
         if not learner.algorithm.refill_zero_variance or missing <= 0:
             break
+    if learner.settings.max_staleness is not None:
+        with clock("staleness"):
+            found = learner.with_stale(found)
     return _shareable(found, run.workers.num_processes)
 
 

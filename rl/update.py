@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from proctor.rl.algorithms.correction import SamplerGap, sampler_gap
 from proctor.rl.algorithms.kl import kl_estimate
-from proctor.rl.algorithms.losses import clip_shares, value_loss
+from proctor.rl.algorithms.losses import value_loss
 from proctor.rl.critic import Critic
 from proctor.rl.objective import Objective
 from proctor.rl.rows import MicroBatch, Row
@@ -25,8 +25,8 @@ class StepStats:
     grad_norm: float  # before clipping; NaN or inf where the step was spoilt
     entropy: float  # mean, nats; NaN where it was not asked for
     kl: float  # mean k3 to the reference; NaN without one
-    clipped_low: float  # share of tokens whose gradient the clip stopped, ratio too low
-    clipped_high: float
+    clipped_low: float  # share of tokens that the loss clipped, the ratio too low; NaN without a clip
+    clipped_high: float  # the ratio too high
     gap: SamplerGap  # between sampler and trainer
     num_tokens: int  # sampled tokens in the loss
 
@@ -61,6 +61,15 @@ def logprobs(policy: nn.Module, micros: Iterable[MicroBatch], *, temperature: fl
 
 
 @torch.no_grad()
+def entropies(policy: nn.Module, micros: Iterable[MicroBatch], *, temperature: float) -> dict[int, Tensor]:
+    """Entropies of what the rows' tokens were drawn from, nats, as `logprobs` gives log-probs."""
+    found: dict[int, Tensor] = {}
+    for micro in micros:
+        _scatter(found, micro, policy(micro.batch, temperature=temperature, entropy=True).entropy)
+    return found
+
+
+@torch.no_grad()
 def token_values(critic: Critic, micros: Iterable[MicroBatch]) -> dict[int, Tensor]:
     """The critic's values of the rows' tokens, by row one (L,) tensor, on the CPU."""
     found: dict[int, Tensor] = {}
@@ -91,14 +100,14 @@ class Tally:
         self._old: list[Tensor] = []
         self._sampler: list[Tensor] = []
         self._ref: list[Tensor] = []
-        self._advantages: list[Tensor] = []
+        self._clipped: list[tuple[int, int] | None] = []
 
     def add(self, loss: Tensor, micro: MicroBatch, logp: Tensor, entropy: Tensor | None) -> None:
         rows = self._objective.rows
         self._loss += float(loss.detach())
         self._logp.append(logp)
         self._sampler.append(micro.flat([row.sampler_logp for row in rows]))
-        self._advantages.append(micro.flat([row.advantages for row in rows]))
+        self._clipped.append(self._objective.clipped(micro, logp))
         if entropy is not None:
             self._entropy.append(entropy)
         if rows[0].old_logp is not None:
@@ -108,30 +117,23 @@ class Tally:
 
     def merge(self, num_processes: int) -> None:
         """Takes in the other processes' micro-batches, so that all see, and decide on, the same numbers."""
-        names = ("_entropy", "_logp", "_old", "_sampler", "_ref", "_advantages")
+        names = ("_entropy", "_logp", "_old", "_sampler", "_ref")
         own = {name: [part.cpu() for part in getattr(self, name)] for name in names}
-        parts = gather((self._loss, own), num_processes)
-        self._loss = sum(loss for loss, _ in parts)
+        parts = gather((self._loss, self._clipped, own), num_processes)
+        self._loss = sum(loss for loss, _, _ in parts)
+        self._clipped = [counts for _, clipped, _ in parts for counts in clipped]
         for name in names:
-            setattr(self, name, [part for _, columns in parts for part in columns[name]])
+            setattr(self, name, [part for _, _, columns in parts for part in columns[name]])
 
     def stats(self, grad_norm: float) -> StepStats:
         logp = torch.cat(self._logp)
         old = torch.cat(self._old) if self._old else logp
-        ones = torch.ones_like(logp)
-        options = self._objective.algorithm.loss_options
-        low, high = clip_shares(
-            logp,
-            old,
-            torch.cat(self._advantages),
-            ones,
-            clip_low=options.get("clip_low") or 0.2,
-            clip_high=options.get("clip_high", 0.2),
-        )
         nan = float("nan")
         kl = kl_estimate(logp, torch.cat(self._ref), "k3").mean().item() if self._ref else nan
         entropy = torch.cat(self._entropy).mean().item() if self._entropy else nan
-        gap = sampler_gap(old, torch.cat(self._sampler), ones)
+        gap = sampler_gap(old, torch.cat(self._sampler), torch.ones_like(logp))
+        counts = [each for each in self._clipped if each is not None]
+        low, high = (sum(side) / logp.numel() for side in zip(*counts, strict=True)) if counts else (nan, nan)
         return StepStats(self._loss, grad_norm, entropy, kl, low, high, gap, logp.numel())
 
 

@@ -10,8 +10,8 @@ import torch
 from proctor.rl import setup
 from proctor.rl.experience import Experience
 from proctor.rl.ledger import Fate
+from proctor.rl.preflight import check_config
 from proctor.rl.rollouts.core import Completion
-from proctor.rl.setup import check_config
 from proctor.rl.train import train
 from proctor.rl.update import StepStats
 from proctor.sft.config import load_config

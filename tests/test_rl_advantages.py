@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from proctor.rl.algorithms import advantages as estimators
-from proctor.rl.algorithms.registry import ADVANTAGES, find
+from proctor.rl.algorithms.registry import ADVANTAGES, BY_PART, find
 from tests.rl_reference import Case, cases
 
 NAN = float("nan")
@@ -83,7 +83,9 @@ def test_no_verdict_leaves_the_group_before_the_baseline() -> None:
 @pytest.mark.parametrize("name", sorted(ADVANTAGES))
 def test_equal_rewards_teach_exactly_nothing(name: str) -> None:
     rewards = torch.full((6,), 0.1, dtype=torch.float32)  # 0.1 * 3 / 3 is not 0.1 in float32
-    got = find(ADVANTAGES, name)(rewards, torch.arange(6) // 3, lengths=torch.arange(1, 7))
+    options = {"weights_K": torch.ones(1)} if name in BY_PART else {}
+    rewards = rewards[:, None] if name in BY_PART else rewards
+    got = find(ADVANTAGES, name)(rewards, torch.arange(6) // 3, lengths=torch.arange(1, 7), **options)
     assert got.tolist() == [0.0] * 6
 
 
@@ -102,6 +104,18 @@ def test_advantages_of_a_group_sum_to_zero(rows: list[tuple[int, float]]) -> Non
         assert not got.isnan().any()
         for group in groups.unique():
             assert abs(float(got[groups == group].sum())) < 1e-9
+
+
+@given(st.lists(st.sampled_from([0.0, 1.0, NAN]), min_size=1, max_size=6))
+def test_standardised_advantages_are_numbers_however_few_verdicts_there_are(rewards: list[float]) -> None:
+    values, groups = torch.tensor(rewards), torch.zeros(len(rewards), dtype=torch.long)
+    found = (
+        estimators.rloo(values, groups, normalize=True),
+        estimators.gdpo(values[:, None], groups, weights_K=torch.ones(1)),
+    )
+    for got in found:
+        assert got.isfinite().all()
+        assert (got[values.isnan()] == 0).all()
 
 
 def test_unknown_name_offers_the_nearest() -> None:

@@ -14,6 +14,7 @@ from proctor.rl.algorithms.correction import (
 )
 from proctor.rl.algorithms.kl import kl_estimate, off_policy_kl
 from proctor.rl.algorithms.masked import high_entropy_mask, masked_mean, masked_mean_rows, token_weights
+from proctor.rl.algorithms.registry import LOSSES, clipped, find
 from tests.rl_reference import Case, cases
 
 TRL_DIVISOR = {
@@ -133,10 +134,9 @@ def test_policy_loss_is_verls(case: Case) -> None:
     weights = token_weights(mask, how, constant=mask.shape[1], count_empty=name == "gmpo", eps=EPS)
     check_loss(case, (token_loss * weights).sum(), logp)
     if name == "ppo_clip":
-        low, high = losses.clip_shares(
-            logp, old_logp, advantages, mask, clip_low=p["eps_low"], clip_high=p["eps_high"]
-        )
-        assert low + high == pytest.approx(case.expected["metrics"]["actor/pg_clipfrac"], abs=1e-6)
+        low, high = clipped(name, logp, old_logp, advantages, mask, **clips)
+        share = float((low | high).sum() / mask.sum())
+        assert share == pytest.approx(case.expected["metrics"]["actor/pg_clipfrac"], abs=1e-6)
 
 
 @cases("policy_loss_openrlhf")
@@ -279,6 +279,45 @@ def test_gap_is_measured_on_sampled_tokens_only() -> None:
     assert gap.mean_abs == pytest.approx(0.2)
     assert gap.max_abs == pytest.approx(0.3)
     assert gap.kl == pytest.approx(0.1)
+
+
+# log-ratios of two rows; their means are 0.1 and -0.1, their sums 0.2 and -0.2 nats.
+DRIFTED = torch.tensor([[0.35, -0.15], [0.15, -0.35]])
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "low", "high"),
+    [
+        # r = 1.42, 0.86 with A = 1, and 1.16, 0.70 with A = -1: one of each is beyond 1 -+ 0.2.
+        ("ppo_clip", {}, [[0, 0], [0, 1]], [[1, 0], [0, 0]]),
+        ("ppo_clip", {"clip_low": 0.0, "clip_high": 10.0}, [[0, 0], [0, 1]], [[0, 0], [0, 0]]),
+        # One ratio a row, 1.105 and 0.905, beyond its own clip of a few ten-thousandths and not beyond 0.2.
+        ("gspo", {}, [[0, 0], [1, 1]], [[1, 1], [0, 0]]),
+        ("gspo", {"clip_low": 0.2, "clip_high": 0.2}, [[0, 0], [0, 0]], [[0, 0], [0, 0]]),
+        # Of the sums: 1.22 and 0.82.
+        ("sequence_clip", {}, [[0, 0], [0, 0]], [[1, 1], [0, 0]]),
+        ("cispo", {"clip_high": 0.1}, [[0, 0], [0, 0]], [[1, 0], [1, 0]]),  # whatever the sign of A
+        ("gmpo", {"clip_low": 0.3, "clip_high": 0.4}, [[0, 0], [0, 1]], [[0, 0], [0, 0]]),  # of log-ratios
+    ],
+)
+def test_what_is_clipped_is_the_losses_own(name: str, options: dict, low: list, high: list) -> None:
+    mask, advantages = torch.ones(2, 2), torch.tensor([[1.0], [-1.0]])
+    found = clipped(name, DRIFTED, torch.zeros(2, 2), advantages, mask, **options)
+    assert [side.long().tolist() for side in found] == [low, high]
+
+
+@pytest.mark.parametrize("name", ["ppo_clip", "gspo", "sequence_clip"])
+def test_a_clipped_token_has_no_gradient_and_the_others_have(name: str) -> None:
+    logp, advantages = DRIFTED.clone().requires_grad_(), torch.tensor([[1.0], [-1.0]])
+    mask = torch.ones(2, 2)
+    find(LOSSES, name)(logp, torch.zeros(2, 2), advantages, mask).sum().backward()
+    low, high = clipped(name, DRIFTED, torch.zeros(2, 2), advantages, mask)
+    assert (logp.grad == 0).tolist() == (low | high).tolist()
+
+
+def test_a_loss_without_a_clip_has_no_share_of_it() -> None:
+    pair, ones = torch.zeros(1, 2), torch.ones(1, 2)
+    assert clipped("sapo", pair, pair, ones, ones) is None
 
 
 def test_shapes_must_agree() -> None:

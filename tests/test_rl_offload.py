@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from proctor.rl.offload import lent, move_states
+from proctor.rl.preflight import check_config
 from proctor.rl.record import read_lines
-from proctor.rl.setup import check_config
 from proctor.rl.train import train
 from proctor.sft.config import ConfigError, load_config
 from tests.rl_toy import RLConfig, make_run, toy_words

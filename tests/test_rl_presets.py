@@ -16,7 +16,7 @@ assert losses  # importing them fills the tables
 @pytest.mark.parametrize("name", sorted(PRESETS))
 def test_every_piece_of_a_preset_exists(name: str) -> None:
     algorithm = PRESETS[name]
-    assert algorithm.advantage in ADVANTAGES or algorithm.needs_critic
+    assert algorithm.advantage in ADVANTAGES or algorithm.by_token
     assert algorithm.aggregation in AGGREGATIONS
     assert algorithm.kl_estimator in ESTIMATORS
     logp = torch.zeros(2, 3, requires_grad=True)
@@ -30,6 +30,15 @@ def test_options_are_merged_and_pieces_replaced() -> None:
     algorithm = preset("dapo", loss_options={"clip_high": 0.4}, kl_coef=0.1)
     assert algorithm.loss_options == {"clip_low": 0.2, "clip_high": 0.4}
     assert algorithm.kl_coef == 0.1
+
+
+def test_what_replaces_a_loss_or_an_advantage_has_its_own_options() -> None:
+    assert preset("gspo", loss="ppo_clip").loss_options == {}
+    assert preset("gspo", loss="gspo").loss_options == {"clip_low": 3e-4, "clip_high": 4e-4}
+    assert preset("dr_grpo", advantage="rloo", advantage_options={"normalize": True}).advantage_options == {
+        "normalize": True
+    }
+    assert PRESETS["gspo"].loss_options == {"clip_low": 3e-4, "clip_high": 4e-4}  # untouched
 
 
 def test_unknown_names_offer_the_nearest() -> None:

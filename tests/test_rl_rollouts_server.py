@@ -20,12 +20,12 @@ from hypothesis import strategies as st
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
 from proctor.app import usable
+from proctor.rl.preflight import check_config
 from proctor.rl.record import read_lines
 from proctor.rl.rollouts import server_engine
 from proctor.rl.rollouts.core import Completion, Sampling, prompt_seed
 from proctor.rl.rollouts.server_engine import ServerEngine, ServerError
 from proctor.rl.settings import RLConfig
-from proctor.rl.setup import check_config
 from proctor.rl.train import train
 from proctor.sft.config import ConfigError, load_config
 from proctor.sft.demo_task import make_tokenizer

@@ -1,5 +1,6 @@
 """The update computes what a plain implementation of the same equations computes, however it is cut."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -12,7 +13,7 @@ from proctor.rl.algorithms.presets import PRESETS, Algorithm
 from proctor.rl.algorithms.registry import LOSSES, find
 from proctor.rl.objective import Correction, Objective
 from proctor.rl.rows import Row, cut
-from proctor.rl.update import logprobs, policy_losses
+from proctor.rl.update import Tally, logprobs, policy_losses
 from proctor.sft.demo_task import make_model, make_tokenizer
 from proctor.sft.model import Policy, prepare_policy
 
@@ -149,3 +150,59 @@ def test_correction_weighs_tokens_by_the_samplers_gap(policy: Policy) -> None:
     factor = float(torch.exp(torch.tensor(0.5, dtype=torch.float64)))
     assert scaled[0] == pytest.approx(factor * plain[0], rel=1e-6)
     torch.testing.assert_close(scaled[1], factor * plain[1], rtol=1e-5, atol=1e-8)
+
+
+@pytest.mark.parametrize("measure", ["binary_kl", "tv"])
+def test_tokens_on_which_sampler_and_trainer_disagree_are_dropped(policy: Policy, measure: str) -> None:
+    # The second half of the rows was sampled at another probability by far, e^-4 against e^-0.1.
+    rows = [replace(row, sampler_logp=row.old_logp) for row in make_rows(off_policy=True)]
+    half = len(rows) // 2
+    apart = [
+        *rows[:half],
+        *(replace(row, sampler_logp=torch.full_like(row.old_logp, -0.1)) for row in rows[half:]),
+    ]
+    silent = [*rows[:half], *(replace(row, advantages=0 * row.advantages) for row in rows[half:])]
+    correction = Correction("token", measure, limit=0.02)
+    gated = Objective(PRESETS["dapo"], apart, max_new_tokens=16, correction=correction)
+    want = our_step(policy, Objective(PRESETS["dapo"], silent, max_new_tokens=16), token_budget=100)
+    got = our_step(policy, gated, token_budget=100)
+    assert got[0] == pytest.approx(want[0], rel=1e-6)
+    torch.testing.assert_close(got[1], want[1], rtol=1e-5, atol=1e-8)
+
+
+def test_an_off_policy_kl_is_weighed_by_the_ratio(policy: Policy) -> None:
+    algorithm = replace(PRESETS["grpo"], kl_off_policy=True)
+    rows = [replace(row, advantages=0 * row.advantages) for row in make_rows(off_policy=True)]
+    want = torch.zeros((), dtype=torch.float64)
+    for row in rows:  # by hand: the mean over rows of the mean over tokens of pi / pi_old * k3
+        logp = torch.log_softmax(plain_logits(policy, row), -1).gather(
+            -1, torch.tensor(row.token_ids)[:, None]
+        )
+        d = row.ref_logp - logp[:, 0]
+        want = want + (torch.exp(logp[:, 0] - row.old_logp) * (d.exp() - d - 1)).mean() / len(rows)
+    want_gradient = gradient(policy, 0.3 * want)
+    objective = Objective(algorithm, rows, max_new_tokens=16, kl_coef=0.3)
+    got, got_gradient = our_step(policy, objective, token_budget=100)
+    assert got == pytest.approx(0.3 * float(want.detach()), rel=1e-6)
+    torch.testing.assert_close(got_gradient, want_gradient, rtol=1e-5, atol=1e-8)
+
+
+def test_clip_shares_are_counted_over_micro_batches_and_are_none_without_a_clip(policy: Policy) -> None:
+    rows = make_rows(off_policy=True)
+
+    def shares(algorithm: Algorithm, rows: list[Row], token_budget: int) -> tuple[float, float]:
+        tally = Tally(objective := Objective(algorithm, rows, max_new_tokens=16))
+        micros = cut(rows, token_budget=token_budget, pad_id=0, device=CPU)
+        for loss, micro, logp, entropy in policy_losses(
+            policy, objective, micros, temperature=1.0, entropy=False
+        ):
+            tally.add(loss, micro, logp, entropy)
+        stats = tally.stats(0.0)
+        return stats.clipped_low, stats.clipped_high
+
+    for algorithm in (PRESETS["dapo"], PRESETS["gspo"]):
+        assert shares(algorithm, rows, 20) == shares(algorithm, rows, 10_000)
+        assert sum(shares(algorithm, rows, 20)) > 0.2  # the old policy is 0.3 nats away
+        assert shares(algorithm, make_rows(), 20) == (0.0, 0.0)  # on-policy
+    soft = replace(PRESETS["dapo"], loss="sapo", loss_options={})
+    assert all(map(math.isnan, shares(soft, rows, 20)))

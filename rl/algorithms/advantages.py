@@ -47,7 +47,7 @@ def group_stats(rewards: Tensor, groups: Tensor) -> GroupStats:
     return GroupStats(scored, filled, count, mean, std, (count > 1) & (high > low))
 
 
-@advantage("grpo")
+@advantage("grpo", within_groups=True)
 def grpo(
     rewards: Tensor,
     groups: Tensor,
@@ -78,7 +78,7 @@ def grpo(
     raise ValueError(f"unknown scale '{scale}'; known: group, batch, none")
 
 
-@advantage("rloo")
+@advantage("rloo", within_groups=True)
 def rloo(
     rewards: Tensor,
     groups: Tensor,
@@ -98,11 +98,10 @@ def rloo(
     advantages = _settle(stats, leave_one_out, keep_single=keep_single)
     if not normalize:
         return advantages
-    scored = advantages[stats.scored]
-    return torch.where(stats.scored, (advantages - scored.mean()) / (scored.std() + eps), 0.0)
+    return _standardised(advantages, stats.scored, eps)
 
 
-@advantage("reinforce_pp_baseline")
+@advantage("reinforce_pp_baseline", within_groups=True)
 def reinforce_pp_baseline(
     rewards: Tensor,
     groups: Tensor,
@@ -122,18 +121,6 @@ def reinforce_pp_baseline(
     return _whiten_by_length(centred, stats.scored, lengths, unbiased=unbiased, eps=eps)
 
 
-@advantage("reinforce_pp")
-def reinforce_pp(
-    rewards: Tensor, groups: Tensor, *, lengths: Tensor | None = None, eps: float = 1e-8
-) -> Tensor:
-    """REINFORCE++ without a critic and undiscounted: the reward itself, whitened over the batch's tokens.
-
-    With a discount or rewards per token use `returns.discounted_returns`. Source: arXiv:2501.03262.
-    """
-    stats = group_stats(rewards, groups)
-    return _whiten_by_length(stats.rewards, stats.scored, lengths, eps=eps)
-
-
 @advantage("batch_baseline")
 def batch_baseline(rewards: Tensor, groups: Tensor, *, lengths: Tensor | None = None) -> Tensor:
     """A_i = r_i - mean of the whole batch: for one completion a prompt, where there is no group.
@@ -144,7 +131,7 @@ def batch_baseline(rewards: Tensor, groups: Tensor, *, lengths: Tensor | None = 
     return _settle(stats, stats.rewards - stats.mean)
 
 
-@advantage("opo")
+@advantage("opo", within_groups=True)
 def opo(
     rewards: Tensor, groups: Tensor, *, lengths: Tensor | None = None, keep_single: bool = False
 ) -> Tensor:
@@ -160,7 +147,7 @@ def opo(
     return _settle(stats, stats.rewards - baseline, keep_single=keep_single)
 
 
-@advantage("gpg")
+@advantage("gpg", within_groups=True)
 def gpg(rewards: Tensor, groups: Tensor, *, lengths: Tensor | None = None) -> Tensor:
     """A_i = (B / number of rewards that are not zero) (r_i - mean of its group). Source: arXiv:2504.02546."""
     stats = group_stats(rewards, groups)
@@ -168,7 +155,7 @@ def gpg(rewards: Tensor, groups: Tensor, *, lengths: Tensor | None = None) -> Te
     return alpha * _settle(stats, stats.rewards - stats.mean)
 
 
-@advantage("best_of_group")
+@advantage("best_of_group", within_groups=True)
 def best_of_group(
     rewards: Tensor, groups: Tensor, *, lengths: Tensor | None = None, scale: str = "group", eps: float = 1e-6
 ) -> Tensor:
@@ -186,8 +173,15 @@ def best_of_group(
     return advantages / (stats.std + eps) if scale == "group" else advantages
 
 
+@advantage("gdpo", within_groups=True, by_part=True)
 def gdpo(
-    rewards_BK: Tensor, groups: Tensor, *, weights_K: Tensor, scale: str = "group", eps: float = 1e-4
+    rewards_BK: Tensor,
+    groups: Tensor,
+    *,
+    weights_K: Tensor,
+    lengths: Tensor | None = None,
+    scale: str = "group",
+    eps: float = 1e-4,
 ) -> Tensor:
     """Several rewards, each normalised in its group first, then summed by weight and whitened over the batch.
 
@@ -198,14 +192,21 @@ def gdpo(
     columns = [grpo(rewards_BK[:, k], groups, scale=scale, eps=eps) for k in range(rewards_BK.shape[1])]
     summed = (torch.stack(columns, dim=1) * weights_K).sum(dim=1)
     scored = ~rewards_BK.isnan().all(dim=1)
-    kept = summed[scored]
-    return torch.where(scored, (summed - kept.mean()) / (kept.std() + eps), 0.0)
+    return _standardised(summed, scored, eps)
 
 
 def _settle(stats: GroupStats, advantages: Tensor, *, keep_single: bool = False) -> Tensor:
     """Zero where there is no verdict or no variation; equal rewards must not leave rounding noise behind."""
     settled = torch.where(stats.varies & stats.scored, advantages, 0.0)
     return torch.where((stats.count == 1) & stats.scored, stats.rewards, settled) if keep_single else settled
+
+
+def _standardised(values: Tensor, scored: Tensor, eps: float) -> Tensor:
+    """(x - mean) / (std + eps) over the scored ones, 0 elsewhere; a single one has no deviation, and is 0."""
+    kept = values[scored]
+    if kept.numel() < 2:
+        return torch.zeros_like(values)
+    return torch.where(scored, (values - kept.mean()) / (kept.std() + eps), 0.0)
 
 
 def _whiten_by_length(

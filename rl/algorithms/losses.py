@@ -14,14 +14,28 @@ import math
 import torch
 from torch import Tensor
 
-from proctor.rl.algorithms.masked import masked_mean, masked_mean_rows
+from proctor.rl.algorithms.masked import masked_mean_rows
 from proctor.rl.algorithms.registry import policy_loss
 
 # A log-ratio beyond this says that something broke; exp() of it would overflow bf16 gradients.
 MAX_LOG_RATIO = 20.0
 
 
-@policy_loss("ppo_clip")
+def _clips_tokens(
+    logp: Tensor,
+    old_logp: Tensor,
+    advantages: Tensor,
+    mask: Tensor,
+    *,
+    clip_low: float,
+    clip_high: float,
+    **_: object,
+) -> tuple[Tensor, Tensor]:
+    """Without what `dual_clip` and `ratio_cap` stop, as the peers count."""
+    return _stopped(_ratio(logp, old_logp), advantages, 1.0 - clip_low, 1.0 + clip_high)
+
+
+@policy_loss("ppo_clip", clips=_clips_tokens)
 def ppo_clip(
     logp: Tensor,
     old_logp: Tensor,
@@ -46,7 +60,21 @@ def ppo_clip(
     return _clipped(ratio, advantages, clip_low, clip_high, dual_clip=dual_clip, ratio_cap=ratio_cap)
 
 
-@policy_loss("gspo", by_sequence=True)
+def _clips_means(
+    logp: Tensor,
+    old_logp: Tensor,
+    advantages: Tensor,
+    mask: Tensor,
+    *,
+    clip_low: float,
+    clip_high: float,
+    **_: object,
+) -> tuple[Tensor, Tensor]:
+    ratio = _mean_log_ratio(logp, old_logp, mask).exp()
+    return _stopped(ratio, advantages, 1.0 - clip_low, 1.0 + clip_high)
+
+
+@policy_loss("gspo", by_sequence=True, clips=_clips_means)
 def gspo(
     logp: Tensor,
     old_logp: Tensor,
@@ -63,12 +91,26 @@ def gspo(
     The value stands on every token of the row; each token carries its own share of the gradient (the
     paper's GSPO-token form), so weights per token stay right. Source: arXiv:2507.18071, eqs. 5, 7 and 14.
     """
-    log_ratio = masked_mean_rows(logp - old_logp, mask).detach().unsqueeze(-1)
+    log_ratio = _mean_log_ratio(logp, old_logp, mask).detach()
     ratio = torch.exp((logp - logp.detach() + log_ratio).clamp(max=MAX_LOG_RATIO))
     return _clipped(ratio, advantages, clip_low, clip_high, dual_clip=dual_clip, ratio_cap=ratio_cap)
 
 
-@policy_loss("sequence_clip", by_sequence=True)
+def _clips_sums(
+    logp: Tensor,
+    old_logp: Tensor,
+    advantages: Tensor,
+    mask: Tensor,
+    *,
+    clip_low: float,
+    clip_high: float,
+    **_: object,
+) -> tuple[Tensor, Tensor]:
+    ratio = _sequence_ratio(logp, old_logp, mask)
+    return _stopped(ratio, advantages, 1.0 - clip_low, 1.0 + clip_high)
+
+
+@policy_loss("sequence_clip", by_sequence=True, clips=_clips_sums)
 def sequence_clip(
     logp: Tensor,
     old_logp: Tensor,
@@ -83,13 +125,27 @@ def sequence_clip(
     The row's value stands on every token, so aggregate by `sequence`. Sequence-level advantages.
     Source: RLOO, arXiv:2402.14740, as TRL's RLOOTrainer computes it.
     """
-    log_ratio = ((logp - old_logp) * mask).sum(-1, keepdim=True)
-    ratio = torch.exp(log_ratio.clamp(-MAX_LOG_RATIO, MAX_LOG_RATIO))
+    ratio = _sequence_ratio(logp, old_logp, mask)
     loss = _clipped(ratio, advantages, clip_low, clip_high, dual_clip=None, ratio_cap=None)
     return loss.expand_as(logp)
 
 
-@policy_loss("cispo")
+def _clips_weights(
+    logp: Tensor,
+    old_logp: Tensor,
+    advantages: Tensor,
+    mask: Tensor,
+    *,
+    clip_low: float | None,
+    clip_high: float,
+    **_: object,
+) -> tuple[Tensor, Tensor]:
+    """Whatever the sign of A: it is the weight that is bounded, and the token keeps its gradient."""
+    ratio = _ratio(logp, old_logp)
+    return ratio < (0.0 if clip_low is None else 1.0 - clip_low), ratio > 1.0 + clip_high
+
+
+@policy_loss("cispo", clips=_clips_weights)
 def cispo(
     logp: Tensor,
     old_logp: Tensor,
@@ -128,7 +184,20 @@ def sapo(
     return -torch.sigmoid(tau * (_ratio(logp, old_logp) - 1.0)) * (4.0 / tau) * advantages
 
 
-@policy_loss("gmpo", by_sequence=True)
+def _clips_logs(
+    logp: Tensor,
+    old_logp: Tensor,
+    advantages: Tensor,
+    mask: Tensor,
+    *,
+    clip_low: float,
+    clip_high: float,
+    **_: object,
+) -> tuple[Tensor, Tensor]:
+    return _stopped(logp - old_logp, advantages, -clip_low, clip_high)
+
+
+@policy_loss("gmpo", by_sequence=True, clips=_clips_logs)
 def gmpo(
     logp: Tensor,
     old_logp: Tensor,
@@ -201,20 +270,24 @@ def preference_loss(
     return (-torch.nn.functional.logsigmoid(lead) + centre_coef * (chosen + rejected) ** 2).mean()
 
 
-def clip_shares(
-    logp: Tensor, old_logp: Tensor, advantages: Tensor, mask: Tensor, *, clip_low: float, clip_high: float
-) -> tuple[float, float]:
-    """Share of sampled tokens whose gradient PPO's clip stops: (below, where A < 0; above, where A > 0)."""
-    ratio = _ratio(logp.detach(), old_logp)
-    low = (ratio < 1.0 - clip_low) & (advantages < 0)
-    high = (ratio > 1.0 + clip_high) & (advantages > 0)
-    return float(masked_mean(low.to(logp.dtype), mask)), float(masked_mean(high.to(logp.dtype), mask))
-
-
 def _ratio(logp: Tensor, old_logp: Tensor) -> Tensor:
     if logp.shape != old_logp.shape:
         raise ValueError(f"logp is {tuple(logp.shape)} but old_logp is {tuple(old_logp.shape)}")
     return torch.exp((logp - old_logp).clamp(-MAX_LOG_RATIO, MAX_LOG_RATIO))
+
+
+def _mean_log_ratio(logp: Tensor, old_logp: Tensor, mask: Tensor) -> Tensor:
+    return masked_mean_rows(logp - old_logp, mask).unsqueeze(-1)
+
+
+def _sequence_ratio(logp: Tensor, old_logp: Tensor, mask: Tensor) -> Tensor:
+    log_ratio = ((logp - old_logp) * mask).sum(-1, keepdim=True)
+    return torch.exp(log_ratio.clamp(-MAX_LOG_RATIO, MAX_LOG_RATIO))
+
+
+def _stopped(ratio: Tensor, advantages: Tensor, low: float, high: float) -> tuple[Tensor, Tensor]:
+    """Where PPO's clip stops the gradient: below the range where A < 0, above it where A > 0."""
+    return (ratio < low) & (advantages < 0), (ratio > high) & (advantages > 0)
 
 
 def _clipped(

@@ -2,37 +2,50 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
+
+from proctor.rl.algorithms.registry import BY_PART
+from proctor.verifiers.registry import did_you_mean
+
+BY_TOKEN = ("gae", "discounted_returns")  # advantages that each token has of its own; see credit.py
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Algorithm:
     """What turns scored rollouts into a gradient: advantage, loss, divisor, and where the KL stands."""
 
-    advantage: str  # a name of registry.ADVANTAGES, or "gae", which needs a critic
+    advantage: str  # a name of registry.ADVANTAGES, or of BY_TOKEN, where "gae" needs a critic
     advantage_options: Mapping[str, Any] = field(default_factory=dict)
     loss: str = "ppo_clip"  # a name of registry.LOSSES
     loss_options: Mapping[str, Any] = field(default_factory=dict)
-    aggregation: str = "token"  # how token losses are averaged: see masked.token_weights
+    aggregation: str = "token"  # how token losses are averaged: see masked.sequence_weights
     kl_coef: float = 0.0
     kl_estimator: str = "k3"
     kl_placement: str = "loss"  # "loss", or "reward": subtracted from token rewards before the advantage
     kl_gradient: str = "own"  # "k2": the reverse KL's gradient whatever the value's estimator
+    kl_off_policy: bool = False  # the KL in the loss times pi / pi_old: unbiased after the first update too
     kl_target: float | None = None  # nats per token; None: the coefficient is fixed
     entropy_coef: float = 0.0
-    gamma: float = 1.0  # discount; below 1 only with rewards per token
+    gamma: float = 1.0  # discount, of advantages per token
     gae_lambda: float = 0.95
-    value_coef: float = 0.5  # of the critic's loss, where the critic shares the policy's backbone
-    value_clip: float | None = 0.2
+    value_clip: float | None = 0.2  # of the critic's loss
     refill_zero_variance: bool = False  # dynamic sampling: replace groups that teach nothing
     mask_truncated: bool = False  # overlong filtering: truncated completions are not trained
 
     @property
     def needs_critic(self) -> bool:
         return self.advantage == "gae"
+
+    @property
+    def by_token(self) -> bool:
+        """Whether a KL in the reward stands on its own token, and each token gets its own advantage."""
+        return self.advantage in BY_TOKEN
+
+    @property
+    def by_part(self) -> bool:
+        return self.advantage in BY_PART
 
 
 PRESETS: dict[str, Algorithm] = {
@@ -65,9 +78,9 @@ PRESETS: dict[str, Algorithm] = {
         kl_estimator="k1",
         kl_placement="reward",
     ),
-    # arXiv:2501.03262: no group, whitened over the batch, k1 KL in the reward.
+    # arXiv:2501.03262: no group, returns whitened over the batch's tokens, k1 KL in the reward.
     "reinforce_pp": Algorithm(
-        advantage="reinforce_pp", kl_coef=0.01, kl_estimator="k1", kl_placement="reward"
+        advantage="discounted_returns", kl_coef=0.01, kl_estimator="k1", kl_placement="reward"
     ),
     # The same paper, section 3: group mean as the baseline, k2 KL in the loss.
     "reinforce_pp_baseline": Algorithm(
@@ -79,7 +92,9 @@ PRESETS: dict[str, Algorithm] = {
 
 
 def preset(name: str, **overrides: Any) -> Algorithm:
-    """The algorithm of that name with some pieces replaced; option tables are merged, not replaced.
+    """The algorithm of that name with some pieces replaced.
+
+    Option tables are merged into the preset's own; those of a loss or an advantage that is replaced go with it.
 
     Raises:
         KeyError: unknown preset, or unknown piece; the message has the nearest name.
@@ -87,15 +102,16 @@ def preset(name: str, **overrides: Any) -> Algorithm:
     if name not in PRESETS:
         raise KeyError(_unknown("algorithm", name, PRESETS))
     base = PRESETS[name]
-    for key, value in overrides.items():
+    for key in overrides:
         if key not in Algorithm.__slots__:
             raise KeyError(_unknown(f"piece of '{name}'", key, Algorithm.__slots__))
-        if key.endswith("_options"):
-            overrides[key] = {**getattr(base, key), **value}
+    for piece in ("advantage", "loss"):
+        options = f"{piece}_options"
+        is_kept = overrides.get(piece, getattr(base, piece)) == getattr(base, piece)
+        overrides[options] = {**(getattr(base, options) if is_kept else {}), **overrides.get(options, {})}
     return replace(base, **overrides)
 
 
-def _unknown(what: str, name: str, known: Any) -> str:
-    near = difflib.get_close_matches(name, list(known), n=1)
-    hint = f" (did you mean '{near[0]}'?)" if near else ""
-    return f"unknown {what} '{name}'{hint}; known: {', '.join(known)}"
+def _unknown(what: str, name: str, known: Iterable[str]) -> str:
+    known = list(known)
+    return f"unknown {what} '{name}'{did_you_mean(name, known)}; known: {', '.join(known)}"
