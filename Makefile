@@ -40,6 +40,6 @@ $(VENV)/.demo: $(VENV)/bin/python pyproject.toml constraints.txt
 # The engines of the tests come in a second step: vLLM pulls torch's companions built for another
 # torch release, which break its import and are not needed.
 $(VENV)/.test: $(VENV)/.demo tests/requirements.txt
-	$(PIP) --editable '.[data,deepspeed,dev,docker,serve]' --requirement tests/requirements.txt
+	$(PIP) --editable '.[data,deepspeed,dev,docker]' --requirement tests/requirements.txt
 	$(BIN)/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec
 	touch $@

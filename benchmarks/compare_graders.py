@@ -29,10 +29,9 @@ from rich.progress import track
 from rich.table import Table
 
 from proctor.benchmarks.hostile_answers import hostile_answers
-from proctor.benchmarks.labelled_answers import Labelled, Source, read_labelled
+from proctor.benchmarks.labelled_answers import FILES, Labelled, Source, read_labelled
 from proctor.sandbox.workers import Failure, WorkerPool
 from proctor.verifiers import answers
-from proctor.verifiers.answers import Math
 from proctor.verifiers.core import Rollout
 from proctor.verifiers.maths import symbolic
 from proctor.verifiers.maths.grading import forget_readings
@@ -91,7 +90,7 @@ class Comparison:
 def compare(folder: Path, *, rows: int | None, rounds: int, timeout_s: float) -> Comparison:
     """Runs both graders on all sets. `rows` limits every set."""
     found = Comparison()
-    Math().verify([Rollout("\\boxed{\\sec^2 y}", answer="\\tan^2 y + 1")])  # starts our workers
+    answers.Math().verify([Rollout("\\boxed{\\sec^2 y}", answer="\\tan^2 y + 1")])  # starts our workers
     with WorkerPool(size=1, imports=("math_verify",)) as pool:
         for source in track(list(Source), "sets", console=Console(stderr=True), transient=True):
             labelled = read_labelled(folder, source)[:rows]
@@ -107,7 +106,7 @@ def compare(folder: Path, *, rows: int | None, rounds: int, timeout_s: float) ->
 
 
 def grade_by_us(rows: Sequence[Labelled]) -> Graded:
-    part = Math()
+    part = answers.Math()
     forget_readings()
     equal, wall_s, why = [], [], []
     for row in rows:
@@ -196,7 +195,7 @@ def _our_cpu_s(rollouts: Sequence[Rollout]) -> float:
     forget_readings()
     with seconds_in_workers() as in_workers:
         start = time.process_time()
-        Math().verify(rollouts)
+        answers.Math().verify(rollouts)
         return time.process_time() - start + sum(in_workers)
 
 
@@ -217,13 +216,13 @@ def seconds_in_workers() -> Iterator[list[float]]:
 def hostile_seconds(pool: WorkerPool, timeout_s: float) -> dict[str, dict[str, float]]:
     """The slowest hostile answer of every family."""
     slowest: dict[str, dict[str, float]] = {}
-    answers = hostile_answers()
-    rows = [Labelled(answer.family, answer.gold, answer.response, False, answer.family) for answer in answers]
+    hostile = hostile_answers()
+    rows = [Labelled(answer.family, answer.gold, answer.response, False, answer.family) for answer in hostile]
     for grader, graded in (
         ("proctor", grade_by_us(rows)),
         ("math-verify", grade_by_math_verify(rows, pool, timeout_s)),
     ):
-        for answer, seconds in zip(answers, graded.wall_s, strict=True):
+        for answer, seconds in zip(hostile, graded.wall_s, strict=True):
             family = slowest.setdefault(answer.family, {})
             family[grader] = max(seconds, family.get(grader, 0.0))
     return slowest
@@ -285,7 +284,7 @@ def _print_speed(found: Comparison, console: Console) -> None:
 
 
 def main(
-    data: Annotated[Path, typer.Option(help="Folder of the labelled answers.")] = Path("../shared/data"),
+    data: Annotated[Path, typer.Option(help=FILES)],
     report: Annotated[Path | None, typer.Option("--json", help="Write all figures to this file.")] = None,
     quick: Annotated[bool, typer.Option(help=f"The first {_QUICK} rows of every set, one round.")] = False,
     rounds: Annotated[int, typer.Option(min=1, help="Rounds of the throughput measurement.")] = 3,

@@ -153,7 +153,13 @@ def available(names: Iterable[str], talk: Console) -> list[Contender]:
 
 
 def main(
-    data: Annotated[Path, typer.Option(help="Folder with humaneval.jsonl and humanevalplus.jsonl.gz.")],
+    data: Annotated[
+        Path,
+        typer.Option(
+            help="Folder with humaneval.jsonl (github openai/human-eval) and humanevalplus.jsonl.gz (a release "
+            "of github evalplus/humanevalplus_release)."
+        ),
+    ],
     rounds: Annotated[int, typer.Option(min=1, help="Times that everyone has its turn.")] = 5,
     limit: Annotated[int, typer.Option(min=4, help="Tasks.")] = 164,
     samples: Annotated[

@@ -1,17 +1,18 @@
 """Proctor against TRL's GRPOTrainer: the same model, prompts, rewards and sizes, each in its own process.
 
-    python -m proctor.benchmarks.compare_trainers compare --model runs/sft/model --train prompts.jsonl
+    python -m proctor.benchmarks.compare_trainers compare
+    python -m proctor.benchmarks.compare_trainers compare --part step --rounds 3 --model runs/sft/model --train p.jsonl
 
 One thread each, the two sides in turn, `--rounds` times; shown are medians. CPU seconds are of the steps alone,
 without loading and without the first two; memory is the process' peak, or what the work added to the loaded
-model ("added MB"). Ratios are TRL / Proctor: above 1 Proctor needs less. The parts:
+model ("added MB"). Ratios are the other / Proctor: above 1 Proctor needs less. The parts:
 
-- step: the training step (16 prompts x 8, at most 40 tokens, the DAPO loss, no KL). Proctor leaves out groups
-  that teach nothing and runs equal samples of a prompt once; on this task both save much.
+- step: against TRL, the training step (16 prompts x 8, at most 40 tokens, the DAPO loss, no KL). Proctor leaves
+  out groups that teach nothing and runs equal samples of a prompt once; on this toy that is most of the gain.
 - generate: against transformers' `generate`, the same model and prompts, where many samples are equal;
   unlike: the same with random weights, where none are.
-- shared: the update on long shared prompts (P=256, C=64, G=8), all completions different, against whole rows
-  through transformers, as TRL runs them.
+- shared: the update on long shared prompts (P=256, C=64, G=8), all completions different, against a plain loop
+  of ours that runs whole rows through transformers, as TRL's does without its chunked head.
 - head: the vocabulary head and its loss, 1,024 rows, hidden 256, vocabulary 151,936, against TRL's chunked one.
 """
 
@@ -33,6 +34,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from proctor.benchmarks.learn import warm_start
 from proctor.verifiers.files.sources import read_rows
 
 PARTS = ("step", "generate", "unlike", "shared", "head")
@@ -44,15 +46,23 @@ app = typer.Typer(add_completion=False)
 
 @app.command()
 def compare(
-    model: Annotated[Path, typer.Option(help="An SFT model of the addition task.")],
-    train: Annotated[Path, typer.Option(help="Its prompts: JSON lines with prompt and answer.")],
+    model: Annotated[Path | None, typer.Option(help="An SFT model of the addition task.")] = None,
+    train: Annotated[
+        Path | None, typer.Option(help="Its prompts: JSON lines with prompt and answer.")
+    ] = None,
+    task: Annotated[
+        Path, typer.Option(help="Folder where the demo's model and prompts are made, where none are given.")
+    ] = Path("runs/addition"),
     steps: Annotated[int, typer.Option(help="Training steps of each.")] = 40,
     rounds: Annotated[int, typer.Option(help="Times each side runs.")] = 1,
     part: Annotated[list[str] | None, typer.Option(help="Repeatable; default: all.")] = None,
 ) -> None:
     """Runs each side in a process of its own and prints the ratios."""
-    table = Table(title=f"Proctor and TRL, {steps} steps, one thread", title_justify="left")
-    for heading in ("what", "Proctor", "TRL / transformers", "ratio"):
+    if model is None or train is None:
+        made = warm_start(task)
+        model, train = model or made, train or task / "prompts.jsonl"
+    table = Table(title=f"Proctor and others, {steps} steps, one thread", title_justify="left")
+    for heading in ("what", "Proctor", "the other", "ratio"):
         table.add_column(heading, justify="left" if heading == "what" else "right")
     for what in part or PARTS:
         found: dict[str, list[Result]] = {"proctor": [], "trl": []}

@@ -21,7 +21,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from proctor.benchmarks.judge_sets import SETS, Labelled, read_set
+from proctor.benchmarks.judge_sets import FILES, SETS, Labelled, read_set
 from proctor.verifiers.core import Verdict
 from proctor.verifiers.programs.part import Code
 
@@ -106,7 +106,7 @@ def show(results: dict[str, Agreement], sandbox: str, repeat: int) -> Table:
 
 
 def main(
-    data: Annotated[Path, typer.Option(help="Folder of the public data files.")],
+    data: Annotated[Path, typer.Option(help=FILES)],
     sets: Annotated[
         list[str] | None, typer.Option("--set", help=f"One of {', '.join(SETS)}; all without it.")
     ] = None,

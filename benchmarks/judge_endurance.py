@@ -27,7 +27,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from proctor.benchmarks.judge_sets import Labelled, read_set
+from proctor.benchmarks.judge_sets import FILES, Labelled, read_set
 from proctor.benchmarks.process_tree import Tree, adopt_orphans, look_at
 from proctor.verifiers.core import Rollout, Verdict
 from proctor.verifiers.files.sources import read_rows
@@ -164,7 +164,9 @@ def show(found: Endurance) -> Table:
 
 
 def main(
-    data: Annotated[Path, typer.Option(help="Folder of the public data files.")],
+    data: Annotated[
+        Path, typer.Option(help=FILES + " Also attacks.jsonl and attack_tasks.json of tests/data.")
+    ],
     count: Annotated[int, typer.Option(min=_BATCH, help="Executions.")] = 20_000,
     distinct: Annotated[
         int, typer.Option(help="Different programs they are drawn from, attacks apart.")

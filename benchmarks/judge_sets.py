@@ -18,6 +18,16 @@ from proctor.verifiers.files.sources import read_rows
 Row = Mapping[str, Any]
 
 
+FILES = (
+    "Folder with humaneval.jsonl (github openai/human-eval), mbpp.jsonl and sanitized_mbpp.json (google-research/"
+    "mbpp), humanevalplus.jsonl.gz and mbppplus.jsonl.gz (releases of github evalplus/humanevalplus_release and "
+    "mbppplus_release), code_verdicts.jsonl (mutants of the first three, made by us), code_completions.jsonl "
+    "(github FloridSleeves/LLMDebugger, noahshinn/reflexion), calls_leetcode.jsonl and stdio_atcoder.jsonl "
+    "(github deepseek-ai/DeepSeek-Coder, LiveCodeBench/submissions), stdio_codecontests_sample.jsonl (github "
+    "bytedance/SandboxFusion); a row a task or program, as tests/data/judged shows them."
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Labelled:
     """One program with its label."""

@@ -14,6 +14,14 @@ from typing import Any
 
 from proctor.verifiers.files.sources import read_rows
 
+FILES = (
+    "Folder with gsm8k_model_solutions.jsonl (github openai/grade-school-math, example_model_solutions.jsonl), "
+    "math500_model_responses.jsonl (github microsoft/rho, rho-1/outputs.zip; labels re-read by hand where "
+    "graders disagreed) and math_pairs.jsonl (the test tables of math-verify, lighteval, hendrycks/math and "
+    "others, issues, and adversarial rows of ours), each a row an answer: id, gold, response or prediction, "
+    "is_correct or expected, category."
+)
+
 
 class Source(str, Enum):
     """The sets, by the name of their file."""

@@ -74,9 +74,8 @@ def main(
 ) -> None:
     """Runs what is missing and prints one table."""
     out.mkdir(parents=True, exist_ok=True)
-    if not (out / "task" / "prompts.jsonl").exists():
-        write_task(out / "task")
-    start = model or _warm_start(out / "task")
+    made = warm_start(out / "task")
+    start = model or made
     table = Table(title=f"Addition, {steps} steps of 16 x 8, {seeds} seeds", title_justify="left")
     for heading in ("algorithm", "tuned", "sampler", "before", "sampled", "greedy", "CPU s a step"):
         table.add_column(heading, justify="left" if heading in ("algorithm", "tuned", "sampler") else "right")
@@ -89,7 +88,10 @@ def main(
     Console().print(table)
 
 
-def _warm_start(task: Path) -> Path:
+def warm_start(task: Path) -> Path:
+    """The SFT model of the addition task, beside its prompts in that folder; what is missing is made."""
+    if not (task / "prompts.jsonl").exists():
+        write_task(task)
     if not (task / "sft" / "model").exists():
         _proctor(["sft", str(DATA / "addition_sft.toml")], task)
     return task / "sft" / "model"
