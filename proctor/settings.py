@@ -10,7 +10,6 @@
 
 from __future__ import annotations
 
-import difflib
 import sys
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from typing import Any
 import typer
 
 from proctor.verifiers.files.sources import InputError
+from proctor.verifiers.spelling import did_you_mean
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -42,14 +42,16 @@ def defaults_from(path: Path, context: typer.Context) -> dict[str, dict[str, Any
     for name, table in read_toml(path).items():
         if name not in commands or not isinstance(table, dict):
             raise InputError(
-                f"{path}: no command '{name}'{_near(name, commands)}; a table has a command's name"
+                f"{path}: no command '{name}'{did_you_mean(name, commands)}; a table has a command's name"
             )
         options = {
             option.removeprefix("--"): param.name for param in commands[name].params for option in param.opts
         }
         for key in table:
             if key not in options:
-                raise InputError(f"{path}: 'proctor {name}' has no option '{key}'{_near(key, options)}")
+                raise InputError(
+                    f"{path}: 'proctor {name}' has no option '{key}'{did_you_mean(key, options)}"
+                )
         defaults[name] = {options[key]: _as_given(value) for key, value in table.items()}
     return defaults
 
@@ -57,8 +59,3 @@ def defaults_from(path: Path, context: typer.Context) -> dict[str, dict[str, Any
 def _as_given(value: Any) -> Any:
     """A table as the repeated `a=b` that an option takes."""
     return [f"{ours}={theirs}" for ours, theirs in value.items()] if isinstance(value, dict) else value
-
-
-def _near(name: str, known: Any) -> str:
-    near = difflib.get_close_matches(name, list(known), n=1)
-    return f" (did you mean '{near[0]}'?)" if near else ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from importlib import import_module
 from typing import TypeVar
@@ -10,6 +9,7 @@ from typing import TypeVar
 from proctor.verifiers.core import COLUMNS
 from proctor.verifiers.nodes import FUNCTIONS
 from proctor.verifiers.part import Part
+from proctor.verifiers.spelling import did_you_mean
 
 PartType = TypeVar("PartType", bound=type[Part])
 
@@ -52,7 +52,13 @@ def find(name: str) -> type[Part]:
     known = parts()
     if name in known:
         return known[name]
-    raise KeyError(f"unknown part '{name}'{did_you_mean(name, known)}; 'proctor rewards' lists all parts.")
+    raise KeyError(unknown_part(name))
+
+
+def unknown_part(name: str, others: Iterable[str] = ()) -> str:
+    """What to say where no part has that name. others: what else it may have been meant to be."""
+    near = did_you_mean(name, [*parts(), *others])
+    return f"unknown part '{name}'{near}; 'proctor rewards' lists all parts"
 
 
 def parts() -> dict[str, type[Part]]:
@@ -63,9 +69,3 @@ def parts() -> dict[str, type[Part]]:
             import_module(module)
         _loaded = True
     return dict(_PARTS)
-
-
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """ " (did you mean 'format'?)", or nothing where no known name is near."""
-    near = difflib.get_close_matches(name, list(known), n=1)
-    return f" (did you mean '{near[0]}'?)" if near else ""

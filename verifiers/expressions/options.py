@@ -11,12 +11,18 @@ from typing import Any, cast
 
 from proctor.verifiers.expressions.literals import write_literal
 from proctor.verifiers.part import Part
-from proctor.verifiers.registry import did_you_mean
+from proctor.verifiers.spelling import did_you_mean
 
 
 def option_names(part: type[Part]) -> list[str]:
     """Options in order: that of the arguments without a name."""
     return [option.name for option in fields(cast(Any, part)) if option.init]
+
+
+def unknown_shape(part: type[Part], name: str) -> str:
+    """What to say of `name(...)` as the first argument of a part that has no such shape."""
+    known = ", ".join(part.shapes) or "none"
+    return f"{part.name} knows no '{name}(...)'{did_you_mean(name, part.shapes)}; known: {known}"
 
 
 def missing_options(part: type[Part], given: Mapping[str, object]) -> list[str]:

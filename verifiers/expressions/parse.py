@@ -14,7 +14,13 @@ from typing import Any, NoReturn
 
 from proctor.verifiers.core import COLUMNS
 from proctor.verifiers.expressions.literals import NotLiteralError, read_literal
-from proctor.verifiers.expressions.options import check_option, missing_options, option_names, takes_several
+from proctor.verifiers.expressions.options import (
+    check_option,
+    missing_options,
+    option_names,
+    takes_several,
+    unknown_shape,
+)
 from proctor.verifiers.expressions.syntax import ExpressionError, Source, Span
 from proctor.verifiers.nodes import (
     FUNCTIONS,
@@ -37,7 +43,7 @@ from proctor.verifiers.nodes import (
     as_node,
 )
 from proctor.verifiers.part import Part
-from proctor.verifiers.registry import did_you_mean, parts
+from proctor.verifiers.registry import parts, unknown_part
 
 __all__ = ["MAX_DEPTH", "ExpressionError", "parse", "parse_table", "parse_with_spans"]
 
@@ -185,8 +191,7 @@ class _Reader:
         return self.unknown(tree, name, f'; a column of that name is written field("{name}")')
 
     def unknown(self, tree: ast.expr, name: str, more: str = "") -> NoReturn:
-        near = did_you_mean(name, [*parts(), *FUNCTIONS, *COLUMNS])
-        self.fail(f"unknown part '{name}'{near}; 'proctor rewards' lists all parts{more}", tree)
+        self.fail(unknown_part(name, [*FUNCTIONS, *COLUMNS]) + more, tree)
 
     def unary(self, tree: ast.UnaryOp, op: ast.unaryop, operand: Node) -> Node:
         if isinstance(op, ast.USub):
@@ -303,10 +308,7 @@ class _Reader:
         """The options that `json({...})` stands for, as the first argument of a part with shapes."""
         name = tree.func.id if isinstance(tree.func, ast.Name) else ""
         if name not in part.shapes:
-            known = ", ".join(part.shapes) or "none"
-            self.fail(
-                f"{part.name} knows no '{name}(...)'{did_you_mean(name, part.shapes)}; known: {known}", tree
-            )
+            self.fail(unknown_shape(part, name), tree)
         if tree.keywords:
             self.fail(f"{name}(...) takes no options by name", tree.keywords[0])
         option = part.shapes[name]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,6 +9,7 @@ from typing import Any
 
 from proctor.verifiers.core import Rollout
 from proctor.verifiers.files.sources import InputError
+from proctor.verifiers.spelling import did_you_mean
 
 # What people call these columns, best first. `prompt_id` and the like are trusted to mean the prompt;
 # plain `id` is not: in most files it is another one for every row.
@@ -145,9 +145,7 @@ def _exists(rows: Iterable[Mapping[str, Any]], name: str) -> bool:
 
 
 def _nearest(name: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f" (did you mean '{near[0]}'?)" if near else ""
-    return f"{hint}; the columns are {_listed(known)}"
+    return f"{did_you_mean(name, known)}; the columns are {_listed(known)}"
 
 
 def _listed(names: Iterable[str]) -> str:
