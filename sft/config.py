@@ -7,7 +7,6 @@ that names the nearest.
 
 from __future__ import annotations
 
-import difflib
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.fields import FieldInfo
 
 from proctor.verifiers.files.sources import InputError
+from proctor.verifiers.spelling import did_you_mean
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -145,13 +145,9 @@ def _check_names(
 def _nearest(name: str, kind: type[Section], above: tuple[str, ...]) -> str:
     """The nearest key: of this table first, then of a table under it by its last part."""
     by_last = {names[-1]: ".".join((*above, *names)) for names, _ in _leaves(kind)}
-    near = difflib.get_close_matches(name, kind.model_fields, n=1)
-    if near and name not in by_last:
-        return f" (did you mean '{near[0]}'?)"
-    near = difflib.get_close_matches(name, by_last, n=1)
-    if near:
-        return f" (did you mean '{by_last[near[0]]}'?)"
-    return f"; known here: {', '.join(kind.model_fields)}"
+    here = "" if name in by_last else did_you_mean(name, kind.model_fields)
+    under = did_you_mean(name, by_last, by_last.__getitem__)
+    return here or under or f"; known here: {', '.join(kind.model_fields)}"
 
 
 def _pairs(overrides: Sequence[str]) -> Iterator[tuple[str, Any]]:
@@ -191,9 +187,8 @@ def _find(kind: type[Section], name: str) -> tuple[str, ...]:
         choices = ", ".join("--" + ".".join(names) for names in found)
         raise ConfigError(f"--{name} is ambiguous: {choices}")
     known = {names[-1]: names for names in leaves} | {".".join(names): names for names in leaves}
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f" (did you mean '--{'.'.join(known[near[0]])}'?)" if near else ""
-    raise ConfigError(f"unknown key '--{name}'{hint}")
+    near = did_you_mean(name, known, lambda found: "--" + ".".join(known[found]))
+    raise ConfigError(f"unknown key '--{name}'{near}")
 
 
 def _put(values: dict[str, Any], names: tuple[str, ...], value: Any) -> None:

@@ -9,7 +9,6 @@ Below, w_n is the weight of token n (1 where the data gives none), s(n) its sequ
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Sequence
 from itertools import chain
 from typing import NamedTuple
@@ -19,6 +18,7 @@ from torch import Tensor
 
 from proctor.sft.batch import Example, TokenBatch
 from proctor.sft.head import TokenLoss
+from proctor.verifiers.spelling import did_you_mean
 
 
 class Terms(NamedTuple):
@@ -44,9 +44,7 @@ def find_loss(name: str) -> Loss:
     """The loss of that name. Raises KeyError with the nearest known name."""
     if name in _LOSSES:
         return _LOSSES[name]
-    near = difflib.get_close_matches(name, _LOSSES, n=1)
-    hint = f" (did you mean '{near[0]}'?)" if near else ""
-    raise KeyError(f"unknown loss '{name}'{hint}; known are {', '.join(_LOSSES)}")
+    raise KeyError(f"unknown loss '{name}'{did_you_mean(name, _LOSSES)}; known are {', '.join(_LOSSES)}")
 
 
 @register

@@ -15,7 +15,7 @@ from proctor.rl.algorithms.kl import ESTIMATORS
 from proctor.rl.algorithms.masked import AGGREGATIONS
 from proctor.rl.algorithms.presets import BY_TOKEN, Algorithm
 from proctor.rl.algorithms.registry import ADVANTAGES, LOSSES, find, options_of
-from proctor.verifiers.registry import did_you_mean
+from proctor.verifiers.spelling import did_you_mean
 
 _GIVEN = ("lengths", "weights_K")  # keywords that are not the user's
 

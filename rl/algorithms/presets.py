@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from proctor.rl.algorithms.registry import BY_PART
-from proctor.verifiers.registry import did_you_mean
+from proctor.verifiers.spelling import did_you_mean
 
 BY_TOKEN = ("gae", "discounted_returns")  # advantages that each token has of its own; see credit.py
 

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from torch import Tensor
 
-from proctor.verifiers.registry import did_you_mean
+from proctor.verifiers.spelling import did_you_mean
 
 Function = TypeVar("Function", bound=Callable[..., Tensor])
 Clips = Callable[..., tuple[Tensor, Tensor]]
