@@ -63,6 +63,8 @@ def is_supported(model: nn.Module) -> bool:
         and rope.get("rope_type", "default") == "default"
         and config.hidden_act == "silu"
         and getattr(config, "sliding_window", None) is None
+        and not getattr(config, "attention_bias", False)  # of the output too, which is not added here
+        and not getattr(config, "mlp_bias", False)
     )
 
 
