@@ -39,7 +39,7 @@ def console() -> Console:
 
 def note(text: str) -> None:
     """A line of talk."""
-    console().print(text, markup=False)
+    console().print(_visible(text), markup=False)
 
 
 @contextmanager
@@ -131,8 +131,13 @@ def _samples(report: Report, count: int) -> Table:
     table = Table(show_header=False, expand=False)
     for experience in report.experiences[:count]:
         reward = _number(experience.score.total, ".3f")
-        table.add_row(reward, Text(experience.text[:_COMPLETION_SHOWN]))
+        table.add_row(reward, Text(_visible(experience.text[:_COMPLETION_SHOWN])))
     return table
+
+
+def _visible(text: str) -> str:
+    """The text without control characters: what a model writes must not steer the terminal."""
+    return "".join(char if char.isprintable() or char in "\n\t" else "\ufffd" for char in text)
 
 
 def _number(value: Any, form: str) -> str:

@@ -34,7 +34,7 @@ class Guard:
 
     settings: GuardSettings
     history: deque[Vitals] = field(default_factory=deque)
-    best: float = -math.inf  # mean reward of a whole window since the start or the last rollback
+    best: float = -math.inf  # mean reward of a whole window since the start, a resume or the last rollback
 
     def alarm(self, vitals: Vitals) -> str | None:
         """What is wrong, in a sentence; None where nothing is."""

@@ -75,8 +75,8 @@ class Learned(Part):
     def _verdict(self, score: float, seconds: float) -> Verdict:
         if not math.isfinite(score):
             return grader_error(ArithmeticError(f"the reward model's score is {score}"), seconds)
-        value = 1 / (1 + math.exp(-score)) if self.squash and score > -700 else score
-        value = 0.0 if self.squash and score <= -700 else value
+        # The sigmoid, in a form whose exp never overflows.
+        value = math.exp(min(score, 0.0)) / (1.0 + math.exp(-abs(score))) if self.squash else score
         return Verdict(value, Status.MEASURED, {"score": score}, seconds)
 
 

@@ -36,8 +36,8 @@ class Recorder:
             self._board = self._wandb = None
             return
         folder.mkdir(parents=True, exist_ok=True)
-        self._open(from_step)
         self._wandb = _wandb(wandb, folder) if wandb else None
+        self._open(from_step)
 
     def rewind(self, step: int) -> None:
         """Forgets the steps after that one, which a rollback has undone."""

@@ -1,6 +1,7 @@
 """What a run leaves behind survives hostile text, interruptions and resumes."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ from proctor.rl.experience import Experience
 from proctor.rl.record import Recorder, read_lines
 from proctor.rl.report import write_report
 from proctor.rl.rollouts.core import Completion
+from proctor.rl.rollouts.vllm_engine import VllmEngine
+from proctor.sft.config import ConfigError
 from proctor.verifiers.core import Rollout, Score, Status, Verdict
 
 HALF = {"exception": "ValueError: \ud800"}  # as a candidate's own exception brings it
@@ -64,3 +67,14 @@ def test_a_report_can_be_made_while_a_line_is_written(tmp_path: Path) -> None:
         file.write(b'{"step": 2, "completion": "\xc3')
     write_report(tmp_path, tmp_path / "report.html")
     assert (tmp_path / "report.html").is_file()
+
+
+def test_what_is_asked_for_and_not_installed_is_a_mistake_of_the_config(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for package in ("wandb", "vllm"):
+        monkeypatch.setitem(sys.modules, package, None)  # importing it raises ImportError
+    with pytest.raises(ConfigError, match="wandb is not installed: pip install wandb"):
+        Recorder(tmp_path, wandb="project")
+    with pytest.raises(ConfigError, match=r"needs vLLM: pip install 'proctor\[vllm\]'"):
+        VllmEngine("x")
