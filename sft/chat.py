@@ -31,7 +31,8 @@ _ROLES = {
     "observation": "tool",
     "ipython": "ipython",
 }
-
+# Where an assistant's turn has its text besides 'content'.
+_SAID_APART = ("tool_calls", "reasoning_content", "thinking")
 
 _QUESTIONS = ("question", "problem", "prompt", "instruction", "query", "text")
 
@@ -159,6 +160,8 @@ def _message(turn: Any, where: str) -> Message:
         raise DataError(f"{where} has no 'content'")
     if content is not None and not isinstance(content, (str, list, tuple)):
         raise DataError(f"{where} 'content' is {_kind(content)}, expected text or a list of parts")
+    if _ROLES[said_by] == "assistant" and not content and not any(map(kept.get, _SAID_APART)):
+        raise DataError(f"{where} 'content' is empty, so the turn would teach to say nothing")
     return {**kept, "role": _ROLES[said_by], "content": content if content is not None else ""}
 
 

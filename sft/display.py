@@ -18,7 +18,7 @@ from proctor.sft.evaluate import Evaluation
 from proctor.sft.proof import Failure
 from proctor.sft.quality import Quality
 
-_FAILURES_SHOWN = 5
+_FAILURES_SHOWN = 3  # of each fault
 _PIECE_SHOWN = 400  # characters of an untrained stretch
 
 
@@ -58,8 +58,12 @@ def show_data(data: Data) -> None:
         note(f"the template adds {text!r} inside {count:,} trained turns")
     for warning in proof.warnings:
         console().print(Text(f"warning: {warning}", style="yellow"))
-    for failure in proof.failures[:_FAILURES_SHOWN]:
-        show_failure(failure)
+    for fault in proof.faults:
+        same = [failure for failure in proof.failures if failure.fault is fault]
+        for failure in same[:_FAILURES_SHOWN]:
+            show_failure(failure)
+    if any(failure.pieces for failure in proof.failures):
+        note("(trained text is on green, or between ⟦ and ⟧)")
     console().print(Text("the mask is proved" if proof.holds else "the mask is not proved", style="bold"))
 
 
@@ -84,13 +88,15 @@ def show_keys(keys: Sequence[Key]) -> None:
 
 
 def show_failure(failure: Failure) -> None:
-    """A failing row: trained text in green, the rest dim."""
+    """A failing row: trained text on green, the rest dim; between ⟦ and ⟧ where there are no colours."""
     out = console()
     out.print(Text(f"{failure.source}: {failure.fault.value}: {failure.detail}", style="red"))
     shown = Text()
     for text, trained in failure.pieces:
         if not trained and len(text) > _PIECE_SHOWN:
             text = text[: _PIECE_SHOWN // 2] + " … " + text[-_PIECE_SHOWN // 2 :]
+        if trained and out.color_system is None:
+            text = f"⟦{text}⟧"
         shown.append(text, style="black on green" if trained else "dim")
     if failure.pieces:
         out.print(shown)

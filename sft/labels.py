@@ -71,13 +71,8 @@ class Labeller:
         return self._template
 
     def rows(self, conversation: Conversation) -> list[Labelled]:
-        """The training rows of a conversation, most often one. Raises LabelError, with the source named."""
-        try:
-            if not conversation.messages:
-                return [self._plain(conversation)]
-            return self._chat(conversation)
-        except LabelError as error:
-            raise LabelError(f"{conversation.source}: {error}") from error
+        """The training rows of a conversation, most often one. Raises LabelError."""
+        return self._chat(conversation) if conversation.messages else [self._plain(conversation)]
 
     def _plain(self, conversation: Conversation) -> Labelled:
         """prompt + completion + end token, tokenised apart, as a generation would have them."""

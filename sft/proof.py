@@ -2,7 +2,7 @@
 
 It does not trust labels.py. It decodes what is trained and compares it with the answers in the data,
 tokenises the generation prompt anew, and counts what is wrong. What it covers: text trained too much or too
-little, rows with nothing to learn, doubled BOS, missing end tokens, training and generation that see other
+little, rows with nothing to learn, doubled BOS, end tokens missing or too early, training and generation that see other
 prompts. What it does not: whether the answers are any good (quality.py).
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -34,6 +34,7 @@ class Fault(str, Enum):
     NOTHING_TRAINED = "nothing_trained"  # too few trained tokens, most often after truncation
     DOUBLE_BOS = "double_bos"  # the row begins with two BOS tokens
     MISSING_END = "missing_end"  # a trained turn does not end with an end token
+    EARLY_END = "early_end"  # a trained turn goes on after an end token, where no generation would
     OTHER_PROMPT = "other_prompt"  # generation would see other prompt tokens than training does
     UNREADABLE = "unreadable"  # the template gives no exact spans
 
@@ -118,15 +119,31 @@ class Prover:
         for (start, end), span in zip(runs, row.spans, strict=True):
             if row.num_cut and end == len(row.example):
                 continue  # a cut turn has neither its end nor its whole text; it is counted in num_cut
-            last = row.example.token_ids[end - 1]
-            if last not in self.end_ids:
-                shown = self.tokenizer.decode([last])
-                yield failure(
-                    Fault.MISSING_END, f"turn {span.turn} ends with {shown!r}, not with an end token"
-                )
+            yield from self._end_failures(row.example.token_ids[start:end], span, failure)
             wrong = self._other_text(row, start, end, span, proof)
             if wrong:
                 yield failure(Fault.OTHER_TEXT, wrong)
+
+    def _end_failures(
+        self, turn: Sequence[int], span: Span, failure: Callable[[Fault, str], Failure]
+    ) -> Iterator[Failure]:
+        """A turn must end with what generation stops at, and hold nothing of it before."""
+        *before, last = turn
+        if last not in self.end_ids:
+            stops = " or ".join(
+                repr(self.tokenizer.decode([token])) for token in sorted(self.end_ids - {None})
+            )
+            shown = self.tokenizer.decode([last])
+            yield failure(
+                Fault.MISSING_END,
+                f"turn {span.turn} ends with {shown!r}, not with an end token; generation stops at {stops}",
+            )
+        early = [token for token in before if token in self.end_ids]
+        if early:
+            shown = self.tokenizer.decode(early[:1])
+            yield failure(
+                Fault.EARLY_END, f"turn {span.turn} has {shown!r} in its text; generation would stop there"
+            )
 
     def _prompt_failures(
         self, row: Labelled, proof: Proof, failure: Callable[[Fault, str], Failure]

@@ -51,6 +51,7 @@ def test_content_in_parts_is_joined():
         ({"messages": []}, r"'messages' is a list, expected a list of messages"),
         ({"messages": [{"role": "wizard", "content": "x"}]}, r"'messages'\[0\] has role 'wizard'"),
         ({"messages": [PAIR[0], {"role": "assistant"}]}, r"'messages'\[1\] has no 'content'"),
+        ({"messages": [PAIR[0], {"role": "assistant", "content": ""}]}, r"\[1\] 'content' is empty"),
         ({"messages": [PAIR[0], {"role": "assistant", "content": 4}]}, r"\[1\] 'content' is a int"),
         ({"messages": PAIR[:1]}, "no assistant turn"),
         ({"prompt": "2+2", "completion": ""}, "'completion' is empty"),

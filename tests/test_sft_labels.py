@@ -131,14 +131,14 @@ def test_a_token_over_the_border_is_split_as_generation_would_see_it():
     ],
 )
 def test_templates_without_exact_spans_are_an_error_and_not_a_guess(template, message):
-    with pytest.raises(LabelError, match=f"^test: .*{message}"):
+    with pytest.raises(LabelError, match=message):
         Labeller(chat_tokenizer(template)).rows(chat(TWO_TURNS))
 
 
 def test_a_template_that_refuses_the_messages_is_named():
     tokenizer = chat_tokenizer("qwen2_5")
     tokenizer.chat_template = "{{ raise_exception('roles must alternate') }}"
-    with pytest.raises(LabelError, match=r"^test: the chat template fails on these messages: roles must"):
+    with pytest.raises(LabelError, match=r"^the chat template fails on these messages: roles must"):
         Labeller(tokenizer).rows(chat(TWO_TURNS))
 
 

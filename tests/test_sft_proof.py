@@ -77,7 +77,18 @@ def test_an_end_token_that_does_not_stop_generation_is_a_missing_end():
     (labelled,) = labeller.rows(conversation_of({"messages": TURNS}, "test"))
     proof = proved(labelled, labeller)
     assert set(proof.faults) == {Fault.MISSING_END}
-    assert "ends with '<|im_end|>', not with an end token" in proof.failures[0].detail
+    assert (
+        "ends with '<|im_end|>', not with an end token; generation stops at '<|endoftext|>'"
+        in proof.failures[0].detail
+    )
+
+
+def test_an_answer_that_goes_on_after_an_end_token_is_found():
+    turns = [TURNS[0], {"role": "assistant", "content": "It is four.<|im_end|> No, five."}]
+    (labelled,) = LABELLER.rows(conversation_of({"messages": turns}, "test"))
+    proof = proved(labelled)
+    assert set(proof.faults) == {Fault.EARLY_END}
+    assert "'<|im_end|>' in its text; generation would stop there" in proof.failures[0].detail
 
 
 def test_a_row_that_truncation_left_with_nothing_is_noticed():
