@@ -15,6 +15,7 @@ import pytest
 
 from proctor.sandbox.core import IsolationError, Limits, Outcome, Program
 from proctor.sandbox.doctor import look_over
+from proctor.sandbox.local.host import LocalSandbox
 from tests import docker_engine
 from tests.cli_session import proctor
 from tests.docker_engine import wait_until
@@ -129,6 +130,15 @@ def test_a_program_that_may_use_more_memory_gets_a_container_with_more() -> None
         (container,) = ids() - before
         with engine.connection() as api:
             assert api.inspect_container(container)["HostConfig"]["Memory"] >= 1500 << 20
+
+
+def test_processes_are_counted_as_in_the_local_jail(sandbox: DockerSandbox) -> None:
+    script = (
+        "import os, time\nfor n in range(20):\n if not os.fork(): time.sleep(9)\n print(n + 1, flush=True)"
+    )
+    program = Program(argv=("python3", "-c", script), limits=Limits(processes=9))
+    with LocalSandbox(1) as local:
+        assert sandbox.run(program).stdout == local.run(program).stdout == b"1\n2\n3\n4\n5\n6\n7\n"
 
 
 @pytest.mark.parametrize("inner", ["full", "no-namespaces"])

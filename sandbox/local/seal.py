@@ -61,7 +61,8 @@ class Seal:
         spare_processes: int,
     ) -> None:
         self.has_namespaces = has_namespaces
-        self._spare_processes = spare_processes
+        # In namespaces the slot alone can be of the submission's user.
+        self._spare_processes = spare_processes + int(has_namespaces and box_id is None)
         self._limits = ctypes.create_string_buffer(_LIMIT.size * len(_KINDS))
         self._header = ctypes.create_string_buffer(_CAPABILITIES.pack(0x2008_0522, 0), 8)  # version 3, self
         self._none = ctypes.create_string_buffer(24)
