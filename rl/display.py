@@ -43,13 +43,13 @@ def note(text: str) -> None:
 
 
 @contextmanager
-def watching(num_steps: int, *, done: int = 0, completions: int = 2) -> Iterator[Callable[[Report], None]]:
+def watching(num_steps: int, *, completions: int = 2) -> Iterator[Callable[[Report], None]]:
     """Gives a function that shows a step: a live table on a terminal, a line every so often elsewhere."""
     screen = console()
     bar = Progress(
         TextColumn("training"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=screen
     )
-    task = bar.add_task("", total=num_steps, completed=done)
+    task = bar.add_task("", total=num_steps)
     if not screen.is_terminal:
         yield lambda report: _line(screen, report)
         return

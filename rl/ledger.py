@@ -16,7 +16,7 @@ class Fate(str, Enum):
     UNSCORABLE = "unscorable"  # no verdict, by a fault that is not the candidate's
     TRUNCATED_MASKED = "truncated_masked"  # cut off by the length limit and left out of the loss
     STALE = "stale"  # below average, and the policy has moved away from it since it was sampled
-    DROPPED = "dropped"  # given up: the step was rolled back, or sampling failed
+    DROPPED = "dropped"  # given up: the step was rolled back, or had less than a row for each process
 
 
 class LedgerError(RuntimeError):

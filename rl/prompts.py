@@ -14,6 +14,8 @@ from proctor.verifiers.files.rows import Columns, RowError, find_columns
 from proctor.verifiers.files.sources import BadRow, InputError, Source
 
 _FIRST_ROWS = 100  # looked at to find the columns
+# A prompt file has no completions, or such as are nothing to us; with the field one table of columns serves both.
+_NO_COMPLETION = {"completion": ""}
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,7 @@ def read_problems(
                 skipped.append(Skipped(path, row.number, row.reason))
                 continue
             try:
-                rollout = columns.rollout({"completion": "", **row.data})
+                rollout = columns.rollout({**row.data, **_NO_COMPLETION})
                 problems.append(Problem(rendering(rollout.prompt), rollout))
             except RowError as error:
                 skipped.append(Skipped(path, row.number, str(error)))
@@ -109,10 +111,9 @@ def read_problems(
 def _columns(
     path: str, rows: list[Mapping[str, Any]], needed: Sequence[str], mapping: Mapping[str, str]
 ) -> Columns:
-    # A prompt file has no completions; the field is there so that one table of columns serves both.
     try:
         return find_columns(
-            [{"completion": "", **row} for row in rows], needed=("prompt", *needed), given=mapping
+            [{**row, **_NO_COMPLETION} for row in rows], needed=("prompt", *needed), given=mapping
         )
     except InputError as error:
         raise InputError(f"{path}: {error}") from error

@@ -89,7 +89,7 @@ class RolloutSettings(Section):
     temperature: float = Field(1.0, gt=0, description="Sampling temperature.")
     top_p: float = Field(1.0, gt=0, le=1, description="Nucleus sampling; 1: off, as training wants it.")
     max_new_tokens: Positive = Field(1024, description="Longest completion in tokens.")
-    max_rows: Positive = Field(256, description="Completions in flight at once (transformers engine).")
+    max_rows: Positive = Field(256, description="Completions in flight at once (transformers, vllm).")
     max_refills: Count = Field(2, description="Rounds of refilling zero-variance groups, at most.")
     gpu_memory: Share = Field(0.45, description="Share of the GPU that vLLM may take.")
     server_url: str = Field("", description="OpenAI-compatible endpoint of engine = 'server'.")

@@ -293,6 +293,8 @@ def _metrics(
         "clipped_low": stats[-1].clipped_low if stats else None,
         "clipped_high": stats[-1].clipped_high if stats else None,
         "gap_max": stats[-1].gap.max_abs if stats else None,
+        "gap_kl": stats[-1].gap.kl if stats else None,
+        "gap_max_ratio": stats[-1].gap.max_ratio if stats else None,
         "tokens": sum(lengths),
         "tokens_per_second": sum(lengths) / max(1e-9, sum(clock.seconds.values())),
     }

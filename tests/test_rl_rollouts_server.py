@@ -112,6 +112,13 @@ def test_a_command_ends_with_a_sentence_where_the_server_is_not_there() -> None:
     assert ended.value.exit_code == 2
 
 
+@pytest.mark.parametrize("url", ["localhost:8000", "127.0.0.1", "http://[::1"])
+def test_what_is_no_address_is_not_tried_again(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server_engine, "_BACKOFF_S", (1000.0, 1000.0))
+    with pytest.raises(ServerError, match=r"is no address, such as http://host:8000"):
+        ServerEngine(url).generate(PROMPTS[:1], SAMPLING)
+
+
 def test_an_answer_without_token_ids_is_an_error(server: CompletionServer, url: str) -> None:
     server.gives_token_ids = False
     with pytest.raises(ServerError, match="return_token_ids"):

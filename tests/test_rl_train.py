@@ -66,7 +66,13 @@ def test_every_algorithm_learns(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "extra", [(), ("--algorithm.name", "ppo"), ("--lora", "true", "--algorithm.name", "grpo")]
+    "extra",
+    [
+        (),
+        ("--algorithm.name", "ppo"),
+        ("--algorithm.name", "reinforce_pp", "--gamma", "0.9"),
+        ("--lora", "true", "--algorithm.name", "grpo"),
+    ],
 )
 def test_a_resumed_run_has_the_same_numbers(tmp_path: Path, extra: tuple[str, ...]) -> None:
     train(make_run(tmp_path, *extra, output="whole"))

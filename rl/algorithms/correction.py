@@ -54,7 +54,8 @@ def importance_weights(
         level: `token`: exp(d); `sequence`: exp(sum of d over the row); `geometric`: exp(mean of d).
         mode: `truncate` clamps to the bounds; `mask` sets to 0 what lies outside.
         bounds: lower and upper end; None is 0.
-        normalize: divides by the mean weight (over sampled tokens, or over rows).
+        normalize: divides by the mean weight (over sampled tokens, or over rows), which must be a whole step's:
+            the loop takes steps in parts and leaves it off.
     Raises:
         ValueError: unknown level or mode.
     """

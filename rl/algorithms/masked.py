@@ -1,6 +1,7 @@
 """Sums and means over masked (B, T) tensors, and the one place where a loss gets its divisor.
 
 A mask is 1 where a token was sampled by the model and may be trained, 0 elsewhere (prompt, padding, tools).
+The loop has rows of sampled tokens alone; `sampled_mask` and `token_weights` are for padded batches of yours.
 """
 
 from __future__ import annotations

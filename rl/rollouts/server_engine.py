@@ -134,6 +134,8 @@ class ServerEngine:
                 problem = f"status {response.status_code}: {response.text[:300]}"
                 if response.status_code != 429 and response.status_code < 500:
                     raise ServerError(f"{self.url}{path} refused the request with {problem}")
+            except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+                raise ServerError(f"'{self.url}' is no address, such as http://host:8000: {error}") from error
             except httpx.TransportError as error:  # timeouts, refused and broken connections
                 problem = f"{type(error).__name__}: {error}"
             except ValueError as error:
@@ -183,7 +185,7 @@ def _completion(prompt: tuple[int, ...], choice: Mapping[str, Any], sampling: Sa
             raise ValueError("no token_ids")
         token_ids = [int(token.removeprefix(_SPELLED)) for token in logprobs["tokens"]]
     values = tuple(float(value) for value in logprobs["token_logprobs"])
-    if len(values) != len(token_ids):
+    if len(values) != len(token_ids) or not values:
         raise ValueError(f"{len(token_ids)} tokens with {len(values)} log-probs")
     ended = bool(token_ids) and token_ids[-1] in sampling.end_ids
     return Completion(prompt, tuple(token_ids), values, is_truncated=not ended)

@@ -1,0 +1,27 @@
+"""Prompts are read whatever else stands in their rows, and dealt once an epoch."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from proctor.rl.prompts import Deck, Rendering, read_problems
+from proctor.sft.demo_task import make_tokenizer
+
+
+@pytest.mark.parametrize("completion", [None, "an old answer", ["pieces"], 5])
+def test_completions_in_the_file_are_nothing_to_training(tmp_path: Path, completion: object) -> None:
+    path = tmp_path / "prompts.jsonl"
+    path.write_text(json.dumps({"prompt": "1+1=", "answer": 2, "completion": completion}) + "\n")
+    rendering = Rendering(make_tokenizer(), {}, 64)
+    problems, skipped = read_problems([str(path)], rendering, needed=("answer",), mapping={})
+    assert skipped == []
+    assert (problems[0].rollout.completion, problems[0].rollout.answer) == ("", "2")
+
+
+def test_every_problem_is_dealt_once_an_epoch_and_the_order_resumes() -> None:
+    deck = Deck(7, seed=3)
+    dealt = [index for _ in range(7) for index in deck.deal(4)]
+    assert all(sorted(dealt[start : start + 7]) == list(range(7)) for start in (0, 7, 14, 21))
+    assert dealt[:7] != dealt[7:14]
+    assert Deck(7, seed=3, dealt=10).deal(18) == dealt[10:]
