@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection
 
 from proctor.rl.algorithms.check import AlgorithmError, check
@@ -41,6 +42,8 @@ def check_config(config: RLConfig) -> tuple[Expression, Algorithm]:
             if not getattr(config.rollouts, name):
                 raise ConfigError(f"training with rollouts.engine = 'server' needs rollouts.{name}")
         find_hook(config.rollouts.server_sync)
+        if config.rollouts.server_key and config.rollouts.server_key not in os.environ:
+            raise ConfigError(f"rollouts.server_key: the environment has no {config.rollouts.server_key}")
     return expression, algorithm
 
 

@@ -94,6 +94,7 @@ class RolloutSettings(Section):
     gpu_memory: Share = Field(0.45, description="Share of the GPU that vLLM may take.")
     server_url: str = Field("", description="OpenAI-compatible endpoint of engine = 'server'.")
     server_model: str = Field("", description="Name it serves; empty: the first that it lists.")
+    server_key: str = Field("", description="Environment variable with its API key, where it wants one.")
     server_sync: str = Field(
         "", description="Dotted name of your function (policy, url) that brings it new weights."
     )

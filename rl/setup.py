@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -151,7 +152,8 @@ def _engine(config: RLConfig, policy: Policy, *, max_length: int) -> Any:
         )
     if rollouts.engine == "server":
         hook = find_hook(rollouts.server_sync)
-        return ServerEngine(rollouts.server_url, model=rollouts.server_model, hook=hook)
+        key = os.environ.get(rollouts.server_key, "")
+        return ServerEngine(rollouts.server_url, model=rollouts.server_model, api_key=key, hook=hook)
     return LocalEngine(policy.model, max_rows=rollouts.max_rows)
 
 

@@ -21,6 +21,7 @@ class CompletionServer:
         self.engine = LocalEngine(model)
         self.trouble: list[int] = []
         self.requests: list[dict[str, Any]] = []
+        self.keys: set[str | None] = set()
         self.gives_token_ids = True
         self.lock = threading.Lock()
         self.app = FastAPI()
@@ -31,6 +32,7 @@ class CompletionServer:
         body = await request.json()
         with self.lock:
             self.requests.append(body)
+            self.keys.add(request.headers.get("Authorization"))
             if self.trouble:
                 response.status_code = self.trouble.pop(0)
                 return {"error": "busy"}

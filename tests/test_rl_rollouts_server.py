@@ -136,6 +136,9 @@ def test_training_needs_a_hook(url: str) -> None:
     words = ["--model.path", "x", "--data.train", '["x"]', "--expression", "sevens", "--engine", "server"]
     with pytest.raises(ConfigError, match=r"needs rollouts\.server_sync"):
         check_config(load_config(RLConfig, None, [*words, "--server_url", url]))
+    hooked = [*words, "--server_url", url, "--server_sync", f"{__name__}.push"]
+    with pytest.raises(ConfigError, match="the environment has no TOY_KEY"):
+        check_config(load_config(RLConfig, None, [*hooked, "--server_key", "TOY_KEY"]))
     with pytest.raises(ConfigError, match=r"there is no function 'tests\.nowhere\.push'"):
         check_config(
             load_config(RLConfig, None, [*words, "--server_url", url, "--server_sync", "tests.nowhere.push"])
@@ -157,13 +160,17 @@ def push(policy: torch.nn.Module, url: str) -> None:
     SERVERS[url].engine.sync(SERVERS[url].engine.model)
 
 
-def test_training_over_a_server_samples_from_the_policy(tmp_path: Path) -> None:
+def test_training_over_a_server_samples_from_the_policy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TOY_KEY", "sesame")
     embedded = make_run(tmp_path, output="embedded")  # makes the model's folder
     stale = type(embedded.policy.base)(embedded.policy.base.config).eval()  # other weights until the push
     with serving(server := CompletionServer(stale)) as url:
         SERVERS[url] = server
         words = ("--engine", "server", "--server_url", url, "--server_sync", f"{__name__}.push")
-        train(make_run(tmp_path, *words, "--run.steps", 3, output="served"))
+        train(make_run(tmp_path, *words, "--run.steps", 3, "--server_key", "TOY_KEY", output="served"))
+    assert server.keys == {"Bearer sesame"}
     lines = [line for line in read_lines(tmp_path / "served" / "metrics.jsonl") if "gap" in line]
     assert len(lines) == 3
     assert max(line["gap"] for line in lines) < 1e-4  # a stale server would be off by tenths
