@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import docker
 import requests
-from docker.errors import APIError, DockerException, ImageNotFound, NotFound
+from docker.errors import APIError, DockerException, ImageNotFound
 
 from proctor.sandbox.core import PoolError
 from proctor.sandbox.languages import MissingToolError
@@ -165,5 +165,5 @@ def _remove_leftovers(api: Any) -> int:
 
 def remove(api: Any, container: str) -> None:
     """Kills and removes a container; quiet where it is going already, or the engine is gone."""
-    with contextlib.suppress(NotFound, APIError, *FAILURES):
+    with contextlib.suppress(*FAILURES):
         api.remove_container(container, force=True, v=True)

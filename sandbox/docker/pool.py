@@ -317,7 +317,9 @@ class DockerSandbox:
 
 
 def _in_docker(execution: Execution) -> Execution:
-    return replace(execution, isolation="docker")
+    """Says which jail was within, where it was not the best."""
+    inner = execution.isolation
+    return replace(execution, isolation=f"docker, {inner} within" if inner not in ("full", "") else "docker")
 
 
 def _lost(reason: str) -> Execution:
