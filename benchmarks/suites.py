@@ -32,9 +32,15 @@ class Suite:
 
     name: str
     files: tuple[str, ...]  # names it goes by, best first
-    hub: str  # where the `datasets` hub has it: "path" or "path:config:split"
+    hub: str  # where the `datasets` hub has it: "path" or "path:config:split"; empty: not in a form that is read
     reward: str  # what a sample is judged by
     read: Callable[[Row, int], Task]
+    page: str = ""  # where else to download it
+
+    @property
+    def origin(self) -> str:
+        """Where to download it."""
+        return self.page or f"https://huggingface.co/datasets/{self.hub.partition(':')[0]}"
 
     def tasks(self, data: Path | None) -> dict[str, Task]:
         """All tasks by id, from a file, a folder with one, $PROCTOR_DATA, or the hub.
@@ -62,7 +68,8 @@ class Suite:
         except (AttributeError, TypeError) as error:
             problem = str(error)
         raise InputError(
-            f"{place}: not a task of {self.name}: {problem}; pass its file, such as {self.files[0]}, with --data"
+            f"{place}: not a task of {self.name}: {problem}; pass its file, such as {self.files[0]}, with --data "
+            f"(from {self.origin})"
         )
 
 
@@ -125,16 +132,18 @@ _ALL = (
     Suite(
         name="humaneval+",
         files=("HumanEvalPlus.jsonl", "humanevalplus.jsonl"),
-        hub="evalplus/humanevalplus::test",
+        hub="",  # its copy has programs with the inputs inside, not the inputs
         reward="code",
         read=_plus,
+        page="https://github.com/evalplus/humanevalplus_release/releases",
     ),
     Suite(
         name="mbpp+",
         files=("MbppPlus.jsonl", "mbppplus.jsonl"),
-        hub="evalplus/mbppplus::test",
+        hub="",  # its copy has programs with the inputs inside, not the inputs
         reward="code",
         read=_plus,
+        page="https://github.com/evalplus/mbppplus_release/releases",
     ),
     Suite(
         name="gsm8k",
@@ -171,11 +180,13 @@ def _find(suite: Suite, data: Path | None) -> Path:
                 return path
     raise InputError(
         f"no tasks of {suite.name} in {place}: looked for {', '.join(suite.files)} (or .gz). Download them "
-        f"from the hub ({suite.hub.partition(':')[0]}) and pass --data FILE"
+        f"from {suite.origin} and pass --data FILE"
     )
 
 
 def _from_hub(suite: Suite) -> list[Row]:
+    if not suite.hub:
+        raise InputError(f"the tasks of {suite.name} need --data FILE, from {suite.origin}, or $PROCTOR_DATA")
     try:
         from datasets import load_dataset
     except ImportError as error:

@@ -175,13 +175,19 @@ def test_fields_of_a_sample_are_needed(tmp_path: Path) -> None:
 
 
 def test_a_copy_of_a_suite_without_what_is_needed_is_told() -> None:
-    """The hub's copies of the plus sets need not have the inputs as data."""
+    """The hub's copies of the plus sets have the inputs in a program; so they are not taken from there."""
     row = {"task_id": "HumanEval/0", "prompt": "def f(x):\n", "canonical_solution": "    return x\n"}
     Path("plus.jsonl").write_text(json.dumps(row | {"entry_point": "f", "test": "..."}) + "\n")
     with pytest.raises(
         InputError, match=r"plus.jsonl, row 1: .*no field 'base_input'; pass its file, such as HumanEvalPlus"
     ):
         find_suite("humaneval+").tasks(Path("plus.jsonl"))
+
+
+@pytest.mark.parametrize("name", ["humaneval+", "mbpp+"])
+def test_plus_sets_say_where_to_get_them(name: str) -> None:
+    with pytest.raises(InputError, match=r"need --data FILE, from https://github.com/evalplus/\w+/releases"):
+        find_suite(name).tasks(None)
 
 
 def test_no_file_name_stands_for_two_suites() -> None:

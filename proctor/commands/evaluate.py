@@ -72,9 +72,9 @@ def evaluate(
     """Judges samples of an evaluation suite, saved ones or a model's, and prints pass@k with intervals.
 
     With --model the samples are written to SUITE_MODEL_samples.jsonl as they come. The tasks are found by
-    --data, by the environment variable PROCTOR_DATA, or on the datasets hub. Results are written as they
-    come; the same command goes on where an interrupted one stopped, and judges again what infrastructure
-    kept from being judged. A sample passes where the reward's exams say that it is right.
+    --data, by $PROCTOR_DATA, or on the datasets hub (those of humaneval+ and mbpp+ are not there). Results
+    are written as they come; the same command goes on where an interrupted one stopped, and judges again what
+    infrastructure kept from being judged. A sample passes where the reward's exams say that it is right.
 
     Exit codes: 0 done; 1 done, but samples could not be judged by a fault of ours; 2 could not run.
     """
