@@ -88,7 +88,7 @@ class Desk:
         args = rest[-2] if verb in ("call", "method", "new") else rest
         changeable: Sequence[Any] = ()
         before = b""
-        if not SCALARS.issuperset(map(type, args)) or rest[-1]:
+        if verb != "names" and (not SCALARS.issuperset(map(type, args)) or rest[-1]):
             changeable = containers(rest, self._encoder.by_value, self._numbered.has)
             before = self._encoder.encode(message) if changeable else b""
         try:
