@@ -11,7 +11,8 @@ from proctor.benchmarks.generate import Origin, generate_samples, load_sampler
 from proctor.benchmarks.suites import find_suite
 from proctor.cli import app
 from proctor.sft.demo_task import make_model, make_tokenizer
-from proctor.verifiers.files.sources import InputError
+from proctor.verifiers.files.scored import dumps
+from proctor.verifiers.files.sources import InputError, read_rows
 from tests.completion_server import CompletionServer, serving
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*:DeprecationWarning", "ignore:.*:FutureWarning")
@@ -70,6 +71,21 @@ def test_an_interrupted_run_goes_on_to_the_same_samples(
         "".join(lines[:5]) + lines[5][:20]
     )  # a batch and a half, the last line torn
     assert run(origin(), "torn.jsonl") == whole
+
+
+def test_completions_may_hold_what_other_readers_take_for_a_line_end(folder: Path) -> None:
+    run(origin(), "samples.jsonl")
+    rows = [row.data for row in read_rows(Path("samples.jsonl"))]
+    rows[3]["completion"] = "half a pair \ud800, a line\u2028and a paragraph\u2029"
+    Path("samples.jsonl").write_text("".join(dumps(row) + "\n" for row in rows))
+    generate_samples(
+        "gsm8k", find_suite("gsm8k").tasks(Path("tasks.jsonl")), origin(), no_model, Path("samples.jsonl")
+    )
+    assert [row.data for row in read_rows(Path("samples.jsonl"))] == rows
+
+
+def no_model() -> None:
+    raise AssertionError("nothing is missing, so no model is needed")
 
 
 def test_samples_of_another_origin_are_not_continued(folder: Path) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from proctor.rl.prompts import Deck, Rendering, read_problems
 from proctor.sft.demo_task import make_tokenizer
+from proctor.verifiers.files.sources import InputError
 
 
 @pytest.mark.parametrize("completion", [None, "an old answer", ["pieces"], 5])
@@ -25,3 +26,19 @@ def test_every_problem_is_dealt_once_an_epoch_and_the_order_resumes() -> None:
     assert all(sorted(dealt[start : start + 7]) == list(range(7)) for start in (0, 7, 14, 21))
     assert dealt[:7] != dealt[7:14]
     assert Deck(7, seed=3, dealt=10).deal(18) == dealt[10:]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", r"p.jsonl: no row in it can be read$"),
+        ("{broken\n", r"p.jsonl: no row in it can be read; the first: line 1: broken JSON"),
+        ('{"prompt": "1+1="}\n', r"p.jsonl: no column for the answer"),
+        ('{"prompt": "", "answer": "2"}\n', r"no usable prompt in .*the prompt is empty"),
+    ],
+)
+def test_unusable_files_are_told(tmp_path: Path, content: str, message: str) -> None:
+    (tmp_path / "p.jsonl").write_text(content)
+    rendering = Rendering(make_tokenizer(), {}, 64)
+    with pytest.raises(InputError, match=message):
+        read_problems([str(tmp_path / "p.jsonl")], rendering, needed=("answer",), mapping={})
