@@ -7,7 +7,6 @@ import random
 from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
 
 from transformers import PreTrainedTokenizerBase
 
@@ -15,11 +14,9 @@ from proctor.sft.batch import Example
 from proctor.sft.chat import Conversation, DataError, read_conversations
 from proctor.sft.labels import Labelled, Labeller, truncate
 from proctor.sft.proof import Failure, Fault, Proof, Prover
-from proctor.sft.settings import DataSettings
+from proctor.sft.settings import DataSettings, Overlong
 from proctor.sft.template import LabelError
 from proctor.verifiers.files.sources import InputError
-
-Overlong = Literal["drop", "truncate", "error"]
 
 
 class MaskError(InputError):
@@ -53,10 +50,11 @@ class Data:
 
     @property
     def fingerprint(self) -> str:
-        """A hash of all tokens and labels: a resumed run must see the same data in the same order."""
+        """A hash of all tokens, labels and weights: a resumed run must see the same data in the same order."""
         digest = hashlib.sha256()
         for example in self.examples:
             digest.update(array("q", example.token_ids).tobytes() + bytes(example.trained) + b"|")
+            digest.update(array("f", example.weights or ()).tobytes())
         return digest.hexdigest()[:16]
 
     def require_proof(self) -> None:

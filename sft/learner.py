@@ -10,7 +10,6 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from proctor.sft.model import (
     Lora,
     Policy,
-    Precision,
     fit_vocabulary,
     load_policy,
     prepare_policy,
@@ -18,7 +17,7 @@ from proctor.sft.model import (
 )
 from proctor.sft.optimizer import make_optimizer
 from proctor.sft.parallel import Plain, Workers, Zero, read_zero_config, zero_config
-from proctor.sft.settings import ModelSettings, OptimizerSettings, ParallelSettings
+from proctor.sft.settings import ModelSettings, OptimizerSettings, ParallelSettings, Precision
 from proctor.sft.tokenizer import end_ids_of, prepare_tokenizer
 
 

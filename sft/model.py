@@ -11,20 +11,17 @@ import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig, PreTrainedModel
 
 from proctor.sft.attention import BLOCK_ATTENTION
-from proctor.sft.batch import TokenBatch
+from proctor.sft.batch import Example, TokenBatch, pad_examples
 from proctor.sft.head import Head, TokenLoss, TokenOutputs, chosen_logprobs, fused_loss
 from proctor.sft.last_layer import let_last_layer_choose
-
-Precision = Literal["auto", "float32", "bfloat16"]
-Attention = Literal["auto", "flash_attention_2", "sdpa", "eager"]
-Quantize = Literal["none", "4bit", "8bit"]
+from proctor.sft.settings import Attention, Precision, Quantize
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,16 +171,14 @@ def check_head(policy: Policy, *, tolerance: float | None = None) -> None:
     if weight.numel() == 0:  # sharded by ZeRO-3: there is nothing to compare here
         return
     vocabulary = weight.shape[0]
-    ids = torch.arange(5, device=weight.device)[None] * (vocabulary // 7) % vocabulary
-    targets = torch.cat([ids[:, 1:], torch.full_like(ids[:, :1], -100)], 1)
-    positions = torch.arange(5, device=ids.device)[None]
-    batch = TokenBatch(ids, positions, targets, torch.zeros_like(ids))
+    ids = [place * (vocabulary // 7) % vocabulary for place in range(5)]
+    batch = pad_examples([Example(ids, [True] * 5)], pad_id=0).to(weight.device)
     was_training = base.training
     base.eval()
     ours = policy(batch).logp
-    logits = base(input_ids=ids, use_cache=False).logits[0, :-1].float()
+    logits = base(input_ids=batch.input_ids, use_cache=False).logits[0].float()
     base.train(was_training)
-    theirs = torch.log_softmax(logits, -1).gather(-1, ids[0, 1:, None])[:, 0]
+    theirs = torch.log_softmax(logits, -1).gather(-1, batch.targets.t())[:, 0]
     gap = (ours.float() - theirs).abs().max().item()
     limit = tolerance or (1e-3 if weight.dtype in (torch.float32, torch.float64) else 0.1)
     if not gap <= limit:

@@ -17,7 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from proctor.sft.heap import keep_freed_memory
-from proctor.sft.model import Policy, Precision, wants_bfloat16, weights_of
+from proctor.sft.model import Policy, wants_bfloat16, weights_of
+from proctor.sft.settings import Precision
 
 
 class Plain:

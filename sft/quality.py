@@ -10,14 +10,16 @@ import re
 import statistics
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import get_args
 
 from proctor.sft.chat import Conversation, text_of
 from proctor.sft.contamination import overlaps
 from proctor.sft.duplicates import exact_groups, near_groups, ngrams, words
+from proctor.sft.settings import Filter
 from proctor.verifiers.core import Reward, Score
 from proctor.verifiers.files.rows import find_columns
 
-FILTERS = ("exact_duplicates", "near_duplicates", "wrong", "contaminated", "odd_style")
+FILTERS: tuple[str, ...] = get_args(Filter)
 
 # How answers are dressed; a style that most rows have and some lack teaches two habits.
 _STYLES = {

@@ -12,16 +12,21 @@ from proctor.sft.config import Section
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0)]
 Positive = Annotated[int, Field(ge=1)]
+Precision = Literal["auto", "float32", "bfloat16"]
+Attention = Literal["auto", "flash_attention_2", "sdpa", "eager"]
+Quantize = Literal["none", "4bit", "8bit"]
+Overlong = Literal["drop", "truncate", "error"]
+Filter = Literal["exact_duplicates", "near_duplicates", "wrong", "contaminated", "odd_style"]
 
 
 class ModelSettings(Section):
     """[model]: what is trained, and how it is held in memory."""
 
     path: str = Field("", description="Folder or hub name of the base model; required unless given in code.")
-    precision: Literal["auto", "float32", "bfloat16"] = Field(
+    precision: Precision = Field(
         "auto", description="Arithmetic: auto is bfloat16 where the accelerator has it, else float32."
     )
-    attention: Literal["auto", "flash_attention_2", "sdpa", "eager"] = Field(
+    attention: Attention = Field(
         "auto", description="Attention backend: auto takes flash_attention_2 where installed, then sdpa."
     )
     gradient_checkpointing: bool = Field(
@@ -34,7 +39,7 @@ class ModelSettings(Section):
     lora_targets: str | tuple[str, ...] = Field(
         "all-linear", description="Layers that get adapters; all-linear is every linear layer but the head."
     )
-    quantize: Literal["none", "4bit", "8bit"] = Field(
+    quantize: Quantize = Field(
         "none", description="Hold the frozen weights quantised (QLoRA); needs lora = true and bitsandbytes."
     )
 
@@ -61,15 +66,15 @@ class DataSettings(Section):
     )
     turns: Literal["all", "last"] = Field("all", description="Which assistant turns are trained.")
     max_length: Positive = Field(4096, description="Longest sequence in tokens.")
-    overlong: Literal["drop", "truncate", "error"] = Field(
+    overlong: Overlong = Field(
         "drop", description="What happens to longer rows. Cut rows lose their end token and are counted."
     )
     weight_column: str = Field(
         "", description="Column with spans and weights for weighted_ce: [[start, end, weight], ...]."
     )
-    filters: tuple[
-        Literal["exact_duplicates", "near_duplicates", "wrong", "contaminated", "odd_style"], ...
-    ] = Field((), description="Findings of the quality report whose rows are left out of training.")
+    filters: tuple[Filter, ...] = Field(
+        (), description="Findings of the quality report whose rows are left out of training."
+    )
     against: tuple[str, ...] = Field(
         (), description="Evaluation sets whose questions must not be in the training rows."
     )

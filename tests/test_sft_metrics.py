@@ -24,6 +24,14 @@ def test_a_resumed_run_goes_on_after_its_step(tmp_path):
     assert steps(tmp_path) == [1, 2, 3, 4, 5]
 
 
+def test_a_line_cut_off_by_a_crash_is_dropped(tmp_path):
+    write(tmp_path, [1, 2])
+    with (tmp_path / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 3, "lo')
+    write(tmp_path, [3], resume_step=2)
+    assert steps(tmp_path) == [1, 2, 3]
+
+
 def test_a_new_run_begins_a_new_file(tmp_path):
     write(tmp_path, [1, 2])
     write(tmp_path, [1])
