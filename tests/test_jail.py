@@ -9,6 +9,8 @@ import pytest
 
 from proctor.sandbox.core import Limits, Outcome, Program, SandboxError
 from proctor.sandbox.local.host import LocalSandbox
+from proctor.verifiers.core import Status
+from proctor.verifiers.programs.rows import fault
 
 PROGRAMS = "tests.jail_programs"
 
@@ -210,8 +212,9 @@ def test_the_jail_holds_with_packages_too() -> None:
 
 
 def test_a_package_that_is_not_installed_is_told(sandbox: LocalSandbox) -> None:
-    with pytest.raises(SandboxError, match="pip install no-such-package"):
+    with pytest.raises(SandboxError, match="pip install no-such-package") as found:
         LocalSandbox(1, packages=("no-such-package",)).run(entry("echo"))
+    assert fault(found.value).status is Status.MISCONFIGURED
 
 
 def test_more_folders_can_be_shown(tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ def make_setting(
         modules: where `entry` functions live.
 
     Raises:
-        SandboxError: a package is not installed.
+        MissingPackageError: a package is not installed.
     """
     base = os.path.realpath(sys.base_prefix)
     library = sysconfig.get_path("stdlib", vars={"base": base, "installed_base": base})

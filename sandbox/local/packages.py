@@ -10,14 +10,19 @@ from importlib import metadata
 from pathlib import Path
 
 from proctor.sandbox.core import SandboxError
+from proctor.sandbox.languages import MissingToolError
 
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
+
+
+class MissingPackageError(SandboxError, MissingToolError):
+    """What programs were to import is not installed here."""
 
 
 def paths_of(names: tuple[str, ...]) -> tuple[str, ...]:
     """Files and folders at the top of site-packages that belong to these distributions.
 
-    Raises SandboxError for a name that is not installed. What only an extra requires is left out, and so are
+    Raises MissingPackageError for a name that is not installed. What only an extra requires is left out, and so are
     requirements that are not installed: they are for other systems or other versions of Python.
     """
     found: dict[str, set[str]] = {}
@@ -25,7 +30,7 @@ def paths_of(names: tuple[str, ...]) -> tuple[str, ...]:
         try:
             _add(metadata.distribution(name), found)
         except metadata.PackageNotFoundError:
-            raise SandboxError(
+            raise MissingPackageError(
                 f"package {name!r} for programs is not installed here: pip install {name}"
             ) from None
     return tuple(sorted(path for paths in found.values() for path in paths))
