@@ -15,8 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from proctor.verifiers.answer_shown import AnswerShown
 from proctor.verifiers.core import Rollout, Status, Verdict
-from proctor.verifiers.form import AnswerShown, Format
+from proctor.verifiers.form import Format
 from proctor.verifiers.part import Bounds, Part
 from proctor.verifiers.shapes import fault_of_box, fault_of_code, fault_of_sections, parse_json
 

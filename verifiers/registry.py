@@ -19,6 +19,7 @@ _MODULES = (
     "proctor.verifiers.programs.part",
     "proctor.verifiers.size",
     "proctor.verifiers.form",
+    "proctor.verifiers.answer_shown",
     "proctor.verifiers.length",
     "proctor.verifiers.wording",
     "proctor.verifiers.language",
