@@ -9,7 +9,7 @@ prompts included and padding not, counted alike. The peak of memory is what came
 the median of the rounds' own ratios, of tokens a second where trainers are compared: TRL shuffles anew and its last
 batches differ by a few tokens. That all do the same work is checked, not hoped: as many targets in the run and a first
 loss within 2% of TRL's padded run, and Proctor's last losses within 5% of it (TRL's grouped and packed runs order the
-rows by length and end higher); for the head, gradients equal to 1e-6.
+rows by length and end higher); of Proctor's heads, gradients equal to 1e-6 to those of whole logits.
 
 `tiny` is the demo task's model; `wide` one with a vocabulary of 151,936; `head` the last layer and loss alone.
 TRL pads a batch to its longest row; `trl-grouped` draws batches of like length, which leaves little to pad but changes
@@ -39,6 +39,7 @@ CONTENDERS = {
     "tiny": ("trl", "ours", "trl-grouped", "trl-packed", "ours-packed", "trl-packed-split"),
     "wide": ("trl", "ours", "trl-packed", "ours-packed", "trl-packed-split"),
 }
+OURS = {"fused", "recomputed", "ours", "ours-packed"}
 # (theirs, ours, measure): above 1, Proctor is better.
 _TRAINERS = [
     ("trl", "ours", "tokens_per_cpu_s"),
@@ -71,11 +72,12 @@ def compare(part: str, rounds: int) -> dict[str, list[Measured]]:
 
 def check_same_work(way: str, measured: Measured, reference: Measured) -> None:
     """Raises RuntimeError where a contender learned from other targets, or learned something else."""
-    if measured.get("gradient_gap", 0.0) > 1e-6:
+    is_ours = way in OURS
+    if is_ours and measured.get("gradient_gap", 0.0) > 1e-6:
         raise RuntimeError(f"{way}: gradients are off by {measured['gradient_gap']:.1e} of the largest")
     if measured.get("targets") != reference.get("targets"):
         raise RuntimeError(f"{way}: {measured['targets']} targets, not {reference['targets']}")
-    tolerances = {"first_loss": 0.02} | ({"last_loss": 0.05} if way.startswith("ours") else {})
+    tolerances = {"first_loss": 0.02} | ({"last_loss": 0.05} if is_ours else {})
     for name, tolerance in tolerances.items():
         loss, expected = measured.get(name, 0.0), reference.get(name, 0.0)
         if abs(loss - expected) > tolerance * expected:
