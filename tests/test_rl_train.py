@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from proctor.rl.ledger import Fate
 from proctor.rl.preflight import check_config
 from proctor.rl.record import read_lines
 from proctor.rl.settings import RLConfig
-from proctor.rl.train import GuardStopError, train
+from proctor.rl.train import Clock, GuardStopError, collect, train
 from proctor.sft.checkpoint import CheckpointFolder
 from proctor.sft.config import load_config
 from proctor.verifiers.core import Rollout
@@ -135,6 +136,15 @@ def test_stale_rollouts_are_a_fate_and_not_trained(tmp_path: Path) -> None:
         assert all(line["advantage"] < 0 for line in lines if line["fate"] == "stale")
         assert run.progress.ledger.sampled == sum(run.progress.ledger.fates.values())
     assert stale["1e-9"] > 0 == stale["0.5"]
+
+
+def test_only_the_share_of_tokens_asked_for_has_an_advantage(tmp_path: Path) -> None:
+    run = make_run(tmp_path, "--top_entropy", 0.25, "--rollouts.prompts", 8)
+    run.engine.sync(run.policy.model)
+    trained = [each for each in collect(run, Clock()) if each.fate is Fate.TRAINED]
+    rows = run.learner.rows(trained, kl_coef=0.0)
+    given = torch.cat([row.advantages for row in rows]) != 0
+    assert given.float().mean().item() == pytest.approx(0.25, abs=0.1)  # ties are all above the quantile
 
 
 def test_it_learns_from_the_tokens_of_the_highest_entropy_and_by_parts(tmp_path: Path) -> None:
