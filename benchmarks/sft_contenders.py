@@ -52,7 +52,7 @@ TRL_SETTINGS: dict[str, Any] = {
     "num_train_epochs": 1,
     "learning_rate": 3e-3,
     "lr_scheduler_type": "cosine",
-    "warmup_steps": 2,
+    "warmup_steps": 0,
     "adam_beta2": 0.95,
     "weight_decay": 0.01,
     "bf16": False,
@@ -220,7 +220,7 @@ def _trl_row(example: Example) -> dict[str, list[int]]:
 
 def _ours(way: str, examples: list[Example], model: Any, folder: Path, window: _Window, last: int) -> Train:
     words = ["--batch-size", str(BATCH), "--token-budget", str(TOKEN_BUDGET), "--learning-rate", "3e-3"]
-    words += ["--warmup-steps", "2", "--min-learning-rate-share", "0"]  # as TRL's cosine has it
+    words += ["--warmup-steps", "0", "--min-learning-rate-share", "0"]  # the same rates as TRL's, step by step
     words += ["--packing", str(way.endswith("packed")).lower()]
     run = config.load_config(settings.SFTConfig, None, words)
     workers = parallel.Plain(clip=1.0)

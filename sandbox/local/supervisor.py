@@ -355,6 +355,8 @@ class Supervisor:
                 return Outcome.MEMORY_LIMIT
             if sample.processes > limits.processes:
                 return Outcome.PROCESS_LIMIT
+            if sample.processes == limits.processes:  # the kernel refuses more, and tells nobody
+                run.refusals = 1
         return Outcome.CPU_LIMIT if run.cpu_s >= limits.cpu_s else None
 
     def _stop(self, seat: Seat, reason: Outcome | None) -> None:

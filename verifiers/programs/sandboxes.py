@@ -29,7 +29,7 @@ class SandboxKey:
 def sandbox_for(key: SandboxKey) -> Sandbox:
     """The shared sandbox. Raises MissingToolError, and whatever the sandbox's own constructor raises."""
     if key.kind == "docker":  # its image holds the tools of all languages: one pool serves them
-        key = SandboxKey("docker", key.isolation)
+        key = SandboxKey("docker", key.isolation, key.packages)
     with _lock:
         if key not in _open:
             _open[key] = _make(key)
@@ -46,7 +46,7 @@ def _make(key: SandboxKey) -> Sandbox:
         )
     from proctor.sandbox.docker import DockerSandbox  # its SDK is an optional dependency
 
-    return DockerSandbox()
+    return DockerSandbox(packages=key.packages)
 
 
 def _readable(language: str) -> tuple[str, ...]:
