@@ -1,15 +1,15 @@
 """Proctor: verifiers, sandboxes and rewards for reinforcement learning on language models."""
 
+import os.path  # no pathlib: its memory would be copied with every submission that a sandbox forks
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 __version__ = "0.1.0"
 
 # Where a checkout lost its links (a zip, a file system without them), the root folders are the packages.
-_HERE = Path(__file__).parent
-if not (_HERE / "sandbox").is_dir():
-    __path__.append(str(_HERE.parent))
+_HERE = os.path.dirname(__file__)  # noqa: PTH120
+if not os.path.isdir(f"{_HERE}/sandbox"):  # noqa: PTH112
+    __path__.append(os.path.dirname(_HERE))  # noqa: PTH120
 
 # Loaded on first use, so that `import proctor` stays in the low milliseconds.
 _EXPORTS = {

@@ -9,11 +9,10 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
-import platform
 from collections.abc import Callable
 from functools import partial
 
-MACHINE = platform.machine()
+MACHINE = os.uname().machine
 
 # name: (x86_64, aarch64)
 _TABLE: dict[str, tuple[int | None, int | None]] = {
