@@ -32,7 +32,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.progress import track
-from rich.table import Table
+from rich.table import Column, Table
 
 CONTENDERS = {
     "head": ("trl", "plain", "recomputed", "fused"),
@@ -108,7 +108,7 @@ def _run(part: str, way: str) -> Measured:
 
 def _table(part: str, found: dict[str, Measured]) -> Table:
     names = list(next(iter(found.values())))
-    table = Table(part, *names)
+    table = Table(Column(part, no_wrap=True), *names)
     for way, measured in found.items():
         table.add_row(
             way,

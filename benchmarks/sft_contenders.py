@@ -43,6 +43,10 @@ SIZES: dict[str, dict[str, Any]] = {
     "wide": {"vocab_size": VOCABULARY, "hidden_size": HIDDEN, "intermediate_size": 512},
 }
 STEPS = {"tiny": (10, 60), "wide": (1, 3)}  # not measured, measured
+WARM_UP = {
+    "tiny": 2,
+    "wide": 0,
+}  # TRL's begins at a rate of 0, Proctor's one step further; without one both are equal
 LAST = {"tiny": 10, "wide": 2}  # steps that the last loss is a mean of
 BATCH = 48
 TOKEN_BUDGET = 1024  # about the tokens of a batch, in both trainers' packed modes
@@ -52,7 +56,6 @@ TRL_SETTINGS: dict[str, Any] = {
     "num_train_epochs": 1,
     "learning_rate": 3e-3,
     "lr_scheduler_type": "cosine",
-    "warmup_steps": 0,
     "adam_beta2": 0.95,
     "weight_decay": 0.01,
     "bf16": False,
@@ -150,7 +153,7 @@ def training(size: str, way: str) -> dict[str, Any]:
     model = demo_task.make_model(tokenizer, **SIZES[size])
     make, window = _trl if way.startswith("trl") else _ours, _Window(warm_up)
     with tempfile.TemporaryDirectory() as folder:
-        train = make(way, examples, model, Path(folder), window, LAST[size])
+        train = make(way, examples, model, Path(folder), window, size)
         before = peak_mb()
         done = train()
     seconds, tokens = window.end - window.start, sum(done.tokens[warm_up : window.steps])
@@ -177,7 +180,7 @@ class Trained(NamedTuple):
 Train = Callable[[], Trained]
 
 
-def _trl(way: str, examples: list[Example], model: Any, folder: Path, window: _Window, last: int) -> Train:
+def _trl(way: str, examples: list[Example], model: Any, folder: Path, window: _Window, size: str) -> Train:
     import trl
     from datasets import Dataset
     from transformers import TrainerCallback
@@ -186,9 +189,12 @@ def _trl(way: str, examples: list[Example], model: Any, folder: Path, window: _W
         def on_step_end(self, *_: Any, **__: Any) -> None:
             window.step_done()
 
+    options = TRL_SETTINGS | TRL_WAYS[way]
     trainer = trl.SFTTrainer(
         model=model,
-        args=trl.SFTConfig(output_dir=str(folder), logging_steps=last, **(TRL_SETTINGS | TRL_WAYS[way])),
+        args=trl.SFTConfig(
+            output_dir=str(folder), logging_steps=LAST[size], warmup_steps=WARM_UP[size], **options
+        ),
         train_dataset=Dataset.from_list([_trl_row(example) for example in examples]),
         processing_class=demo_task.make_tokenizer(),
         callbacks=[Watch()],
@@ -218,9 +224,9 @@ def _trl_row(example: Example) -> dict[str, list[int]]:
     return {"input_ids": list(example.token_ids), "labels": labels_of_row}
 
 
-def _ours(way: str, examples: list[Example], model: Any, folder: Path, window: _Window, last: int) -> Train:
+def _ours(way: str, examples: list[Example], model: Any, folder: Path, window: _Window, size: str) -> Train:
     words = ["--batch-size", str(BATCH), "--token-budget", str(TOKEN_BUDGET), "--learning-rate", "3e-3"]
-    words += ["--warmup-steps", "0", "--min-learning-rate-share", "0"]  # the same rates as TRL's, step by step
+    words += ["--warmup-steps", str(WARM_UP[size]), "--min-learning-rate-share", "0"]
     words += ["--packing", str(way.endswith("packed")).lower()]
     run = config.load_config(settings.SFTConfig, None, words)
     workers = parallel.Plain(clip=1.0)
@@ -242,7 +248,7 @@ def _ours(way: str, examples: list[Example], model: Any, folder: Path, window: _
                 results.append(result)
                 tokens.append(sum(map(len, batch)))
         targets = sum(result.num_trained for result in results)
-        last_loss = statistics.mean(result.loss for result in results[-last:])
+        last_loss = statistics.mean(result.loss for result in results[-LAST[size] :])
         return Trained(tokens, targets, results[0].loss, last_loss)
 
     return train
