@@ -43,10 +43,8 @@ SIZES: dict[str, dict[str, Any]] = {
     "wide": {"vocab_size": VOCABULARY, "hidden_size": HIDDEN, "intermediate_size": 512},
 }
 STEPS = {"tiny": (10, 60), "wide": (1, 3)}  # not measured, measured
-WARM_UP = {
-    "tiny": 2,
-    "wide": 0,
-}  # TRL's begins at a rate of 0, Proctor's one step further; without one both are equal
+# TRL's warm-up begins at a rate of 0, Proctor's one step further; without one both have the same rates.
+WARM_UP = {"tiny": 2, "wide": 0}
 LAST = {"tiny": 10, "wide": 2}  # steps that the last loss is a mean of
 BATCH = 48
 TOKEN_BUDGET = 1024  # about the tokens of a batch, in both trainers' packed modes
