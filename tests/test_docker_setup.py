@@ -18,6 +18,7 @@ import pytest
 
 from proctor.sandbox.core import IsolationError, PoolError, Program
 from proctor.verifiers.core import Rollout, Status
+from proctor.verifiers.programs import sandboxes
 from proctor.verifiers.programs.part import Code
 from proctor.verifiers.programs.rows import fault
 from tests import docker_engine
@@ -73,6 +74,7 @@ def test_a_missing_engine_says_where_it_was_looked_for(host: str, monkeypatch: p
 
 def test_an_engine_that_is_missing_is_nobodys_zero(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent/docker.sock")
+    monkeypatch.setattr(sandboxes, "_open", {})  # not the sandbox that other tests share
     with docker_engine.forgiving_the_sdk():
         verdict = Code(sandbox="docker").verify([Rollout("```python\n1\n```", tests="assert True")])[0]
     assert (verdict.value, verdict.status) == (None, Status.UNAVAILABLE)
@@ -115,7 +117,7 @@ def test_an_image_without_python_will_not_do() -> None:
 def test_an_image_whose_python_ends_at_once_is_not_waited_for(tmp_path: Path) -> None:
     """Nobody takes the program that is sent to it, and the engine does not say so."""
     dockerfile, tag = Path(tmp_path, "Dockerfile"), "proctor-test:no-such-option"
-    swap = "rm -f /usr/local/bin/python3 && cp /bin/cat /usr/local/bin/python3"
+    swap = "mkdir -p /usr/local/bin && rm -f /usr/local/bin/python3 && cp /bin/cat /usr/local/bin/python3"
     dockerfile.write_text(
         f"FROM {docker_engine.image()}\nENV PATH=/usr/local/bin:/usr/bin:/bin\nRUN {swap}\n"
     )
