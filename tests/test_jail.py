@@ -185,6 +185,14 @@ def test_an_examiner_that_dies_leaves_no_verdict(sandbox: LocalSandbox) -> None:
     assert exam.examiner.outcome is Outcome.RUNTIME_ERROR
 
 
+def test_a_candidate_whose_jail_was_never_closed_is_no_verdict(sandbox: LocalSandbox) -> None:
+    """Its examiner, who only sees it gone, may report before the slot does: that is not to count."""
+    pairs = [(entry("examine", b"T", keep="k"), entry("nobody_defines_this"))] * 20
+    for exam in sandbox.exam_many(pairs):
+        assert (exam.examiner.outcome, exam.candidate.outcome) == (Outcome.INTERNAL_ERROR,) * 2
+        assert "could not be closed" in exam.candidate.detail
+
+
 def test_a_candidate_that_hangs_meets_its_own_limit(sandbox: LocalSandbox) -> None:
     candidate = entry("wait_for_end", limits=Limits(wall_s=0.5))
     exam = sandbox.exam(entry("examine", b"T"), candidate)

@@ -251,6 +251,7 @@ class DockerSandbox:
             lane.link.set_patience(lane.patience_s)
             for name in new:
                 lane.client.import_module(name)
+                lane.modules.add(name)  # at once: a container that takes this one's place must have it too
         lane.modules.update(new)
 
     @contextmanager

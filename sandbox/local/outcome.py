@@ -67,7 +67,7 @@ def _stopped(run: Run, reason: Outcome) -> Outcome:
 
 def ended_with_exam(run: Run) -> bool:
     """It was still there when the examiner had reported, and was ended for no fault of its own."""
-    return run.decided and (run.answer is None or as_signal(run.answer.status) == (None, signal.SIGKILL))
+    return run.decided and (run.answer is None or run.was_killed)
 
 
 def ending(run: Run) -> tuple[int | None, int | None]:

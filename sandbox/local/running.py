@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import time
 from collections import deque
@@ -74,6 +75,11 @@ class Run:
     @property
     def last_words(self) -> str:
         return bytes(self.stderr[-500:]).decode(errors="replace")
+
+    @property
+    def was_killed(self) -> bool:
+        """It ended by SIGKILL, which is how the runner ends a run."""
+        return self.answer is not None and as_signal(self.answer.status) == (None, signal.SIGKILL)
 
     @property
     def deadline(self) -> float:

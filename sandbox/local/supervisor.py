@@ -203,7 +203,8 @@ class Supervisor:
             self._note_usage(seat, run)
             if run.drain() is not None and run.stopped_for is None:
                 run.stopped_for = Outcome.OUTPUT_LIMIT
-            if not (run.is_ready or run.stopped_at or run.kills):
+            if not (run.is_ready or run.kills or run.was_killed):
+                # Whatever its examiner has made of that by now: it never got to run.
                 self._lose(seat, "its jail could not be closed: " + run.last_words)
             else:
                 self._settle(seat)
