@@ -51,6 +51,13 @@ class Checkpoint:
     seconds: float
     tree: Tree
 
+    @property
+    def line(self) -> str:
+        return (
+            f"{self.executions:,} executions in {self.seconds:.0f} s: {self.tree.processes} processes, "
+            f"{self.tree.resident_mb:.0f} MB, {self.tree.descriptors} descriptors"
+        )
+
 
 @dataclass(slots=True)
 class Endurance:
@@ -119,7 +126,7 @@ def endure(programs: Sequence[Labelled], part: Code, quiet: dict[str, str], talk
         done = begin + len(batch)
         if done % every == 0:
             found.checkpoints.append(Checkpoint(done, time.perf_counter() - start, look_at(os.getpid())))
-            talk.print(found.checkpoints[-1])
+            talk.print(found.checkpoints[-1].line)
     return found
 
 
