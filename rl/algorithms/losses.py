@@ -10,32 +10,37 @@ r = exp(logp - old_logp).
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 from proctor.rl.algorithms.masked import masked_mean_rows
-from proctor.rl.algorithms.registry import policy_loss
+from proctor.rl.algorithms.registry import Clips, policy_loss
 
 # A log-ratio beyond this says that something broke; exp() of it would overflow bf16 gradients.
 MAX_LOG_RATIO = 20.0
 
 
-def _clips_tokens(
-    logp: Tensor,
-    old_logp: Tensor,
-    advantages: Tensor,
-    mask: Tensor,
-    *,
-    clip_low: float,
-    clip_high: float,
-    **_: object,
-) -> tuple[Tensor, Tensor]:
-    """Without what `dual_clip` and `ratio_cap` stop, as the peers count."""
-    return _stopped(_ratio(logp, old_logp), advantages, 1.0 - clip_low, 1.0 + clip_high)
+def _clips_by(ratio_of: Callable[[Tensor, Tensor, Tensor], Tensor]) -> Clips:
+    """What PPO's clip on a ratio stops, without what `dual_clip` and `ratio_cap` stop, as the peers count."""
+
+    def clips(
+        logp: Tensor,
+        old_logp: Tensor,
+        advantages: Tensor,
+        mask: Tensor,
+        *,
+        clip_low: float,
+        clip_high: float,
+        **_: object,
+    ) -> tuple[Tensor, Tensor]:
+        return _stopped(ratio_of(logp, old_logp, mask), advantages, 1.0 - clip_low, 1.0 + clip_high)
+
+    return clips
 
 
-@policy_loss("ppo_clip", clips=_clips_tokens)
+@policy_loss("ppo_clip", clips=_clips_by(lambda logp, old_logp, mask: _ratio(logp, old_logp)))
 def ppo_clip(
     logp: Tensor,
     old_logp: Tensor,
@@ -60,21 +65,7 @@ def ppo_clip(
     return _clipped(ratio, advantages, clip_low, clip_high, dual_clip=dual_clip, ratio_cap=ratio_cap)
 
 
-def _clips_means(
-    logp: Tensor,
-    old_logp: Tensor,
-    advantages: Tensor,
-    mask: Tensor,
-    *,
-    clip_low: float,
-    clip_high: float,
-    **_: object,
-) -> tuple[Tensor, Tensor]:
-    ratio = _mean_log_ratio(logp, old_logp, mask).exp()
-    return _stopped(ratio, advantages, 1.0 - clip_low, 1.0 + clip_high)
-
-
-@policy_loss("gspo", by_sequence=True, clips=_clips_means)
+@policy_loss("gspo", by_sequence=True, clips=_clips_by(lambda *each: _mean_log_ratio(*each).exp()))
 def gspo(
     logp: Tensor,
     old_logp: Tensor,
@@ -96,21 +87,7 @@ def gspo(
     return _clipped(ratio, advantages, clip_low, clip_high, dual_clip=dual_clip, ratio_cap=ratio_cap)
 
 
-def _clips_sums(
-    logp: Tensor,
-    old_logp: Tensor,
-    advantages: Tensor,
-    mask: Tensor,
-    *,
-    clip_low: float,
-    clip_high: float,
-    **_: object,
-) -> tuple[Tensor, Tensor]:
-    ratio = _sequence_ratio(logp, old_logp, mask)
-    return _stopped(ratio, advantages, 1.0 - clip_low, 1.0 + clip_high)
-
-
-@policy_loss("sequence_clip", by_sequence=True, clips=_clips_sums)
+@policy_loss("sequence_clip", by_sequence=True, clips=_clips_by(lambda *each: _sequence_ratio(*each)))
 def sequence_clip(
     logp: Tensor,
     old_logp: Tensor,
