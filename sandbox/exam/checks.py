@@ -9,13 +9,14 @@ looked at: nobody checks anything inside of an expression.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
-from proctor.sandbox.exam.sheet import CHECKED, UNIT
+from proctor.sandbox.exam.sheet import CHECKED, CHECKED_UNIT, UNIT
 
 _CHECK_CALLS = ("assert", "fail", "raises", "warns")
 # Where added code stands does not matter, for it raises nothing; so one counter serves everywhere.
 _PLACE = {"lineno": 1, "col_offset": 0}
+_COMPOUND = frozenset(kind for kind in ast.stmt.__subclasses__() if {"body", "cases"} & {*kind._fields})
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
@@ -45,7 +46,7 @@ def mark_units(body: Sequence[ast.stmt], functions: frozenset[str]) -> tuple[lis
     """Wraps the statements that check something, each as one test.
 
     Args:
-        body: statements in the order in which they run.
+        body: statements in the order in which they run; their checks are counted already.
         functions: names of functions of the tests' own: calling one of them may be a check.
 
     Returns:
@@ -53,15 +54,21 @@ def mark_units(body: Sequence[ast.stmt], functions: frozenset[str]) -> tuple[lis
     """
     marked: list[ast.stmt] = []
     units: list[ast.stmt] = []
+    opener = UNIT
     for statement in body:
-        if isinstance(statement, _DEFINITIONS) or not (
+        if statement is _COUNTER:  # of the next statement: one call opens and counts
+            opener = CHECKED_UNIT
+        elif isinstance(statement, _DEFINITIONS) or not (
             _holds_check(statement) or _calls(statement, functions)
         ):
             marked.append(statement)
-            continue
-        opening = ast.withitem(context_expr=_call(UNIT, ast.Constant(len(units), lineno=1, col_offset=0)))
-        marked.append(ast.With(items=[opening], body=[statement], lineno=statement.lineno, col_offset=0))
-        units.append(statement)
+        else:
+            opening = ast.withitem(
+                context_expr=_call(opener, ast.Constant(len(units), lineno=1, col_offset=0))
+            )
+            marked.append(ast.With(items=[opening], body=[statement], lineno=statement.lineno, col_offset=0))
+            units.append(statement)
+            opener = UNIT
     return marked, units
 
 
@@ -76,14 +83,13 @@ def _calls(statement: ast.stmt, functions: frozenset[str]) -> bool:
     return isinstance(call, ast.Call) and _called_name(call) in functions
 
 
-def _blocks(statement: ast.stmt) -> Iterator[list[ast.stmt]]:
+def _blocks(statement: ast.stmt) -> list[list[ast.stmt]]:
     """The statement lists inside a statement."""
-    for name in ("body", "orelse", "finalbody"):
-        block = getattr(statement, name, None)
-        if block:
-            yield block
-    for part in (*getattr(statement, "handlers", ()), *getattr(statement, "cases", ())):
-        yield part.body
+    if type(statement) not in _COMPOUND:
+        return []
+    blocks = [getattr(statement, name, None) for name in ("body", "orelse", "finalbody")]
+    parts = (*getattr(statement, "handlers", ()), *getattr(statement, "cases", ()))
+    return [block for block in (*blocks, *(part.body for part in parts)) if block]
 
 
 def _is_check(statement: ast.stmt) -> bool:

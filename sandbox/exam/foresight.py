@@ -8,27 +8,21 @@ stand straight behind one another; the first statement that does anything else w
 from __future__ import annotations
 
 import ast
-import contextlib
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 from proctor.sandbox.exam.bounds import UnsendableError
 from proctor.sandbox.exam.encode import Encoder
-from proctor.sandbox.exam.trees import mentions
+from proctor.sandbox.exam.trees import children, mentions
 
 # What lies unread in a socket must not stop the other end: well below the usual buffer of 200 kB.
 PORTION = 32 << 10
 # Every operand of these is evaluated in a test that passes; of `or`, conditions, loops and lambdas not.
 _EVALUATED = (
-    *(ast.Compare, ast.UnaryOp, ast.BinOp, ast.Tuple, ast.List, ast.Set, ast.Dict),
-    *(ast.Attribute, ast.Subscript, ast.Slice, ast.keyword),
+    *(ast.Compare, ast.UnaryOp, ast.BinOp, ast.Tuple, ast.List, ast.Set),
+    *(ast.Attribute, ast.Subscript, ast.Slice, ast.keyword, ast.Constant),
 )
 _Arguments: TypeAlias = "tuple[list[Any], list[Any]]"  # by position; and name, value, name, value
-
-
-class _Unforeseeable(Exception):  # noqa: N818, it never leaves this module
-    pass
 
 
 def foresee(statements: Sequence[ast.stmt], entry: str, names: frozenset[str]) -> list[bytes]:
@@ -42,50 +36,65 @@ def foresee(statements: Sequence[ast.stmt], entry: str, names: frozenset[str]) -
     encoder = Encoder()
     lines: list[bytes] = []
     size = 0
-    with contextlib.suppress(_Unforeseeable, UnsendableError):
-        for args, pairs in chain.from_iterable(_calls(statement, names) for statement in statements):
-            line = encoder.encode(["call", entry, args, pairs])
+    for statement in statements:
+        calls: list[_Arguments] = []
+        is_clear = _collect_from(statement, names, calls)
+        for args, pairs in calls:
+            try:
+                line = encoder.encode(["call", entry, args, pairs])
+            except UnsendableError:
+                return lines
             size += len(line)
             if size > PORTION:
-                break
+                return lines
             lines.append(line)
+        if not is_clear:
+            break
     return lines
 
 
-def _calls(statement: ast.stmt, names: frozenset[str]) -> Iterator[_Arguments]:
-    if isinstance(statement, ast.Assert):
-        yield from _in_expression(statement.test, names)
-    elif mentions(statement, names):
-        raise _Unforeseeable
+def _collect_from(statement: ast.stmt, names: frozenset[str], calls: list[_Arguments]) -> bool:
+    """Adds a statement's calls. False: it does what cannot be foreseen, behind those."""
+    if type(statement) is ast.Assert:
+        return _collect(statement.test, names, calls)
+    return not mentions(statement, names)
 
 
-def _in_expression(node: ast.AST, names: frozenset[str]) -> Iterator[_Arguments]:
-    """Calls in the order of their evaluation."""
+def _collect(node: ast.AST, names: frozenset[str], calls: list[_Arguments]) -> bool:
+    """The same for an expression; in the order of evaluation."""
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
         if node.func.id in names:
-            yield _arguments(node)
-            return
-        parts: Iterable[ast.AST] = (*node.args, *node.keywords)  # around it: `sorted(candidate(1))`
+            arguments = _arguments(node)
+            if arguments is None:
+                return False
+            calls.append(arguments)
+            return True
+        parts: Sequence[ast.AST] = (*node.args, *node.keywords)  # around it: `sorted(candidate(1))`
     elif isinstance(node, ast.BoolOp) and isinstance(node.op, ast.And):
         parts = node.values
-    elif isinstance(node, ast.Constant):
-        return
+    elif isinstance(node, ast.Dict):
+        parts = [part for pair in zip(node.keys, node.values, strict=True) for part in pair if part]
     elif isinstance(node, _EVALUATED):
-        parts = ast.iter_child_nodes(node)
-    elif mentions(node, names):
-        raise _Unforeseeable
+        parts = children(node)
     else:
-        return
-    for part in parts:
-        yield from _in_expression(part, names)
+        return not mentions(node, names)
+    return all(_collect(part, names, calls) for part in parts)
 
 
-def _arguments(call: ast.Call) -> _Arguments:
+def _arguments(call: ast.Call) -> _Arguments | None:
+    """None: they are not all literals."""
     try:
-        args = [ast.literal_eval(arg) for arg in call.args]
-        pairs = [item for keyword in call.keywords for item in (keyword.arg, ast.literal_eval(keyword.value))]
+        args = list(map(_literal, call.args))
+        pairs = [item for keyword in call.keywords for item in (keyword.arg, _literal(keyword.value))]
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
-        raise _Unforeseeable from None
-    if None in pairs[::2]:  # **kwargs
-        raise _Unforeseeable
-    return args, pairs
+        return None
+    return None if None in pairs[::2] else (args, pairs)  # **kwargs
+
+
+def _literal(node: ast.expr) -> Any:
+    """As `ast.literal_eval`, which takes most of its time to get ready."""
+    if isinstance(node, ast.Constant):
+        return node.value
+    if isinstance(node, ast.List):
+        return list(map(_literal, node.elts))
+    return ast.literal_eval(node)

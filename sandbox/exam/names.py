@@ -12,7 +12,7 @@ import builtins
 import importlib
 import importlib.util
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -71,7 +71,9 @@ def read_names(trees: Iterable[ast.AST]) -> Used:
         for node in getattr(tree, "body", ()):
             _read_class(node, used)
         for node in walk(tree):
-            _read(node, used)
+            reader = _READERS.get(type(node))
+            if reader is not None:
+                reader(node, used)
     return used
 
 
@@ -136,29 +138,39 @@ def _compares(member: ast.stmt) -> bool:
     return any(name.startswith("__") and name not in harmless for name in names)
 
 
-def _read(node: ast.AST, used: Used) -> None:
-    if isinstance(node, ast.Name):
-        if isinstance(node.ctx, ast.Load):
-            used.loaded.append(node.id)
-        else:
-            used.bound.add(node.id)
-    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+def _read_name(node: ast.Name, used: Used) -> None:
+    if isinstance(node.ctx, ast.Load):
+        used.loaded.append(node.id)
+    else:
+        used.bound.add(node.id)
+
+
+def _read_call(node: ast.Call, used: Used) -> None:
+    if isinstance(node.func, ast.Name):
         used.called.append(node.func.id)
-    elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+
+
+def _read_attribute(node: ast.Attribute, used: Used) -> None:
+    if isinstance(node.value, ast.Name):
         used.as_module.add(node.value.id)
         if node.value.id in used.module_names:
             used.imports[f"{node.value.id}.{node.attr}"] = node.attr
-    elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+
+
+def _read_definition(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef, used: Used) -> None:
+    used.bound.add(node.name)
+    used.functions.add(node.name)
+    if _is_stub(node):
+        used.stubs.add(node.name)
+
+
+def _read_argument(node: ast.arg, used: Used) -> None:
+    used.bound.add(node.arg)
+
+
+def _read_handler(node: ast.ExceptHandler, used: Used) -> None:
+    if node.name:
         used.bound.add(node.name)
-        used.functions.add(node.name)
-        if _is_stub(node):
-            used.stubs.add(node.name)
-    elif isinstance(node, ast.arg):
-        used.bound.add(node.arg)
-    elif isinstance(node, ast.ExceptHandler) and node.name:
-        used.bound.add(node.name)
-    elif isinstance(node, ast.Import | ast.ImportFrom):
-        _read_import(node, used)
 
 
 def _is_stub(node: ast.AST) -> bool:
@@ -206,3 +218,17 @@ def _is_found(module: str) -> bool:
         return importlib.util.find_spec(first) is not None
     except (ImportError, ValueError):
         return False
+
+
+_READERS: dict[type[ast.AST], Callable[[Any, Used], None]] = {
+    ast.Name: _read_name,
+    ast.Call: _read_call,
+    ast.Attribute: _read_attribute,
+    ast.FunctionDef: _read_definition,
+    ast.AsyncFunctionDef: _read_definition,
+    ast.ClassDef: _read_definition,
+    ast.arg: _read_argument,
+    ast.ExceptHandler: _read_handler,
+    ast.Import: _read_import,
+    ast.ImportFrom: _read_import,
+}

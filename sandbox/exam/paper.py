@@ -124,16 +124,16 @@ def read_paper(spec: Mapping[str, Any]) -> Paper:
         paper.style = "check"
         paper.calls_itself = _calls(tree.body, check_name)
         paper.foreseen = _foresee(paper, check.body, check.args)
-        check.body, units = mark_units(check.body, frozenset(used.functions))
-        paper.units = list(map(_place, units))
     elif _is_suite(tree):
         paper.style = "suite"
     else:
         paper.foreseen = _foresee(paper, tree.body)
-        tree.body, units = mark_units(tree.body, frozenset(used.functions))
+    count_checks(tree.body)
+    if paper.style != "suite":
+        holder = check if check is not None and paper.style == "check" else tree
+        holder.body, units = mark_units(holder.body, frozenset(used.functions))
         paper.units = list(map(_place, units))
     paper.texts[TESTS] = spec["source"]
-    count_checks(tree.body)
     paper.parts.append((_compile(tree, TESTS), None))
     return paper
 

@@ -10,6 +10,7 @@ from proctor.sandbox.exam.link import ExamOverError
 
 CHECKED = "__proctor_checked__"  # names that instrumented tests call; no test can mean them by accident
 UNIT = "__proctor_unit__"
+CHECKED_UNIT = "__proctor_checked_unit__"
 
 
 class Sheet:
@@ -38,6 +39,12 @@ class Sheet:
 
     def unit(self, number: int) -> Sheet:
         """Opens a test; used as a context manager around it."""
+        self._current = number
+        return self
+
+    def checked_unit(self, number: int) -> Sheet:
+        """Opens a test that is one check, and counts it."""
+        self.checks += 1
         self._current = number
         return self
 
