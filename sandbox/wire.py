@@ -16,6 +16,7 @@ from typing import Any
 LENGTHS = struct.Struct("<II")
 MAX_HEADER = 4 << 20
 MAX_BLOCK = 256 << 20
+_to_json = json.JSONEncoder(separators=(",", ":")).encode  # `json.dumps` would make an encoder for each frame
 
 
 class WireError(ValueError):
@@ -23,7 +24,7 @@ class WireError(ValueError):
 
 
 def pack(header: dict[str, Any], block: bytes = b"") -> bytes:
-    text = json.dumps(header, separators=(",", ":")).encode()
+    text = _to_json(header).encode()
     if len(text) > MAX_HEADER or len(block) > MAX_BLOCK:
         raise WireError(
             f"a frame of {len(text)} + {len(block)} bytes; allowed are {MAX_HEADER} + {MAX_BLOCK}"

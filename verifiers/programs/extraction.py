@@ -137,9 +137,11 @@ def _ends_in_open_fence(prompt_code: str) -> bool:
 
 
 def _defines(code: str, entry: str) -> bool:
-    """Whether a text defines a name at its margin."""
+    """Whether a text defines the name of what is under test at its margin."""
     name = entry.partition(".")[0]
-    return any(name in (found["defined"], found["assigned"]) for found in _DEFINITION.finditer(code))
+    return name in code and any(
+        name in (found["defined"], found["assigned"]) for found in _DEFINITION.finditer(code)
+    )
 
 
 def _readings(code: str, prompt_code: str, entry: str) -> list[str]:
@@ -163,12 +165,8 @@ def _continuations(prompt_code: str, code: str) -> list[str]:
     indent = _body_indent(prompt_code)
     prompt = prompt_code if prompt_code.endswith("\n") else prompt_code + "\n"
     body = code.strip("\n")
-    mended = [
-        body,
-        indent + body.lstrip(),  # only the first line lost its indentation
-        textwrap.indent(textwrap.dedent(body), indent),
-        textwrap.indent(textwrap.dedent(f"{indent}{body.lstrip()}"), indent),
-    ]
+    starts = dict.fromkeys((body, indent + body.lstrip()))  # where only the first line lost its indentation
+    mended = [*starts, *(textwrap.indent(textwrap.dedent(text), indent) for text in starts)]
     programs = [prompt_code + code, *(prompt + text for text in mended)]
     programs += [prompt + cut for text in mended if (cut := _until_stop(text)) != text]
     return [program if program.endswith("\n") else program + "\n" for program in programs]
