@@ -13,8 +13,8 @@ import os
 import sys
 
 MODULES = (
-    "bisect", "collections", "copy", "datetime", "decimal", "functools", "hashlib", "heapq", "io", "itertools",
-    "json", "math", "operator", "random", "re", "statistics", "string", "typing",
+    "bisect", "collections", "copy", "datetime", "decimal", "enum", "fractions", "functools", "heapq", "io",
+    "itertools", "json", "math", "operator", "random", "re", "string", "typing",
 )  # fmt: skip
 
 
