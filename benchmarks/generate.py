@@ -60,8 +60,8 @@ class Sampler:
     end_ids: tuple[int, ...]
 
 
-def load_sampler(origin: Origin, url: str = "") -> Sampler:
-    """Loads tokenizer and model; url: of the engine "server"."""
+def load_sampler(origin: Origin, *, url: str = "", api_key: str = "") -> Sampler:
+    """Loads tokenizer and model; url and key: of the engine "server"."""
     import torch
     from transformers import AutoModelForCausalLM, GenerationConfig
 
@@ -77,7 +77,7 @@ def load_sampler(origin: Origin, url: str = "") -> Sampler:
     if origin.engine == "server":
         from proctor.rl.rollouts.server_engine import ServerEngine
 
-        engine = ServerEngine(url)
+        engine = ServerEngine(url, api_key=api_key)
     elif origin.engine == "vllm":
         from proctor.rl.rollouts.vllm_engine import VllmEngine
 

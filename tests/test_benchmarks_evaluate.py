@@ -146,6 +146,14 @@ def test_too_large_a_k_is_told() -> None:
         (["--model", "/nonexistent"], "/nonexistent: no such folder"),
         (["--model", "m", "--engine", "server"], "--engine server needs --url"),
         (
+            ["--model", "m", "--url", "http://x"],
+            "--url and --server-key are of a server; give --engine server",
+        ),
+        (
+            ["--model", "m", "--engine", "server", "--url", "x", "--server-key", "sk-1"],
+            "--server-key: the environment has no such variable; it takes a name, not the key",
+        ),
+        (
             ["--samples", "s.jsonl", "--data", "s.jsonl"],
             "s.jsonl, row 1: not a task of gsm8k: no field 'answer'",
         ),
@@ -156,7 +164,7 @@ def test_too_large_a_k_is_told() -> None:
     ],
 )
 def test_what_cannot_run_says_why(words: list[str], message: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is looked for on the hub before that: no data are given with the first four."""
+    """Nothing is looked for on the hub before that: no data are given with the first six."""
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     Path("torn.jsonl").write_text('{"task_id": "GSM8K/0", "compl')
     result = proctor("eval", "gsm8k", *words)

@@ -94,13 +94,17 @@ def test_samples_of_another_origin_are_not_continued(folder: Path) -> None:
         run(origin(seed=2), "samples.jsonl")
 
 
-def test_a_server_gives_the_samples_too(folder: Path) -> None:
+def test_a_server_gives_the_samples_too(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sampler = load_sampler(origin())
-    with serving(CompletionServer(sampler.engine.model)) as url:
+    monkeypatch.setenv("TOY_KEY", "sesame")
+    server = CompletionServer(sampler.engine.model)
+    with serving(server) as url:
         words = ["eval", "gsm8k", "--model", "model", "--data", "tasks.jsonl", "--template", "{prompt}"]
         options = ["--engine", "server", "--url", url, "--max-new-tokens", "6", "--json"]
-        result = CliRunner().invoke(app, [*words, *options])
+        result = CliRunner().invoke(app, [*words, *options, "--server-key", "TOY_KEY"])
     assert result.exit_code == 0, result.output
+    assert server.keys == {"Bearer sesame"}
+    assert "sesame" not in result.output + Path("gsm8k_model_samples.jsonl").read_text()
     served = [json.loads(line) for line in Path("gsm8k_model_samples.jsonl").read_text().splitlines()]
     greedy = run(origin(samples_per_task=1, temperature=0.0), "local.jsonl")
     assert [row["completion"] for row in served] == [row["completion"] for row in greedy]

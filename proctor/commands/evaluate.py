@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from enum import Enum
 from pathlib import Path
@@ -27,47 +28,60 @@ class Engine(str, Enum):
     server = "server"
 
 
+Suite = Annotated[str, typer.Argument(help="humaneval, mbpp, humaneval+, mbpp+, gsm8k or math500.")]
+Samples = Annotated[
+    Path | None,
+    typer.Option("--samples", "-s", help="JSON lines with task_id and completion, gzipped or not."),
+]
+Model = Annotated[str, typer.Option("--model", "-m", help="Folder or hub name of a model that is to answer.")]
+EngineChoice = Annotated[Engine, typer.Option("--engine", help="What samples from the model.")]
+Url = Annotated[str, typer.Option("--url", help="The server of --engine server.")]
+ServerKey = Annotated[
+    str,
+    typer.Option(
+        "--server-key",
+        metavar="NAME",
+        help="Environment variable with that server's API key, where it wants one.",
+    ),
+]
+SamplesPerTask = Annotated[int, typer.Option("--samples-per-task", "-n", min=1, help="Answers to each task.")]
+Temperature = Annotated[float, typer.Option("--temperature", min=0.0, help="Of sampling; 0 is greedy.")]
+MaxNewTokens = Annotated[int, typer.Option("--max-new-tokens", min=1, help="Longest answer in tokens.")]
+Seed = Annotated[int, typer.Option("--seed", help="Of sampling.")]
+Template = Annotated[str, typer.Option("--template", help="What a model is asked; '{prompt}' is the task.")]
+Data = Annotated[Path | None, typer.Option("--data", help="The suite's task file, or a folder that has it.")]
+Out = Annotated[Path | None, typer.Option("--out", "-o", help="Results; default: beside the samples.")]
+Ks = Annotated[list[int] | None, typer.Option("--k", help="pass@k for this k. Repeatable.")]
+RewardText = Annotated[
+    str, typer.Option("--reward", "-r", help="What judges a sample; default: the suite's own.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the summary as JSON on stdout.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Judge again what --out has.")]
+
+
 @command(
     "proctor eval humaneval --samples samples.jsonl --data HumanEval.jsonl.gz",
     "proctor eval gsm8k --model runs/rl/model --engine vllm --samples-per-task 4 --temperature 0.8",
     name="eval",
 )
 def evaluate(
-    suite: Annotated[str, typer.Argument(help="humaneval, mbpp, humaneval+, mbpp+, gsm8k or math500.")],
-    samples: Annotated[
-        Path | None,
-        typer.Option("--samples", "-s", help="JSON lines with task_id and completion, gzipped or not."),
-    ] = None,
-    model: Annotated[
-        str, typer.Option("--model", "-m", help="Folder or hub name of a model that is to answer.")
-    ] = "",
-    engine: Annotated[Engine, typer.Option("--engine", help="What samples from the model.")] = Engine.local,
-    url: Annotated[str, typer.Option("--url", help="The server of --engine server.")] = "",
-    samples_per_task: Annotated[
-        int, typer.Option("--samples-per-task", "-n", min=1, help="Answers to each task.")
-    ] = 1,
-    temperature: Annotated[
-        float, typer.Option("--temperature", min=0.0, help="Of sampling; 0 is greedy.")
-    ] = 0.0,
-    max_new_tokens: Annotated[
-        int, typer.Option("--max-new-tokens", min=1, help="Longest answer in tokens.")
-    ] = 1024,
-    seed: Annotated[int, typer.Option("--seed", help="Of sampling.")] = 0,
-    template: Annotated[
-        str, typer.Option("--template", help="What a model is asked; '{prompt}' is the task.")
-    ] = "",
-    data: Annotated[
-        Path | None, typer.Option("--data", help="The suite's task file, or a folder that has it.")
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Results; default: beside the samples.")
-    ] = None,
-    k: Annotated[list[int] | None, typer.Option("--k", help="pass@k for this k. Repeatable.")] = None,
-    reward: Annotated[
-        str, typer.Option("--reward", "-r", help="What judges a sample; default: the suite's own.")
-    ] = "",
-    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON on stdout.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Judge again what --out has.")] = False,
+    suite: Suite,
+    samples: Samples = None,
+    model: Model = "",
+    engine: EngineChoice = Engine.local,
+    url: Url = "",
+    server_key: ServerKey = "",
+    samples_per_task: SamplesPerTask = 1,
+    temperature: Temperature = 0.0,
+    max_new_tokens: MaxNewTokens = 1024,
+    seed: Seed = 0,
+    template: Template = "",
+    data: Data = None,
+    out: Out = None,
+    k: Ks = None,
+    reward: RewardText = "",
+    as_json: AsJson = False,
+    overwrite: Overwrite = False,
 ) -> None:
     """Judges samples of an evaluation suite, saved ones or a model's, and prints pass@k with intervals.
 
@@ -81,12 +95,13 @@ def evaluate(
     from proctor.benchmarks.suites import find_suite
 
     with usable():
-        _check_given(samples, model, engine, url)
+        _check_given(samples, model)
+        server = _server(engine, url, server_key)
         chosen = find_suite(suite)
         tasks = chosen.tasks(data)
         if samples is None:
             how = (samples_per_task, temperature, max_new_tokens, seed, template)
-            samples = _generated(suite, tasks, (model, engine.value, *how), url)
+            samples = _generated(suite, tasks, (model, engine.value, *how), server)
         results = out or samples.with_name(f"{Path(samples.name.removesuffix('.gz')).stem}_results.jsonl")
         outcome = _judged(samples, tasks, reward or chosen.reward, results, overwrite)
         _show(outcome, k, as_json=as_json)
@@ -94,17 +109,26 @@ def evaluate(
     raise typer.Exit(Exit.FAILURES if outcome.unscorable else Exit.DONE)
 
 
-def _check_given(samples: Path | None, model: str, engine: Engine, url: str) -> None:
+def _check_given(samples: Path | None, model: str) -> None:
     """What can be wrong before tasks or models are fetched from anywhere."""
     if (samples is None) is (not model):
         raise InputError("give either --samples, a file, or --model, which answers the tasks now")
     if samples is not None and not samples.is_file():
         raise InputError(f"{samples}: no such file")
-    if model and engine is Engine.server and not url:
-        raise InputError("--engine server needs --url, the address of an OpenAI-compatible server")
     # A name on the hub is `name` or `owner/name`; whatever else has a slash can only be a folder.
     if (model.startswith((".", "/", "~")) or model.count("/") > 1) and not Path(model).is_dir():
         raise InputError(f"{model}: no such folder, and no name of a model on the hub")
+
+
+def _server(engine: Engine, url: str, server_key: str) -> Mapping[str, str]:
+    """Address and API key of --engine server."""
+    if engine is not Engine.server and (url or server_key):
+        raise InputError("--url and --server-key are of a server; give --engine server too")
+    if engine is Engine.server and not url:
+        raise InputError("--engine server needs --url, the address of an OpenAI-compatible server")
+    if server_key and not os.environ.get(server_key):  # not told: it may be a key, given by mistake
+        raise InputError("--server-key: the environment has no such variable; it takes a name, not the key")
+    return {"url": url, "api_key": os.environ.get(server_key, "")}
 
 
 def _show(outcome: Outcome, asked: Sequence[int] | None, *, as_json: bool) -> None:
@@ -133,13 +157,17 @@ def _judged(
         return evaluate_samples(read, tasks, judge, results, overwrite=overwrite, progress=progress)
 
 
-def _generated(suite: str, tasks: Mapping[str, Task], origin: tuple[Any, ...], url: str) -> Path:
+def _generated(
+    suite: str, tasks: Mapping[str, Task], origin: tuple[Any, ...], server: Mapping[str, str]
+) -> Path:
     """The samples file of a model, made or gone on with."""
     with needs_train():
         from proctor.benchmarks.generate import Origin, generate_samples, load_sampler
     made_by = Origin(*origin)
     path = Path(f"{suite}_{Path(made_by.model).resolve().name}_samples.jsonl")
     with console.counting("tasks answered", total=len(tasks)) as progress:
-        generate_samples(suite, tasks, made_by, lambda: load_sampler(made_by, url), path, progress=progress)
+        generate_samples(
+            suite, tasks, made_by, lambda: load_sampler(made_by, **server), path, progress=progress
+        )
     console.note(f"samples: {path}")
     return path
