@@ -116,6 +116,12 @@ def test_a_deadline_of_the_symbolic_path_is_never_a_zero() -> None:
     assert "timeout" in verdict.evidence["why"]
 
 
+def test_a_right_answer_that_algebra_is_too_slow_for_is_no_zero() -> None:
+    """The answer alone takes the time, and the reference none: still the time-out is ours."""
+    verdict = judge(r"\sum_{n=1}^{10} \frac{1}{n}", r"\int_0^1 \frac{1-x^{10}}{1-x} dx", timeout_s=1.0)
+    assert (verdict.value, verdict.status) in ((None, Status.GRADER_ERROR), (1.0, Status.CORRECT))
+
+
 @pytest.mark.parametrize(
     ("gold", "answer", "options", "value"),
     [
