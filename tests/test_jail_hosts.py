@@ -44,6 +44,19 @@ WITHOUT_USER_NAMESPACES = """
     os.write(give, b"x")
     sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
+# Each takes its memory after the first look of the watch and ends before the next, with code 0.
+PEAKS = """
+    import sys
+    from proctor.sandbox.core import Limits, Program
+    from proctor.sandbox.local.host import LocalSandbox
+    with LocalSandbox(1, sys.argv[1]) as sandbox:
+        for size_mb in (10, 30):
+            source = f"import os, time; time.sleep(0.015); b'x' * ({size_mb} << 20); os._exit(0)"
+            program = Program(
+                entry="tests.jail_programs:execute", payload=source.encode(), limits=Limits(memory_mb=16)
+            )
+            print(sandbox.run(program).outcome.value)
+"""
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become somebody else")
 
 
@@ -108,3 +121,10 @@ def test_a_user_is_refused_without_user_namespaces() -> None:
     assert "refused: isolation 'full' cannot be set up here" in done.stderr
     assert "user.max_user_namespaces = 0" in done.stderr
     assert "isolation='no-namespaces'" in done.stderr
+
+
+@as_root
+@pytest.mark.parametrize("isolation", ["full", "process"])
+def test_a_peak_between_two_looks_counts_where_no_control_group_does(isolation: str) -> None:
+    done = run_as(NOBODY, [python_for_nobody(), "-c", textwrap.dedent(PEAKS), isolation])
+    assert done.stdout.split() == ["ok", "memory_limit"], done.stderr

@@ -1,11 +1,11 @@
 """From the facts of a run to its Outcome. One place, one order of precedence.
 
-The first that holds: the kernel killed one of its processes for want of memory; the runner stopped it; it
-ended by itself with code 0, whatever else it met on the way; a forbidden call; processor time; then what the
-exit tells: exceptions behind which a limit stands (MemoryError, no space left), named by the jail or,
-for a foreign runtime, by the last lines of its standard error. A program can print such a line on purpose:
-it then calls its own failure by another name, which earns it nothing. At last its peak: where no control group
-counts, it may have passed its memory limit, and failed, between two looks of the watch.
+The first that holds: the kernel killed one of its processes for want of memory; the runner stopped it, or
+found at its end that it would have, had it looked a moment sooner; it ended by itself with code 0, whatever
+else it met on the way; a forbidden call; processor time; then what the exit tells: exceptions behind which a
+limit stands (MemoryError, no space left), named by the jail or, for a foreign runtime, by the last lines of
+its standard error. A program can print such a line on purpose: it then calls its own failure by another name,
+which earns it nothing. At last its peak, all that its largest process had mapped, where it has failed.
 """
 
 from __future__ import annotations

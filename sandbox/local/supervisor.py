@@ -201,8 +201,8 @@ class Supervisor:
         else:
             run.take_answer(message)
             self._note_usage(seat, run)
-            if run.drain() is not None and run.stopped_for is None:
-                run.stopped_for = Outcome.OUTPUT_LIMIT
+            found_late = run.drain() or self._overdrawn(seat, run)
+            run.stopped_for = run.stopped_for or found_late
             if not (run.is_ready or run.kills or run.was_killed):
                 # Whatever its examiner has made of that by now: it never got to run.
                 self._lose(seat, "its jail could not be closed: " + run.last_words)
@@ -359,6 +359,13 @@ class Supervisor:
             if sample.processes == limits.processes:  # the kernel refuses more, and tells nobody
                 run.refusals = 1
         return Outcome.CPU_LIMIT if run.cpu_s >= limits.cpu_s else None
+
+    def _overdrawn(self, seat: Seat, run: Run) -> Outcome | None:
+        """Where no control group counts: what its largest process took between two looks of the watch."""
+        if seat.slot.group is not None or run.memory_mb <= run.ask.limits.memory_mb:
+            return None
+        own_mb = run.memory_mb - watch.resident_mb(seat.slot.pid)
+        return Outcome.MEMORY_LIMIT if own_mb > run.ask.limits.memory_mb else None
 
     def _stop(self, seat: Seat, reason: Outcome | None) -> None:
         """Kills the program, and with it all that belongs to it; the slot then answers as ever."""

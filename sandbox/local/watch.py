@@ -1,8 +1,8 @@
 """Samples of what a slot's processes use, for hosts that delegate no control group.
 
 Covers: processor time and memory of all living processes of a run together, from outside, through /proc.
-Does not cover: what happens between two samples (memory may overshoot by what is written in 30 ms, which the
-limit per process bounds), and the processor time of children that nobody waited for. Both are exact where a
+Does not cover: what happens between two samples, of memory but the peak of the largest process, which the
+kernel tells at the end; and the processor time of children that nobody waited for. Both are exact where a
 control group counts.
 """
 
@@ -26,11 +26,11 @@ class Sample:
 
 def sample(slot: int) -> Sample:
     """Adds up the descendants of a slot."""
-    shared = _resident_mb(slot)
+    shared = resident_mb(slot)
     cpu, memory, count = 0.0, 0.0, 0
     for process in descendants(slot):
         cpu += _cpu_s(process)
-        memory += max(0.0, _resident_mb(process) - shared)
+        memory += max(0.0, resident_mb(process) - shared)
         count += 1
     return Sample(cpu, memory, count)
 
@@ -125,7 +125,7 @@ def _cpu_s(process: int) -> float:
     return sum(int(field) for field in fields[11:15]) / _TICKS
 
 
-def _resident_mb(process: int) -> float:
+def resident_mb(process: int) -> float:
     try:
         with open(f"/proc/{process}/statm") as statm:
             return int(statm.read().split()[1]) * _PAGE_MB
