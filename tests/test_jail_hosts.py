@@ -57,6 +57,21 @@ PEAKS = """
             )
             print(sandbox.run(program).outcome.value)
 """
+THREADS = """
+    import sys
+    from proctor.sandbox.core import Limits, Program
+    from proctor.sandbox.local.host import LocalSandbox
+    threads = "[threading.Thread(target=time.sleep, args=(1,)).start() for _ in range({})]"
+    source = f"import threading, time; {threads}; time.sleep(0.2)"
+    with LocalSandbox(1, sys.argv[1]) as sandbox:
+        for count in (5, 20):
+            program = Program(
+                entry="tests.jail_programs:execute",
+                payload=source.format(count).encode(),
+                limits=Limits(processes=10),
+            )
+            print(sandbox.run(program).outcome.value)
+"""
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become somebody else")
 
 
@@ -128,3 +143,10 @@ def test_a_user_is_refused_without_user_namespaces() -> None:
 def test_a_peak_between_two_looks_counts_where_no_control_group_does(isolation: str) -> None:
     done = run_as(NOBODY, [python_for_nobody(), "-c", textwrap.dedent(PEAKS), isolation])
     assert done.stdout.split() == ["ok", "memory_limit"], done.stderr
+
+
+@as_root
+@pytest.mark.parametrize("isolation", ["full", "process"])
+def test_threads_count_where_no_control_group_does(isolation: str) -> None:
+    done = run_as(NOBODY, [python_for_nobody(), "-c", textwrap.dedent(THREADS), isolation])
+    assert done.stdout.split() == ["ok", "process_limit"], done.stderr

@@ -1,6 +1,6 @@
 """Samples of what a slot's processes use, for hosts that delegate no control group.
 
-Covers: processor time and memory of all living processes of a run together, from outside, through /proc.
+Covers: processor time, memory and threads of all living processes of a run together, from outside, by /proc.
 Does not cover: what happens between two samples, of memory but the peak of the largest process, which the
 kernel tells at the end; and the processor time of children that nobody waited for. Both are exact where a
 control group counts.
@@ -21,7 +21,7 @@ _PAGE_MB = os.sysconf("SC_PAGE_SIZE") / (1 << 20)
 class Sample:
     cpu_s: float
     memory_mb: float  # what each has resident beyond the slot's own pages, which all forks share
-    processes: int
+    processes: int  # threads count too
 
 
 def sample(slot: int) -> Sample:
@@ -29,9 +29,10 @@ def sample(slot: int) -> Sample:
     shared = resident_mb(slot)
     cpu, memory, count = 0.0, 0.0, 0
     for process in descendants(slot):
-        cpu += _cpu_s(process)
+        cpu_s, threads = _cpu_s_and_threads(process)
+        cpu += cpu_s
         memory += max(0.0, resident_mb(process) - shared)
-        count += 1
+        count += threads
     return Sample(cpu, memory, count)
 
 
@@ -116,13 +117,13 @@ def _parent(process: int) -> int:
         return 0
 
 
-def _cpu_s(process: int) -> float:
+def _cpu_s_and_threads(process: int) -> tuple[float, int]:
     try:
         with open(f"/proc/{process}/stat", "rb") as stat:
             fields = stat.read().rpartition(b")")[2].split()
     except OSError:
-        return 0.0
-    return sum(int(field) for field in fields[11:15]) / _TICKS
+        return 0.0, 0
+    return sum(int(field) for field in fields[11:15]) / _TICKS, int(fields[17])
 
 
 def resident_mb(process: int) -> float:
