@@ -67,7 +67,7 @@ def load_sampler(origin: Origin, *, url: str = "", api_key: str = "") -> Sampler
 
     from proctor.sft.tokenizer import end_ids_of, load_tokenizer
 
-    tokenizer = load_tokenizer(origin.model)
+    tokenizer = load_tokenizer(origin.model, key="--model")
     try:
         generation = GenerationConfig.from_pretrained(origin.model)
     except OSError:  # many models come without one

@@ -99,7 +99,7 @@ def train_reward_model(
             raise ConfigError(f"'{name}' is required and has no value; set it or pass --{name}")
     transformers_logging.disable_progress_bar()
     torch.manual_seed(config.run.seed)
-    model = RewardModel.load(config.run.model, max_tokens=config.data.max_tokens)
+    model = RewardModel.load(config.run.model, key="run.model", max_tokens=config.data.max_tokens)
     pairs, skipped = read_pairs(config.data.train, model)
     random.Random(config.run.seed).shuffle(pairs)
     cut = round(config.data.held_back * len(pairs))

@@ -31,9 +31,9 @@ class RewardModel(nn.Module):
         self._render = Rendering(tokenizer, {}, max_tokens)
 
     @classmethod
-    def load(cls, path: str, *, max_tokens: int = 4096) -> RewardModel:
-        """From a reward model's folder, or from a causal model's with a new head."""
-        tokenizer = load_tokenizer(path)
+    def load(cls, path: str, *, key: str = "path", max_tokens: int = 4096) -> RewardModel:
+        """From a reward model's folder, or from a causal model's with a new head. key: what it was given as."""
+        tokenizer = load_tokenizer(path, key=key)
         model = AutoModelForSequenceClassification.from_pretrained(path, num_labels=1, dtype=torch.float32)
         if len(tokenizer) > model.get_input_embeddings().num_embeddings:  # a pad token was added
             model.resize_token_embeddings(len(tokenizer))

@@ -27,6 +27,7 @@ from proctor.sft.learner import make_policy, make_workers
 from proctor.sft.model import Policy, load_policy
 from proctor.sft.optimizer import make_optimizer
 from proctor.sft.parallel import Plain, Workers
+from proctor.sft.pretrained import check_model_name
 from proctor.sft.tokenizer import end_ids_of, load_tokenizer
 
 
@@ -58,6 +59,7 @@ def set_up(config: RLConfig) -> Run:
     """Loads data, model and engine. Raises ConfigError, ExpressionError, InputError."""
     transformers_logging.disable_progress_bar()
     expression, algorithm = check_config(config)
+    check_model_name(config.critic.path, "critic.path")
     tokenizer = load_tokenizer(config.model.path, chat_template=config.data.chat_template)
     rendering = Rendering(tokenizer, config.data.template_options, config.data.max_prompt_tokens)
     options: dict[str, Any] = {"needed": expression.columns, "mapping": config.data.map}

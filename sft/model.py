@@ -21,6 +21,7 @@ from proctor.sft.attention import BLOCK_ATTENTION
 from proctor.sft.batch import Example, TokenBatch, pad_examples
 from proctor.sft.head import Head, TokenLoss, TokenOutputs, chosen_logprobs, fused_loss
 from proctor.sft.last_layer import let_last_layer_choose
+from proctor.sft.pretrained import loading
 from proctor.sft.settings import Attention, Precision, Quantize
 
 
@@ -118,14 +119,16 @@ def load_policy(
 
     Full training keeps float32 weights (autocast does the rest); with adapters the frozen weights are held in
     bfloat16 where the hardware has it. The head is checked against the model's own logits (`check_head`).
+    Raises ConfigError for what cannot be loaded.
     """
     dtype = torch.bfloat16 if wants_bfloat16(precision) else torch.float32
     frozen = lora is not None or quantize != "none"
     options: dict[str, Any] = {"dtype": dtype if frozen else torch.float32}
-    options["attn_implementation"] = choose_attention(attention, path)
     if quantize != "none":
         options["quantization_config"] = _quantization(quantize, dtype)
-    model = AutoModelForCausalLM.from_pretrained(path, **options)
+    with loading(path, "model"):
+        options["attn_implementation"] = choose_attention(attention, path)
+        model = AutoModelForCausalLM.from_pretrained(path, **options)
     if quantize != "none":
         from peft import prepare_model_for_kbit_training
 

@@ -7,20 +7,34 @@ from typing import Any
 
 from transformers import AutoTokenizer, GenerationConfig, PreTrainedTokenizerBase
 
+from proctor.sft.config import ConfigError
+from proctor.sft.pretrained import loading
+
 # Tokens that vocabularies hold in reserve; taking one costs no new embedding row.
 _PAD_CANDIDATES = ("<|finetune_right_pad_id|>", "<|pad|>", "<pad>", "[PAD]", "<unk>", "[UNK]")
 
 
-def load_tokenizer(path: str, *, chat_template: str = "") -> PreTrainedTokenizerBase:
+def load_tokenizer(path: str, *, key: str = "model.path", chat_template: str = "") -> PreTrainedTokenizerBase:
     """The tokenizer of a model, with left padding and a pad token that is not the end token.
 
-    chat_template: a file whose template replaces the tokenizer's own; saved models carry it.
+    key: what the model was given as. chat_template: a file whose template replaces the tokenizer's own; saved
+    models carry it. Raises ConfigError.
     """
-    tokenizer = AutoTokenizer.from_pretrained(path)
+    with loading(path, key):
+        tokenizer = AutoTokenizer.from_pretrained(path)
+        if len(tokenizer) < 2:  # what transformers makes up where a folder has a model alone
+            raise ValueError("it has no tokenizer")
     if chat_template:
-        tokenizer.chat_template = Path(chat_template).read_text(encoding="utf-8")
+        tokenizer.chat_template = _read_template(chat_template)
     prepare_tokenizer(tokenizer)
     return tokenizer
+
+
+def _read_template(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"data.chat_template: '{path}' cannot be read: {error}") from error
 
 
 def prepare_tokenizer(tokenizer: PreTrainedTokenizerBase) -> None:

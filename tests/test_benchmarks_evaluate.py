@@ -142,8 +142,8 @@ def test_too_large_a_k_is_told() -> None:
     ("words", "message"),
     [
         (["--samples", "no.jsonl"], "no.jsonl: no such file"),
-        (["--model", "no/such/model"], "no/such/model: no such folder"),
-        (["--model", "/nonexistent"], "/nonexistent: no such folder"),
+        (["--model", "no/such/model"], "--model: no folder 'no/such/model' here"),
+        (["--model", "/nonexistent"], "--model: no folder '/nonexistent' here"),
         (["--model", "m", "--engine", "server"], "--engine server needs --url"),
         (
             ["--model", "m", "--url", "http://x"],

@@ -13,6 +13,7 @@ import typer
 from proctor import console
 from proctor.app import Exit, command, needs_train, usable
 from proctor.commands.reading import read_reward
+from proctor.sft.pretrained import check_model_name
 from proctor.verifiers.files.sources import InputError
 
 if TYPE_CHECKING:
@@ -115,9 +116,7 @@ def _check_given(samples: Path | None, model: str) -> None:
         raise InputError("give either --samples, a file, or --model, which answers the tasks now")
     if samples is not None and not samples.is_file():
         raise InputError(f"{samples}: no such file")
-    # A name on the hub is `name` or `owner/name`; whatever else has a slash can only be a folder.
-    if (model.startswith((".", "/", "~")) or model.count("/") > 1) and not Path(model).is_dir():
-        raise InputError(f"{model}: no such folder, and no name of a model on the hub")
+    check_model_name(model, "--model")
 
 
 def _server(engine: Engine, url: str, server_key: str) -> Mapping[str, str]:
