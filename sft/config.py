@@ -61,11 +61,12 @@ def load_config(kind: type[Config], path: str | Path | None, overrides: Sequence
         values: dict[str, Any] = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: not valid TOML: {error}") from error
-    source = _Source(str(path), text)
+    source = _Source("" if path is None else str(path), text, {})
     _check_names(kind, values, source, ())
     for name, value in _pairs(overrides):
         names = _find(kind, name)
         _put(values, names, _fitting(value, dict(_leaves(kind))[names]))
+        source.options[names] = f"--{name}"
     try:
         return kind.model_validate(values)
     except ValidationError as error:
@@ -82,18 +83,19 @@ def describe(kind: type[Section]) -> list[Key]:
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """The file a config came from, to say where in it something stands."""
+    """What a config came from, to say where something stands."""
 
-    path: str
+    path: str  # "": there is no file
     text: str
+    options: dict[tuple[str, ...], str]  # as given, by the key that they set
 
     def at(self, name: str) -> str:
         """`path, line 4: ` for the first line that sets or opens `name`."""
         pattern = re.compile(rf"^\s*(\[+\s*)?([\w-]+\.)*{re.escape(name)}\s*(=|\])")
         for number, line in enumerate(self.text.splitlines(), start=1):
-            if pattern.match(line):
+            if name and pattern.match(line):
                 return f"{self.path}, line {number}: "
-        return "" if self.path == "None" else f"{self.path}: "
+        return f"{self.path}: " if self.path else ""
 
     def explain(self, error: Mapping[str, Any]) -> str:
         """One of pydantic's errors as a sentence."""
@@ -101,9 +103,21 @@ class _Source:
         dotted = ".".join(names)
         if error["type"] == "missing":
             return f"{self.at(names[0])}'{dotted}' is required and has no value; set it or pass --{dotted}"
-        # The line of a key that an override set is not where the value came from, but the value is shown.
-        where = self.at(names[-1]) if names else f"{self.path}: "
-        return f"{where}'{dotted}' = {error['input']!r}: {error['msg']}"
+        said = error["msg"].removeprefix("Value error, ")
+        shown = f"[{dotted}]" if isinstance(error["input"], Mapping) else f"'{dotted}' = {error['input']!r}"
+        return f"{self._where(names)}{shown}: {said}"
+
+    def _where(self, names: Sequence[str]) -> str:
+        """The options that set something at, above or under a key, or else its line in the file."""
+        given = [
+            option
+            for key, option in self.options.items()
+            if all(ours == theirs for ours, theirs in zip(key, names, strict=False))
+        ]
+        if given:
+            return f"{', '.join(given)}: "
+        keys = [name for name in names if not name.isdigit()]  # places in a list are no names
+        return self.at(keys[-1] if keys else "")
 
 
 def _read(path: str | Path | None) -> str:

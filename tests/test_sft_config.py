@@ -70,12 +70,25 @@ def test_errors_in_the_file_say_where(tmp_path, text, message):
         ),
         (["--every"], "--every has no value"),
         (["clip", "1"], "'clip' stands where a --key is expected"),
-        (["--clip", "-1"], "'optimizer.clip' = -1"),
+        (["--clip", "-1"], "^--clip: 'optimizer.clip' = -1"),
+        (["--filters", "foo"], "^--filters: 'data.filters.0' = 'foo': Input should be 'exact_duplicates'"),
+        (["--data.filters=3"], r"^--data\.filters: 'data.filters.0' = 3"),
+        (["--quantize", "4bit"], r"^--quantize: \[model\]: quantize = '4bit' freezes the weights; set lora"),
     ],
 )
-def test_errors_on_the_command_line(words, message):
-    with pytest.raises(ConfigError, match=message):
-        load_config(SFTConfig, None, words)
+def test_errors_on_the_command_line(tmp_path, words, message):
+    path = written(
+        tmp_path, "[data]\nfilters = ['wrong']\n[optimizer]\nclip = 1\n[model]\nquantize = 'none'\n"
+    )
+    for file in (None, path):
+        with pytest.raises(ConfigError, match=message):
+            load_config(SFTConfig, file, words)
+
+
+def test_an_error_that_no_option_made_is_the_files(tmp_path):
+    path = written(tmp_path, "[data]\nfilters = ['wrong', 'foo']\n")
+    with pytest.raises(ConfigError, match=r"run\.toml, line 2: 'data\.filters\.1' = 'foo'"):
+        load_config(SFTConfig, path, ["--clip", "1", "--data.train", "x.jsonl"])
 
 
 def test_a_missing_file_is_named():
