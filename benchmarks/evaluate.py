@@ -39,12 +39,14 @@ class Outcome:
     counts: dict[str, tuple[int, int]] = field(default_factory=dict)  # task -> (judged, right)
     statuses: Counter[str] = field(default_factory=Counter)
     unscorable: int = 0  # samples without a verdict: in no count
+    reason: str = ""  # why, for the first of them
 
     def add(self, line: Line) -> None:
         """Counts a line of results."""
         self.statuses[line["status"]] += 1
         if line["passed"] is None:
             self.unscorable += 1
+            self.reason = self.reason or f"{line['task_id']}, {line['result'].removeprefix('failed: ')}"
             return
         judged, right = self.counts.get(line["task_id"], (0, 0))
         self.counts[line["task_id"]] = (judged + 1, right + line["passed"])
@@ -77,6 +79,9 @@ def read_samples(path: Path, tasks: Mapping[str, Task]) -> list[Sample]:
         for name in ("task_id", "completion"):
             if name not in row.data:
                 raise InputError(f"{place}: no field '{name}'")
+        if not isinstance(row.data["completion"], str):
+            found = row.data["completion"]
+            raise InputError(f"{place}: 'completion' must be text, got {type(found).__name__} {found!r:.40}")
         if str(row.data["task_id"]) not in tasks:
             known = next(iter(tasks), "none")
             raise InputError(f"{place}: no task '{row.data['task_id']}' (they look like '{known}')")
@@ -84,6 +89,20 @@ def read_samples(path: Path, tasks: Mapping[str, Task]) -> list[Sample]:
     if not samples:
         raise InputError(f"{path}: no samples")
     return samples
+
+
+def check_judging(reward: Expression, samples: Path, results: Path) -> None:
+    """Raises InputError where the reward has no exam, or results cannot be written there."""
+    if results.resolve() == samples.resolve():
+        raise InputError(f"{results}: these are the samples; give another --out")
+    if not reward.exams:
+        raise InputError(
+            f"'{reward}' has no part that judges whether an answer is right, such as math or code"
+        )
+    if results.suffix != ".jsonl":
+        raise InputError(f"{results}: results are JSON lines; give --out NAME.jsonl")
+    if not results.absolute().parent.is_dir():
+        raise InputError(f"{results}: there is no folder {results.parent}; make it, or give another --out")
 
 
 def evaluate_samples(
@@ -101,14 +120,9 @@ def evaluate_samples(
     `blame` and `verdicts`. A sample passes where the reward's exams say that it is right, whatever else the
     reward counts. What an earlier run could not judge for want of infrastructure is judged again.
 
-    Raises InputError where the reward has no exam, or `results` is of other samples, tasks or reward.
+    Raises InputError where `results` is of other samples, tasks or reward. The reward must have an exam, which
+    `check_judging` tells before anything is made to be judged.
     """
-    if not reward.exams:
-        raise InputError(
-            f"'{reward}' has no part that judges whether an answer is right, such as math or code"
-        )
-    if results.suffix != ".jsonl":
-        raise InputError(f"{results}: results are JSON lines; give --out NAME.jsonl")
     made_by = {"reward": str(reward), "hash": reward.hash, "tasks": _fingerprint(tasks)}
     lines = _earlier(results, samples, made_by, overwrite)
     if again := [place for place, line in enumerate(lines) if line["blame"] == Blame.INFRASTRUCTURE.value]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from proctor.verifiers.core import Rollout
 from proctor.verifiers.files.sources import InputError, read_rows
+from proctor.verifiers.spelling import did_you_mean
 
 Row = Mapping[str, Any]
 
@@ -58,6 +59,10 @@ class Suite:
         for number, (place, row) in enumerate(rows):
             task = self._task(row, number, place)
             tasks[task.task_id] = task
+        if not tasks:
+            raise InputError(
+                f"{data or os.environ.get('PROCTOR_DATA') or self.hub}: no task of {self.name} in it"
+            )
         return tasks
 
     def _task(self, row: Row, number: int, place: str) -> Task:
@@ -166,7 +171,7 @@ SUITES: dict[str, Suite] = {suite.name: suite for suite in _ALL}
 def find_suite(name: str) -> Suite:
     """The suite of that name. Raises InputError with the known names."""
     if name not in SUITES:
-        raise InputError(f"unknown suite '{name}'; known: {', '.join(SUITES)}")
+        raise InputError(f"unknown suite '{name}'{did_you_mean(name, SUITES)}; known: {', '.join(SUITES)}")
     return SUITES[name]
 
 
@@ -174,6 +179,8 @@ def _find(suite: Suite, data: Path | None) -> Path:
     place = data or Path(os.environ["PROCTOR_DATA"])
     if place.is_file():
         return place
+    if not place.is_dir():
+        raise InputError(f"{'--data' if data else '$PROCTOR_DATA'}: no file or folder {place}")
     for name in suite.files:
         for path in (place / name, place / f"{name}.gz"):
             if path.is_file():

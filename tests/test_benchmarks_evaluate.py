@@ -125,6 +125,7 @@ def test_what_infrastructure_kept_from_being_judged_is_judged_again() -> None:
     samples = read_samples(Path("s.jsonl"), tasks)
     first = evaluate_samples(samples, tasks, reward("eval_shaky"), Path("o.jsonl"))
     assert (first.unscorable, first.counts) == (2, {"GSM8K/1": (2, 2)})
+    assert first.reason == "GSM8K/0, unavailable"
 
     second = evaluate_samples(samples, tasks, reward("eval_shaky"), Path("o.jsonl"))
     assert (second.unscorable, second.counts) == (0, {"GSM8K/0": (2, 2), "GSM8K/1": (2, 2)})
@@ -157,6 +158,18 @@ def test_too_large_a_k_is_told() -> None:
             ["--samples", "s.jsonl", "--data", "s.jsonl"],
             "s.jsonl, row 1: not a task of gsm8k: no field 'answer'",
         ),
+        (["--samples", "s.jsonl", "--data", "no"], "--data: no file or folder no"),
+        (["--samples", "s.jsonl", "--data", "empty.jsonl"], "empty.jsonl: no task of gsm8k in it"),
+        (
+            ["--samples", "null.jsonl", "--data", "tasks.jsonl"],
+            "line 1: 'completion' must be text, got NoneType",
+        ),
+        (["--samples", "s.jsonl", "--data", "tasks.jsonl", "--out", "no/r.jsonl"], "there is no folder no"),
+        (["--samples", "s.jsonl", "--data", "tasks.jsonl", "--k", "0"], "greater than or equal to 1"),
+        # Before the model answers, for that can take hours.
+        (["--model", "m", "--reward", "mth"], "unknown part 'mth'"),
+        (["--model", "m", "--out", "o.txt"], "give --out NAME.jsonl"),
+        (["--model", "m", "--template", "Solve it."], "every task would be asked the same"),
         (["--samples", "s.jsonl", "--data", "."], "no tasks of gsm8k in .: looked for gsm8k_test.jsonl"),
         (["--samples", "s.jsonl", "--data", "tasks.jsonl", "--out", "s.jsonl"], "these are the samples"),
         (["--samples", "s.jsonl", "--data", "tasks.jsonl", "--out", "o.txt"], "give --out NAME.jsonl"),
@@ -164,9 +177,11 @@ def test_too_large_a_k_is_told() -> None:
     ],
 )
 def test_what_cannot_run_says_why(words: list[str], message: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is looked for on the hub before that: no data are given with the first six."""
+    """Nothing is looked for on the hub before that, though some give no data."""
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     Path("torn.jsonl").write_text('{"task_id": "GSM8K/0", "compl')
+    Path("null.jsonl").write_text('{"task_id": "GSM8K/0", "completion": null}')
+    Path("empty.jsonl").touch()
     result = proctor("eval", "gsm8k", *words)
     assert result.exit_code == 2
     assert message in result.stderr

@@ -125,6 +125,15 @@ def test_fault_of_ours_is_no_reward_and_exit_code_1() -> None:
     verdict = lines("scored.jsonl")[0]["verdicts"]["cli_right"]
     assert (verdict["value"], verdict["blame"]) == (None, "grader")
     assert "1 without (blame grader 1)" in result.stdout
+    assert "blame grader: 1 rows; the first is r.jsonl:1: cli_right: none (grader_error" in result.stderr
+
+
+def test_why_rows_have_no_reward_is_told_once_for_each_blame() -> None:
+    rows = ['{"response": "1", "answer": "1"}\n', *['{"response": "2", "answer": null}\n'] * 3]
+    Path("r.jsonl").write_text("".join(rows))
+    result = score("r.jsonl", reward="math")
+    assert result.stderr.count("column 'answer' is missing") == 1
+    assert "blame configuration: 3 rows; the first is r.jsonl:2: math: misconfigured, column" in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -142,7 +151,11 @@ def test_fault_of_ours_is_no_reward_and_exit_code_1() -> None:
         (["rollouts.jsonl", "--split", "train"], "--split train is for folders that datasets saved"),
         (["empty.jsonl"], "empty.jsonl: empty, there is no row to score"),
         (["rollouts.jsonl", "--load", "no.py"], "no.py: no Python file of that name"),
-        (["rollouts.jsonl", "--report", "no/report.html"], "no/report.html: no such folder"),
+        (["rollouts.jsonl", "--report", "no/report.html"], "--report no/report.html: there is no folder no"),
+        (
+            ["rollouts.jsonl", "--report", "."],
+            "--report .: this is a folder; name a file in it, such as report.html",
+        ),
     ],
 )
 def test_what_cannot_run_says_why(arguments: list[str], message: str) -> None:

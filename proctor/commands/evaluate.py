@@ -52,7 +52,7 @@ Seed = Annotated[int, typer.Option("--seed", help="Of sampling.")]
 Template = Annotated[str, typer.Option("--template", help="What a model is asked; '{prompt}' is the task.")]
 Data = Annotated[Path | None, typer.Option("--data", help="The suite's task file, or a folder that has it.")]
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="Results; default: beside the samples.")]
-Ks = Annotated[list[int] | None, typer.Option("--k", help="pass@k for this k. Repeatable.")]
+Ks = Annotated[list[int] | None, typer.Option("--k", min=1, help="pass@k for this k. Repeatable.")]
 RewardText = Annotated[
     str, typer.Option("--reward", "-r", help="What judges a sample; default: the suite's own.")
 ]
@@ -84,7 +84,7 @@ def evaluate(
     as_json: AsJson = False,
     overwrite: Overwrite = False,
 ) -> None:
-    """Judges samples of an evaluation suite, saved ones or a model's, and prints pass@k with intervals.
+    """Judge samples of an evaluation suite, saved ones or a model's, and print pass@k with intervals.
 
     With --model the samples are written to SUITE_MODEL_samples.jsonl as they come. The tasks are found by
     --data, by $PROCTOR_DATA, or on the datasets hub (those of humaneval+ and mbpp+ are not there). Results
@@ -93,30 +93,40 @@ def evaluate(
 
     Exit codes: 0 done; 1 done, but samples could not be judged by a fault of ours; 2 could not run.
     """
+    from proctor.benchmarks.evaluate import check_judging, evaluate_samples, read_samples
     from proctor.benchmarks.suites import find_suite
 
     with usable():
-        _check_given(samples, model)
+        _check_given(samples, model, template)
         server = _server(engine, url, server_key)
         chosen = find_suite(suite)
+        judge = read_reward(reward or chosen.reward, None)
+        judged = samples or Path(f"{suite}_{Path(model).resolve().name}_samples.jsonl")
+        results = out or judged.with_name(f"{Path(judged.name.removesuffix('.gz')).stem}_results.jsonl")
+        check_judging(judge, judged, results)
         tasks = chosen.tasks(data)
         if samples is None:
             how = (samples_per_task, temperature, max_new_tokens, seed, template)
-            samples = _generated(suite, tasks, (model, engine.value, *how), server)
-        results = out or samples.with_name(f"{Path(samples.name.removesuffix('.gz')).stem}_results.jsonl")
-        outcome = _judged(samples, tasks, reward or chosen.reward, results, overwrite)
+            _generate(judged, suite, tasks, (model, engine.value, *how), server)
+        rows = read_samples(judged, tasks)
+        with console.counting("samples", total=len(rows)) as progress:
+            outcome = evaluate_samples(rows, tasks, judge, results, overwrite=overwrite, progress=progress)
         _show(outcome, k, as_json=as_json)
         console.note(f"written: {results}")
     raise typer.Exit(Exit.FAILURES if outcome.unscorable else Exit.DONE)
 
 
-def _check_given(samples: Path | None, model: str) -> None:
+def _check_given(samples: Path | None, model: str, template: str) -> None:
     """What can be wrong before tasks or models are fetched from anywhere."""
     if (samples is None) is (not model):
         raise InputError("give either --samples, a file, or --model, which answers the tasks now")
     if samples is not None and not samples.is_file():
         raise InputError(f"{samples}: no such file")
     check_model_name(model, "--model")
+    if template and "{prompt}" not in template:
+        raise InputError(
+            f"--template {template!r}: has no {{prompt}}, so that every task would be asked the same"
+        )
 
 
 def _server(engine: Engine, url: str, server_key: str) -> Mapping[str, str]:
@@ -136,37 +146,23 @@ def _show(outcome: Outcome, asked: Sequence[int] | None, *, as_json: bool) -> No
         console.warning(
             f"no pass@{k}: it needs {k} judged samples of each task, and one has {outcome.fewest}"
         )
+    if outcome.unscorable:
+        console.warning(f"{outcome.unscorable} samples could not be judged; the first is {outcome.reason}")
     if as_json:
         console.as_json(outcome.to_json(estimates))
     else:
         console.evaluation(estimates, outcome.statuses)
 
 
-def _judged(
-    samples: Path, tasks: Mapping[str, Task], expression: str, results: Path, overwrite: bool
-) -> Outcome:
-    """What the samples are worth by the expression; results are written as they come."""
-    from proctor.benchmarks.evaluate import evaluate_samples, read_samples
-
-    if results.resolve() == samples.resolve():
-        raise InputError(f"{results}: these are the samples; give another --out")
-    judge = read_reward(expression, None)
-    read = read_samples(samples, tasks)
-    with console.counting("samples", total=len(read)) as progress:
-        return evaluate_samples(read, tasks, judge, results, overwrite=overwrite, progress=progress)
-
-
-def _generated(
-    suite: str, tasks: Mapping[str, Task], origin: tuple[Any, ...], server: Mapping[str, str]
-) -> Path:
-    """The samples file of a model, made or gone on with."""
+def _generate(
+    path: Path, suite: str, tasks: Mapping[str, Task], origin: tuple[Any, ...], server: Mapping[str, str]
+) -> None:
+    """Makes the samples file of a model, or goes on with it."""
     with needs_train():
         from proctor.benchmarks.generate import Origin, generate_samples, load_sampler
     made_by = Origin(*origin)
-    path = Path(f"{suite}_{Path(made_by.model).resolve().name}_samples.jsonl")
     with console.counting("tasks answered", total=len(tasks)) as progress:
         generate_samples(
             suite, tasks, made_by, lambda: load_sampler(made_by, **server), path, progress=progress
         )
     console.note(f"samples: {path}")
-    return path

@@ -34,7 +34,7 @@ def read_reward(text: str, load: Sequence[Path] | None) -> Expression:
     path = Path(text)
     content = read_toml(path)
     if not isinstance(content.get("reward"), str | dict):
-        found = ", ".join(content) or "nothing"
+        found = ", ".join(f"{key} = {value!r}" for key, value in content.items()) or "nothing"
         raise InputError(f'{path}: needs reward = "..." or a [reward] table of weights; found {found}')
     try:
         return reward(content["reward"])

@@ -18,7 +18,7 @@ def report(
         Path | None, typer.Option("--out", "-o", help="The page; default: report.html in the run's folder.")
     ] = None,
 ) -> None:
-    """Makes one HTML file of a training run: curves, evaluations, incidents, rollouts through training.
+    """Make one HTML file of a training run: curves, evaluations, incidents, rollouts through training.
 
     The file needs no network and runs nothing but its own script. A run that is still going can be reported
     on at any time.

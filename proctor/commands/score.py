@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
@@ -88,8 +89,8 @@ def score(
     with usable():
         if out == "-" and json:
             raise InputError("--out - and --json both want standard output; choose one")
-        if report is not None and not report.absolute().parent.is_dir():
-            raise InputError(f"{report}: no such folder")
+        if report is not None:
+            _check_report(report)
         source = Source(file, split=split)
         expression = read_reward(reward, load)
         mapping = read_pairs(map_ or [], "--map")
@@ -105,6 +106,18 @@ def score(
             page.write(report, about, summary)
     _conclude(job, sink, summary, as_json=json, data_on_stdout=out == "-", report=report)
     raise typer.Exit(Exit.FAILURES if summary.failed else Exit.DONE)
+
+
+def _check_report(path: Path) -> None:
+    """It is written when all is scored; what can be wrong with its place is told before."""
+    if path.is_dir():
+        raise InputError(
+            f"--report {path}: this is a folder; name a file in it, such as {path / 'report.html'}"
+        )
+    if not path.absolute().parent.is_dir():
+        raise InputError(f"--report {path}: there is no folder {path.parent}")
+    if not os.access(path if path.exists() else path.absolute().parent, os.W_OK):
+        raise InputError(f"--report {path}: cannot be written: permission denied")
 
 
 def _introduce(job: Job, concerns: Iterable[object]) -> None:
@@ -161,6 +174,11 @@ def _conclude(
         console.warning(
             f"{job.torn_groups:,} times a prompt came back after another one: this reward compares the"
             " rollouts of a prompt, which must be neighbours; sort the file by prompt"
+        )
+    for blame, reason in summary.reasons.items():
+        console.warning(
+            f"without a reward, blame {blame.value}: {summary.unscorable[blame]:,} rows; the first is "
+            f"{job.source.name}:{reason}"
         )
     if summary.rejected:
         console.warning(f"{summary.rejected:,} bad rows are kept in {sink.rejected.path}")

@@ -43,15 +43,16 @@ class Summary:
         self.reward = Tally()
         self.parts: dict[str, Tally] = {}
         self.unscorable: Counter[Blame | None] = Counter()  # rollouts without reward, by who is to blame
+        self.reasons: dict[Blame, str] = {}  # what the first of those had: "ROW: PART: what is wrong"
 
     def add(self, items: Iterable[Scored | BadRow]) -> None:
         for item in items:
             if isinstance(item, BadRow):
                 self.rejected += 1
             else:
-                self._add_score(item.score)
+                self._add_score(item.score, item.row.number)
 
-    def _add_score(self, score: Score) -> None:
+    def _add_score(self, score: Score, number: int) -> None:
         self.rollouts += 1
         self.reward.add_value(score.total)
         for name, verdict in score.verdicts.items():
@@ -63,7 +64,10 @@ class Summary:
             tally.seconds += verdict.seconds
             tally.slowest = max(tally.slowest, verdict.seconds)
         if score.total is None:
-            self.unscorable[culprit(score)] += 1
+            blame = culprit(score)
+            self.unscorable[blame] += 1
+            if blame is not None and blame not in self.reasons:
+                self.reasons[blame] = f"{number}: {_reason(score, blame)}"
 
     @property
     def failed(self) -> bool:
@@ -99,6 +103,13 @@ def culprit(score: Score) -> Blame | None:
     blames = [blame for blame in found if blame is not None]
     ours = [blame for blame in blames if blame in _OURS]
     return next(iter(ours or blames), None)
+
+
+def _reason(score: Score, blame: Blame) -> str:
+    """What the first part that blames so has found."""
+    name, verdict = next(pair for pair in score.verdicts.items() if pair[1].blame is blame)
+    problem = verdict.evidence.get("problem")
+    return f"{name}: {verdict.status.value}, {problem}" if problem else f"{name}: {verdict}"
 
 
 def name_of(blame: Blame | None) -> str:
