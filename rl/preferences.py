@@ -19,7 +19,7 @@ from transformers.utils import logging as transformers_logging
 from proctor.rl.algorithms.losses import preference_loss
 from proctor.rl.prompts import Skipped
 from proctor.rl.reward_model import RewardModel
-from proctor.sft.config import ConfigError, Section
+from proctor.sft.config import ConfigError, Section, make_output
 from proctor.sft.optimizer import learning_rate, make_optimizer, set_learning_rate
 from proctor.sft.settings import OptimizerSettings
 from proctor.verifiers.files.rows import Columns, RowError, text_of
@@ -108,7 +108,7 @@ def train_reward_model(
         raise ConfigError(
             f"data.held_back = {config.data.held_back:g} leaves none of {len(pairs)} pairs to train on; lower it"
         )
-    config.run.output.mkdir(parents=True, exist_ok=True)
+    make_output(config.run.output)
     before = accuracy(model, held_back)
     losses = _fit(config, model, training, watch)
     after = accuracy(model, held_back)

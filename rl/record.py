@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from proctor.rl.experience import Experience
-from proctor.sft.config import ConfigError
+from proctor.sft.config import ConfigError, make_output
 from proctor.verifiers.files.scored import dumps
 
 
@@ -35,7 +35,7 @@ class Recorder:
             self._metrics, self._completions = nowhere
             self._board = self._wandb = None
             return
-        folder.mkdir(parents=True, exist_ok=True)
+        make_output(folder)
         self._wandb = _wandb(wandb, folder) if wandb else None
         self._open(from_step)
 

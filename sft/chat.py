@@ -1,4 +1,4 @@
-"""Conversations as files hold them: five shapes of row, three kinds of file, read as a stream.
+"""Conversations as files hold them: five shapes of row, read as a stream.
 
 Shapes: `messages` or `conversations` with role/content, ShareGPT's from/value, `prompt` + `completion` (texts
 or messages), and Alpaca's instruction/input/output. A row that fits none of them is an error that names file,
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from proctor.verifiers.files.sources import InputError
+from proctor.verifiers.files.sources import BadRow, InputError, Row, Source
 
 Message = Mapping[str, Any]
 
@@ -34,6 +34,7 @@ _ROLES = {
 # Where an assistant's turn has its text besides 'content'.
 _SAID_APART = ("tool_calls", "reasoning_content", "thinking")
 
+_READ = (".jsonl", ".json", ".csv", ".tsv", ".parquet", ".gz")
 _QUESTIONS = ("question", "problem", "prompt", "instruction", "query", "text")
 
 
@@ -67,27 +68,28 @@ class Conversation:
 
 
 def read_conversations(paths: Iterable[str | Path]) -> Iterator[Conversation]:
-    """Streams the rows of .jsonl, .json and .parquet files, of folders saved by datasets, and of hub names.
+    """Streams the rows of files, of folders saved by datasets, and of hub names.
 
     Raises DataError at the first row that cannot be read.
     """
     for path in paths:
-        for number, row in enumerate(_rows(Path(path)), start=1):
-            yield conversation_of(row, f"{path}, row {number}")
+        for source, row in _rows(str(path)):
+            yield conversation_of(row, source)
 
 
 def conversation_of(row: Mapping[str, Any], source: str) -> Conversation:
     """Recognises the shape of a row by its columns. Raises DataError."""
-    tools = row.get("tools")
-    if isinstance(tools, str):
-        tools = json.loads(tools)
+    tools = _tools(row.get("tools"), source)
     for column in ("messages", "conversations"):
         if row.get(column) is not None:
             return Conversation(source, _messages(row[column], source, column), tools=tools, row=row)
     if "completion" in row:
         return _prompted(row, source, tools)
     if "instruction" in row and "output" in row:
-        question = "\n\n".join(part for part in (row["instruction"], row.get("input")) if part)
+        parts = [part for part in (row["instruction"], row.get("input")) if part]
+        if not all(isinstance(part, str) for part in parts):
+            raise DataError(f"{source}: 'instruction' and 'input' must be text, got {parts!r:.80}")
+        question = "\n\n".join(parts)
         turns = [{"role": "user", "content": question}, {"role": "assistant", "content": row["output"]}]
         if row.get("system"):
             turns.insert(0, {"role": "system", "content": row["system"]})
@@ -101,10 +103,10 @@ def conversation_of(row: Mapping[str, Any], source: str) -> Conversation:
 def read_questions(path: str | Path) -> list[str]:
     """What an evaluation set asks, under any of the usual names. Raises DataError."""
     texts = []
-    for number, row in enumerate(_rows(Path(path)), start=1):
+    for source, row in _rows(str(path)):
         name = next((name for name in _QUESTIONS if isinstance(row.get(name), str)), None)
         if name is None:
-            raise DataError(f"{path}, row {number}: no column of {', '.join(_QUESTIONS)} holds a question")
+            raise DataError(f"{source}: no column of {', '.join(_QUESTIONS)} holds a question")
         texts.append(row[name])
     return texts
 
@@ -125,10 +127,10 @@ def _prompted(row: Mapping[str, Any], source: str, tools: Any) -> Conversation:
         if not completion:
             raise DataError(f"{source}: 'completion' is empty")
         return Conversation(source, prompt=prompt, completion=completion, tools=tools, row=row)
-    if isinstance(prompt, str) or prompt is None:
+    if not _is_list(prompt) or not (isinstance(completion, str) or _is_list(completion)):
         raise DataError(
             f"{source}: 'prompt' is {_kind(prompt)} and 'completion' {_kind(completion)}; "
-            "both must be text, or both messages"
+            "both must be text, or both lists of messages"
         )
     if isinstance(completion, str):
         completion = [{"role": "assistant", "content": completion}]
@@ -137,12 +139,26 @@ def _prompted(row: Mapping[str, Any], source: str, tools: Any) -> Conversation:
 
 
 def _messages(turns: Any, source: str, column: str) -> list[Message]:
-    if not isinstance(turns, Sequence) or isinstance(turns, str) or not turns:
+    if not _is_list(turns) or not turns:
         raise DataError(f"{source}: '{column}' is {_kind(turns)}, expected a list of messages")
     messages = [_message(turn, f"{source}: '{column}'[{place}]") for place, turn in enumerate(turns)]
     if not any(message["role"] == "assistant" for message in messages):
         raise DataError(f"{source}: '{column}' has no assistant turn, so there is nothing to learn")
     return messages
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str)
+
+
+def _tools(given: Any, source: str) -> Any:
+    """Columns of files that know no nesting hold them as JSON."""
+    if not isinstance(given, str):
+        return given
+    try:
+        return json.loads(given)
+    except ValueError as error:
+        raise DataError(f"{source}: 'tools' is not valid JSON: {error}") from error
 
 
 def _message(turn: Any, where: str) -> Message:
@@ -165,52 +181,22 @@ def _message(turn: Any, where: str) -> Message:
     return {**kept, "role": _ROLES[said_by], "content": content if content is not None else ""}
 
 
-def _rows(path: Path) -> Iterator[Mapping[str, Any]]:
-    if path.suffix in (".jsonl", ".json") and path.is_file():
-        return _json_rows(path)
-    if path.suffix == ".parquet" and path.is_file():
-        return _parquet_rows(path)
-    if path.is_dir():
-        return _dataset_rows(path)
-    if path.suffix or path.is_absolute():
-        raise DataError(
-            f"{path}: no such file; .jsonl, .json, .parquet and folders saved by datasets are read"
-        )
-    return _hub_rows(str(path))
-
-
-def _json_rows(path: Path) -> Iterator[Mapping[str, Any]]:
-    with path.open(encoding="utf-8") as file:
-        if path.suffix == ".json":
-            yield from json.load(file)
-            return
-        for number, line in enumerate(file, start=1):
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line)
-            except json.JSONDecodeError as error:
-                raise DataError(f"{path}, line {number}: not valid JSON: {error}") from error
-            if not isinstance(row, dict):
-                raise DataError(f"{path}, line {number}: {_kind(row)}, expected an object")
-            yield row
-
-
-def _parquet_rows(path: Path) -> Iterator[Mapping[str, Any]]:
-    import pyarrow.parquet
-
-    with pyarrow.parquet.ParquetFile(path) as file:
-        for batch in file.iter_batches(batch_size=1024):
-            yield from batch.to_pylist()
-
-
-def _dataset_rows(path: Path) -> Iterator[Mapping[str, Any]]:
-    import datasets
-
-    loaded = datasets.load_from_disk(str(path))
-    if isinstance(loaded, datasets.DatasetDict):
-        raise DataError(f"{path}: holds the splits {', '.join(loaded)}; name one of its folders")
-    yield from loaded
+def _rows(path: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Each row of a file, folder or data set of the hub, and the words for where it stands."""
+    is_there, is_file_name = Path(path).exists(), path.startswith(("/", ".")) or path.endswith(_READ)
+    if not is_there and is_file_name:
+        raise DataError(f"{path}: no such file; {', '.join(_READ)} and folders saved by datasets are read")
+    if not is_there:
+        for number, row in enumerate(_hub_rows(path), start=1):
+            yield f"{path}, row {number}", row
+        return
+    found: Row | BadRow | None = None
+    for found in Source(path):
+        if isinstance(found, BadRow):
+            raise DataError(f"{path}, line {found.number}: {found.reason}")
+        yield f"{path}, row {found.number}", found.data
+    if found is None:
+        raise DataError(f"{path}: empty, there is no row in it")
 
 
 def _hub_rows(name: str) -> Iterator[Mapping[str, Any]]:
@@ -220,4 +206,6 @@ def _hub_rows(name: str) -> Iterator[Mapping[str, Any]]:
 
 
 def _kind(value: Any) -> str:
-    return "missing" if value is None else f"a {type(value).__name__}"
+    if value is None:
+        return "missing"
+    return "an empty list" if value == [] else f"a {type(value).__name__}"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from proctor.sft import display
 from proctor.sft.chat import read_conversations
-from proctor.sft.config import describe, load_config
+from proctor.sft.config import ConfigError, describe, load_config
 from proctor.sft.demonstrations import judge, load
 from proctor.sft.quality_page import write_page
 from proctor.sft.settings import SFTConfig
@@ -29,6 +29,10 @@ def check_data(config_path: Path | None, overrides: list[str]) -> bool:
 def report_quality(config_path: Path | None, overrides: list[str], page: Path) -> None:
     """Writes the quality report. Raises InputError for what cannot be used."""
     config = load_config(SFTConfig, config_path, overrides)
+    if page.is_dir():
+        raise ConfigError(
+            f"--quality {page}: this is a folder; name a file in it, such as {page / 'quality.html'}"
+        )
     quality = judge(config, list(read_conversations(config.data.train)))
     write_page(quality, page, title=", ".join(config.data.train))
     display.show_quality(quality, page)

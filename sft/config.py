@@ -73,6 +73,14 @@ def load_config(kind: type[Config], path: str | Path | None, overrides: Sequence
         raise ConfigError("\n".join(source.explain(item) for item in error.errors())) from error
 
 
+def make_output(folder: Path) -> None:
+    """Makes the folder `run.output`. Raises ConfigError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"run.output: '{folder}' cannot be made: {error.strerror}") from error
+
+
 def describe(kind: type[Section]) -> list[Key]:
     """All keys in order, for the help page and the documentation."""
     return [

@@ -62,6 +62,8 @@ class Data:
         if not self.proof.holds:
             found = [f"{count} rows with fault '{fault.value}'" for fault, count in self.proof.faults.items()]
             raise MaskError(f"the mask is not proved: {', '.join(found) or 'there are no rows'}")
+        if not self.training:
+            raise MaskError(f"all {len(self.held_back)} rows are held back, so that none is left to train on")
 
 
 def load_data(
@@ -81,6 +83,7 @@ def load_data(
     )
     given = read_conversations(settings.train) if conversations is None else conversations
     rows = label_rows(given, labeller, max_length=settings.max_length, overlong=settings.overlong)
+    _check_rows(rows, settings)
     unreadable = list(rows.unreadable)
     if settings.evaluation:
         others = read_conversations(settings.evaluation)
@@ -93,6 +96,17 @@ def load_data(
     for failure in unreadable:
         proof.add(failure)
     return Data(training, held_back, rows, proof)
+
+
+def _check_rows(rows: Rows, settings: DataSettings) -> None:
+    """What would otherwise be trained without a word, or not at all."""
+    if rows.num_dropped and not (rows.labelled or rows.unreadable):
+        raise DataError(
+            f"all {rows.num_dropped} rows are longer than data.max_length = {settings.max_length}"
+        )
+    column = settings.weight_column
+    if column and rows.labelled and not any(column in row.conversation.row for row in rows.labelled):
+        raise DataError(f"data.weight_column: no row has a column '{column}'")
 
 
 def label_rows(

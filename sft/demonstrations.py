@@ -12,7 +12,7 @@ from proctor.sft.dataset import Data, load_data
 from proctor.sft.quality import Quality, judge_quality
 from proctor.sft.settings import SFTConfig
 from proctor.sft.tokenizer import end_ids_of, load_tokenizer
-from proctor.verifiers.expression import reward
+from proctor.verifiers.expression import ExpressionError, reward
 
 
 def load(
@@ -26,6 +26,7 @@ def load(
     for name, value in (("model.path", config.model.path or model), ("data.train", config.data.train)):
         if not value and conversations is None:
             raise ConfigError(f"'{name}' is required and has no value; set it or pass --{name}")
+    _check(config)
     tokenizer = tokenizer or load_tokenizer(config.model.path, chat_template=config.data.chat_template)
     if model is not None:
         generation: GenerationConfig | None = model.generation_config
@@ -44,6 +45,22 @@ def judge(config: SFTConfig, conversations: Sequence[Conversation]) -> Quality:
     expression = reward(config.evaluation.reward) if config.evaluation.reward else None
     sets = {path: read_questions(path) for path in config.data.against}
     return judge_quality(conversations, reward=expression, evaluation_sets=sets)
+
+
+def _check(config: SFTConfig) -> None:
+    """What can be wrong without a look at any row. Raises ConfigError."""
+    for key in ("reward", "format"):
+        try:
+            if text := getattr(config.evaluation, key):
+                reward(text)
+        except ExpressionError as error:
+            raise ConfigError(f"evaluation.{key}: {error}") from error
+    for finding, key, given in (
+        ("wrong", "evaluation.reward", config.evaluation.reward),
+        ("contaminated", "data.against", config.data.against),
+    ):
+        if finding in config.data.filters and not given:
+            raise ConfigError(f"data.filters: '{finding}' can only be found with {key}, which is not set")
 
 
 def _generation_config(path: str) -> GenerationConfig | None:

@@ -171,11 +171,16 @@ class Labeller:
         spans: WeightSpans | None = conversation.row.get(self.weight_column) if self.weight_column else None
         if spans is None:
             return None
+        try:
+            checked = [(int(start), int(end), float(weight)) for start, end, weight in spans]
+        except (TypeError, ValueError) as error:
+            column = self.weight_column
+            raise LabelError(f"column '{column}' is not [[start, end, weight], ...]: {error}") from error
         weights = [1.0] * len(offsets)
-        for start, end, weight in spans:
+        for start, end, weight in checked:
             for place, (left, right) in enumerate(offsets):
                 if left < begin + end and right > begin + start:
-                    weights[place] = float(weight)
+                    weights[place] = weight
         return weights
 
     def _encode(self, text: str, *, beginning: bool = False) -> list[int]:

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from proctor.sft.config import make_output
+
 Metrics = Mapping[str, float | int | str | None]
 
 
@@ -20,7 +22,7 @@ class MetricsLog:
     ) -> None:
         if wandb_project and importlib.util.find_spec("wandb") is None:
             raise ImportError(f"run.wandb = '{wandb_project}' needs wandb: pip install wandb")
-        folder.mkdir(parents=True, exist_ok=True)
+        make_output(folder)
         self.path = folder / "metrics.jsonl"
         _drop_after(self.path, resume_step)
         self._file = self.path.open("a", encoding="utf-8")

@@ -19,6 +19,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig, P
 
 from proctor.sft.attention import BLOCK_ATTENTION
 from proctor.sft.batch import Example, TokenBatch, pad_examples
+from proctor.sft.config import ConfigError
 from proctor.sft.head import Head, TokenLoss, TokenOutputs, chosen_logprobs, fused_loss
 from proctor.sft.last_layer import let_last_layer_choose
 from proctor.sft.pretrained import loading
@@ -242,7 +243,10 @@ def _with_adapters(model: PreTrainedModel, lora: Lora) -> nn.Module:
     )
     if model.is_gradient_checkpointing:
         model.enable_input_require_grads()  # the frozen embedding would cut the checkpoints' graph
-    return get_peft_model(model, config)
+    try:
+        return get_peft_model(model, config)
+    except ValueError as error:
+        raise ConfigError(f"model.lora_targets = {lora.targets!r}: {error}") from error
 
 
 def _quantization(kind: str, dtype: torch.dtype) -> BitsAndBytesConfig:

@@ -16,6 +16,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from proctor.sft.config import ConfigError
 from proctor.sft.heap import keep_freed_memory
 from proctor.sft.model import Policy, wants_bfloat16, weights_of
 from proctor.sft.settings import Precision
@@ -183,8 +184,11 @@ def zero_config(
 
 
 def read_zero_config(path: str | Path) -> dict[str, Any]:
-    """A DeepSpeed JSON file, with what the loop must decide laid over it."""
-    config: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
+    """A DeepSpeed JSON file, with what the loop must decide laid over it. Raises ConfigError."""
+    try:
+        config: dict[str, Any] = dict(json.loads(Path(path).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise ConfigError(f"parallel.deepspeed_config: '{path}' is no JSON object: {error}") from error
     ours = {"train_micro_batch_size_per_gpu": 1, "gradient_accumulation_steps": 1}
     config.pop("train_batch_size", None)
     return {"zero_allow_untested_optimizer": True, "zero_force_ds_cpu_optimizer": False, **config, **ours}

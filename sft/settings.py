@@ -54,7 +54,8 @@ class DataSettings(Section):
     """[data]: what it is trained on, and what of that is learned."""
 
     train: tuple[str, ...] = Field(
-        (), description="Training files (.jsonl, .json, .parquet, or a folder saved by datasets); required."
+        (),
+        description="Training files (.jsonl, .json, .csv, .parquet, or a folder saved by datasets); required.",
     )
     evaluation: tuple[str, ...] = Field((), description="Files held back for evaluation.")
     evaluation_share: Share = Field(

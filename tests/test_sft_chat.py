@@ -8,6 +8,7 @@ import pyarrow.parquet
 import pytest
 
 from proctor.sft.chat import DataError, conversation_of, read_conversations
+from proctor.verifiers.files.sources import InputError
 
 PAIR = [{"role": "user", "content": "2+2?"}, {"role": "assistant", "content": "4"}]
 
@@ -48,14 +49,18 @@ def test_content_in_parts_is_joined():
     [
         ({"text": "hello"}, r"columns 'text'; expected 'messages'"),
         ({"messages": "hello"}, r"'messages' is a str, expected a list"),
-        ({"messages": []}, r"'messages' is a list, expected a list of messages"),
+        ({"messages": []}, r"'messages' is an empty list, expected a list of messages"),
+        ({"messages": PAIR, "tools": "[{"}, "'tools' is not valid JSON"),
+        ({"prompt": 3, "completion": "4"}, "'prompt' is a int and 'completion' a str; both must be text"),
+        ({"prompt": PAIR[:1], "completion": 4}, "'prompt' is a list and 'completion' a int; both must be"),
+        ({"instruction": 5, "output": "4"}, r"'instruction' and 'input' must be text, got \[5\]"),
         ({"messages": [{"role": "wizard", "content": "x"}]}, r"'messages'\[0\] has role 'wizard'"),
         ({"messages": [PAIR[0], {"role": "assistant"}]}, r"'messages'\[1\] has no 'content'"),
         ({"messages": [PAIR[0], {"role": "assistant", "content": ""}]}, r"\[1\] 'content' is empty"),
         ({"messages": [PAIR[0], {"role": "assistant", "content": 4}]}, r"\[1\] 'content' is a int"),
         ({"messages": PAIR[:1]}, "no assistant turn"),
         ({"prompt": "2+2", "completion": ""}, "'completion' is empty"),
-        ({"prompt": "2+2", "completion": PAIR[1:]}, "both must be text, or both messages"),
+        ({"prompt": "2+2", "completion": PAIR[1:]}, "both must be text, or both lists of messages"),
     ],
 )
 def test_errors_name_row_and_field(row, message):
@@ -80,10 +85,28 @@ def test_a_broken_line_is_named_after_the_good_ones_were_given(tmp_path):
     path.write_text(json.dumps(SHAPES["messages"]) + "\n{broken\n")
     stream = read_conversations([path])
     next(stream)
-    with pytest.raises(DataError, match=r"a\.jsonl, line 2: not valid JSON"):
+    with pytest.raises(DataError, match=r"a\.jsonl, line 2: broken JSON"):
         next(stream)
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.jsonl", b"", "a.jsonl: empty, there is no row in it"),
+        ("a.jsonl", b'{"prompt": "\xff"}', "a.jsonl, line 1: not UTF-8"),
+        ("a.json", b"[1, 2]", "a.json, line 1: a row must be an object, this is a number"),
+        ("a.json", b'[{"prompt": ', "a.json: not JSON"),
+        ("a.parquet", b"x", "a.parquet: not readable as Parquet"),
+        ("a.txt", b"x", "a.txt: unknown kind of file"),
+    ],
+)
+def test_files_that_cannot_be_read_are_named(tmp_path, monkeypatch, name, content, message):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputError, match=f"^{message}"):
+        list(read_conversations([name]))
+
+
 def test_a_missing_file_says_what_is_read():
-    with pytest.raises(DataError, match=r"nowhere\.jsonl: no such file; \.jsonl, \.json, \.parquet"):
+    with pytest.raises(DataError, match=r"nowhere\.jsonl: no such file; \.jsonl, \.json, \.csv"):
         list(read_conversations(["nowhere.jsonl"]))

@@ -88,12 +88,25 @@ def test_filters_leave_rows_out(folder, tmp_path):
     [
         (["--lerning-rate", "1"], "did you mean '--optimizer.learning_rate'?"),
         (["--path", "m"], "'data.train' is required and has no value; set it or pass --data.train"),
-        (["--check-data", "--train", "nowhere.jsonl", "--path", "M"], "nowhere.jsonl: no such file"),
+        (["--train", "nowhere.jsonl"], "nowhere.jsonl: no such file"),
+        (["--max-length", "1"], "all 40 rows are longer than data.max_length = 1"),
+        (["--evaluation-share", "1"], "all 40 rows are held back, so that none is left to train on"),
+        (["--weight-column", "keys"], "data.weight_column: no row has a column 'keys'"),
+        (["--reward", "mth"], "evaluation.reward: line 1, column 1: unknown part 'mth'"),
+        (["--filters", "wrong"], "data.filters: 'wrong' can only be found with evaluation.reward"),
+        (["--filters", "contaminated"], "data.filters: 'contaminated' can only be found with data.against"),
+        (["--quality", "."], "--quality .: this is a folder; name a file in it, such as quality.html"),
+        (
+            ["--lora", "true", "--lora-targets", "nope"],
+            "model.lora_targets = 'nope': Target modules nope not",
+        ),
+        (["--output", "/proc/nope"], "run.output: '/proc/nope' cannot be made"),
+        (["--deepspeed-config", "nope.json"], "parallel.deepspeed_config: 'nope.json' is no JSON object"),
     ],
 )
 def test_what_cannot_be_used_exits_2_and_says_why(words, message, folder):
-    words = [str(folder / "model") if word == "M" else word for word in words]
-    result = sft(*words)
+    needs_config = "--path" not in words and "--lerning-rate" not in words
+    result = sft(*([str(folder / "warm.toml")] if needs_config else []), *words)
     assert result.exit_code == 2
     assert message in result.stderr
 

@@ -154,7 +154,9 @@ def test_splits_of_a_datasets_folder(tmp_path: Path) -> None:
     datasets.DatasetDict({"train": one, "test": one.select([0])}).save_to_disk(str(tmp_path / "d"))
 
     assert good(Source(str(tmp_path / "d"), split="test")) == ROWS[:1]
-    with pytest.raises(InputError, match="several splits; choose one of test, train with --split"):
+    with pytest.raises(
+        InputError, match="several splits; name the folder of one \\(test, train\\), or choose with --split"
+    ):
         list(Source(str(tmp_path / "d")))
 
 

@@ -165,7 +165,9 @@ class Source:
         if self.split is None and len(known) == 1:
             return known[0]
         asked = f"no split '{self.split}'" if self.split else "several splits"
-        raise InputError(f"{self.name}: {asked}; choose one of {', '.join(known)} with --split")
+        raise InputError(
+            f"{self.name}: {asked}; name the folder of one ({', '.join(known)}), or choose with --split"
+        )
 
 
 def read_rows(path: Path) -> list[Row]:
