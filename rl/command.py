@@ -55,7 +55,7 @@ def start(config_path: Path | None, overrides: list[str]) -> Evaluation | None:
 def _report_input(run: Run) -> None:
     display.note(f"{len(run.problems)} prompts to train on, {len(run.evaluation)} to evaluate on")
     for skipped in run.skipped[:5]:
-        display.note(f"left out: {skipped.file}, line {skipped.line}: {skipped.reason}")
+        display.note(f"left out: {skipped}")
     if len(run.skipped) > 5:
         display.note(f"left out: {len(run.skipped) - 5} more rows")
     for concern in run.collector.reward.check():

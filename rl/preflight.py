@@ -9,15 +9,15 @@ from proctor.rl.algorithms.check import AlgorithmError, check
 from proctor.rl.algorithms.presets import Algorithm, preset
 from proctor.rl.rollouts.server_engine import find_hook
 from proctor.rl.settings import AlgorithmSettings, RLConfig
-from proctor.sft.config import ConfigError
-from proctor.verifiers.expression import Expression, reward
+from proctor.sft.config import ConfigError, read_reward
+from proctor.verifiers.expression import Expression
 from proctor.verifiers.files.loading import load_parts
 
 
 def check_config(config: RLConfig) -> tuple[Expression, Algorithm]:
     """What can be known without loading anything: the reward, the algorithm, what must be set.
 
-    Raises ConfigError; ExpressionError for the reward.
+    Raises ConfigError.
     """
     for name, value in (
         ("model.path", config.model.path),
@@ -27,7 +27,7 @@ def check_config(config: RLConfig) -> tuple[Expression, Algorithm]:
         if not value:
             raise ConfigError(f"'{name}' is required and has no value; set it or pass --{name}")
     load_parts(config.reward.load)
-    expression = reward(config.reward.expression)
+    expression = read_reward("reward.expression", config.reward.expression)
     algorithm = choose_algorithm(config.algorithm, expression.plan.parts)
     if config.parallel.zero == 3 and config.rollouts.engine == "transformers":
         raise ConfigError("zero = 3 shards the weights, so the policy cannot sample; set engine = 'vllm'")

@@ -45,6 +45,9 @@ class Skipped:
     line: int
     reason: str
 
+    def __str__(self) -> str:
+        return f"{self.file}, line {self.line}: {self.reason}"
+
 
 @dataclass(frozen=True, slots=True)
 class Rendering:

@@ -56,7 +56,7 @@ class Run:
 
 
 def set_up(config: RLConfig) -> Run:
-    """Loads data, model and engine. Raises ConfigError, ExpressionError, InputError."""
+    """Loads data, model and engine. Raises ConfigError, InputError."""
     transformers_logging.disable_progress_bar()
     expression, algorithm = check_config(config)
     check_model_name(config.critic.path, "critic.path")

@@ -17,6 +17,7 @@ from typing import Any, TypeVar, get_origin
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.fields import FieldInfo
 
+from proctor.verifiers.expression import Expression, ExpressionError, reward
 from proctor.verifiers.files.sources import InputError
 from proctor.verifiers.spelling import did_you_mean
 
@@ -71,6 +72,14 @@ def load_config(kind: type[Config], path: str | Path | None, overrides: Sequence
         return kind.model_validate(values)
     except ValidationError as error:
         raise ConfigError("\n".join(source.explain(item) for item in error.errors())) from error
+
+
+def read_reward(key: str, text: str) -> Expression:
+    """The reward expression that a key holds. Raises ConfigError."""
+    try:
+        return reward(text)
+    except ExpressionError as error:
+        raise ConfigError(f"{key}: {error}") from error
 
 
 def make_output(folder: Path) -> None:
@@ -194,8 +203,12 @@ def _value(text: str) -> Any:
 
 
 def _fitting(value: Any, field: FieldInfo) -> Any:
-    """One value for a key that takes several is a list of it: `--train rows.jsonl`."""
-    return [value] if get_origin(field.annotation) is tuple and not isinstance(value, list) else value
+    """One value for a key that takes several is a list of it, `--train rows.jsonl`; `--map answer=gold` a table."""
+    kind = get_origin(field.annotation)
+    if kind is dict and isinstance(value, str) and "=" in value:
+        name, _, text = value.partition("=")
+        return {name: _value(text)}
+    return [value] if kind is tuple and not isinstance(value, list) else value
 
 
 def _find(kind: type[Section], name: str) -> tuple[str, ...]:

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Sequence
 from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from proctor.sft.chat import Conversation, read_conversations, read_questions
-from proctor.sft.config import ConfigError
+from proctor.sft.config import ConfigError, read_reward
 from proctor.sft.dataset import Data, load_data
 from proctor.sft.quality import Quality, judge_quality
 from proctor.sft.settings import SFTConfig
 from proctor.sft.tokenizer import end_ids_of, load_tokenizer
-from proctor.verifiers.expression import ExpressionError, reward
+from proctor.verifiers.expression import reward
 
 
 def load(
@@ -50,11 +50,8 @@ def judge(config: SFTConfig, conversations: Sequence[Conversation]) -> Quality:
 def _check(config: SFTConfig) -> None:
     """What can be wrong without a look at any row. Raises ConfigError."""
     for key in ("reward", "format"):
-        try:
-            if text := getattr(config.evaluation, key):
-                reward(text)
-        except ExpressionError as error:
-            raise ConfigError(f"evaluation.{key}: {error}") from error
+        if text := getattr(config.evaluation, key):
+            read_reward(f"evaluation.{key}", text)
     for finding, key, given in (
         ("wrong", "evaluation.reward", config.evaluation.reward),
         ("contaminated", "data.against", config.data.against),

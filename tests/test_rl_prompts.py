@@ -34,7 +34,7 @@ def test_every_problem_is_dealt_once_an_epoch_and_the_order_resumes() -> None:
         ("", r"p.jsonl: no row in it can be read$"),
         ("{broken\n", r"p.jsonl: no row in it can be read; the first: line 1: broken JSON"),
         ('{"prompt": "1+1="}\n', r"p.jsonl: no column for the answer"),
-        ('{"prompt": "", "answer": "2"}\n', r"no usable prompt in .*the prompt is empty"),
+        ('{"prompt": "", "answer": "2"}\n', r"no usable prompt in .*p\.jsonl, line 1: the prompt is empty"),
     ],
 )
 def test_unusable_files_are_told(tmp_path: Path, content: str, message: str) -> None:

@@ -192,7 +192,7 @@ def test_a_run_that_keeps_breaking_stops_at_the_last_good_checkpoint(tmp_path: P
     ("words", "message"),
     [
         ([], "'model.path' is required"),
-        ([*KNOWN, "--expression", "mth"], "unknown part 'mth'"),
+        ([*KNOWN, "--expression", "mth"], "reward.expression: line 1, column 1: unknown part 'mth'"),
         ([*KNOWN, "--expression", "sevens", "--algorithm.name", "grppo"], "did you mean 'grpo'"),
         (["--algorthm.name", "grpo"], "did you mean"),
         ([*SEVENS, "--advantage", "rlo"], "unknown advantage 'rlo' (did you mean 'rloo'?)"),

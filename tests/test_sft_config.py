@@ -34,6 +34,11 @@ def test_one_value_for_a_key_that_takes_several_is_a_list_of_it():
     assert load_config(SFTConfig, None, ["--train", "a.jsonl"]).data.train == ("a.jsonl",)
 
 
+def test_a_pair_for_a_key_that_takes_a_table_is_a_table_of_it():
+    words = ["--template-options", "enable_thinking=false"]
+    assert load_config(SFTConfig, None, words).data.template_options == {"enable_thinking": False}
+
+
 def test_lists_and_tables_can_be_given_on_the_command_line():
     words = ["--train", '["a.jsonl", "b.jsonl"]', "--template-options", "{enable_thinking = false}"]
     config = load_config(SFTConfig, None, words)

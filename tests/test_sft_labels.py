@@ -172,6 +172,13 @@ def test_weights_lie_over_the_characters_of_the_last_answer():
     assert tokenizer.decode(heavy) == " 4"
 
 
+def test_weights_of_another_shape_are_told():
+    labeller = Labeller(chat_tokenizer("qwen2_5"), weight_column="keys")
+    for wrong in ([[0, 1]], 3, [["a", 1, 2]]):
+        with pytest.raises(LabelError, match=r"^column 'keys' is not \[\[start, end, weight\], \.\.\.\]"):
+            labeller.rows(chat(TWO_TURNS, keys=wrong))
+
+
 def test_truncation_keeps_count_of_what_it_took():
     tokenizer = chat_tokenizer("qwen2_5")
     (row,) = Labeller(tokenizer).rows(chat(TWO_TURNS))

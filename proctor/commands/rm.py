@@ -46,7 +46,7 @@ def rm(
     with usable():
         trained = train_reward_model(load_config(RMConfig, config, words), watch=watch)
         for each in trained.skipped[:5]:
-            console.note(f"left out: {each.file}, line {each.line}: {each.reason}")
+            console.note(f"left out: {each}")
         for when, found in (("before", trained.before), ("after", trained.after)):
             if found is not None:
                 console.line(
