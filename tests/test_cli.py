@@ -62,6 +62,11 @@ def test_explain() -> None:
     assert plan["range"] == [0, 1]
 
 
+def test_a_dockerfile_that_is_not_there_is_told_before_an_engine_is_asked() -> None:
+    result = proctor("sandbox", "build-image", "--dockerfile", "nope")
+    assert (result.exit_code, result.stderr) == (2, "error: --dockerfile nope: no such file\n")
+
+
 def test_rewards_lists_every_part() -> None:
     result = proctor("rewards", "--load", PARTS)
     assert result.exit_code == 0

@@ -98,6 +98,8 @@ def build_image(
     with usable():
         if from_host and dockerfile is not None:
             raise InputError("--from-host and --dockerfile exclude each other: choose one")
+        if dockerfile is not None and not dockerfile.is_file():
+            raise InputError(f"--dockerfile {dockerfile}: no such file")
         if toolchains and not from_host:
             raise InputError("--toolchains goes with --from-host: a Dockerfile says itself what is installed")
         if packages and dockerfile is not None:
