@@ -54,15 +54,12 @@ HONEST = {
     "a program that counts its calls": (
         """
         calls = []
-        def f(x):
-            calls.append(x)
-            return len(calls)
+        def f(x): calls.append(x); return len(calls)
         """,
         """
         def check(candidate):
             assert {candidate("a"): candidate("b"), candidate("c"): candidate("d")} == {1: 2, 3: 4}
             assert [candidate(-1), sorted([candidate([2])])] == [5, [6]] and candidate(x=(0,)) == 7
-            assert candidate(0) == 8 if candidate else candidate(0) == 0
         """,
         "def f(x): return 1",
     ),
