@@ -18,7 +18,7 @@ from proctor.sft.parallel import Workers
 class Cutting:
     """How a set of examples is cut into micro-batches."""
 
-    token_budget: int  # tokens, padding included, that one forward may hold
+    token_budget: int  # positions, padding included, that one forward may hold
     packing: bool = False
     pad_id: int = 0
 
@@ -86,7 +86,7 @@ def held_back_loss(workers: Workers, examples: Sequence[Example], cutting: Cutti
 
 def _own_batches(workers: Workers, examples: Sequence[Example], cutting: Cutting) -> Iterator[TokenBatch]:
     """This process' share of the micro-batches; as many on every process."""
-    lengths = [len(example) for example in examples]
+    lengths = [max(1, len(example) - 1) for example in examples]  # a last token takes no position
     if cutting.packing:
         groups = packed_bins(lengths, capacity=cutting.token_budget, multiple_of=workers.num_processes)
     else:
