@@ -16,7 +16,9 @@ from functools import cache
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD = -1, -2, -3  # numbers of mallopt(3)
 _LARGEST_ON_HEAP = 32 * 2**20  # bytes; the most that glibc takes for it
 _KEPT = 512 * 2**20  # bytes at the heap's end that stay with the process
-_HUGE = 256 * 2**20  # bytes in huge pages; of addresses: what is not written to takes no memory
+_HUGE = (
+    96 * 2**20
+)  # bytes in huge pages: the demo model's step three times; of a large model the most it may cost
 _USUAL_PAD = 128 * 2**10  # glibc's own
 
 
@@ -41,7 +43,7 @@ def _grow_in_huge_pages(libc: ctypes.CDLL) -> None:
         [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int],
     )
     start = libc.sbrk(0)
-    libc.mallopt(_TOP_PAD, _HUGE)
+    libc.mallopt(_TOP_PAD, _HUGE - _LARGEST_ON_HEAP)
     libc.free(
         libc.malloc(_LARGEST_ON_HEAP - mmap.PAGESIZE)
     )  # too large for what is free, too small for a mapping
