@@ -16,9 +16,7 @@ from functools import cache
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD = -1, -2, -3  # numbers of mallopt(3)
 _LARGEST_ON_HEAP = 32 * 2**20  # bytes; the most that glibc takes for it
 _KEPT = 512 * 2**20  # bytes at the heap's end that stay with the process
-_HUGE = (
-    96 * 2**20
-)  # bytes in huge pages: the demo model's step three times; of a large model the most it may cost
+_HUGE = 96 * 2**20  # bytes in huge pages: three steps of the demo model; no large model holds more for it
 _USUAL_PAD = 128 * 2**10  # glibc's own
 
 
@@ -38,15 +36,12 @@ def _grow_in_huge_pages(libc: ctypes.CDLL) -> None:
     """Moves the heap's end on by _HUGE, and asks for huge pages there (transparent_hugepage: madvise or always)."""
     libc.sbrk.restype = libc.malloc.restype = ctypes.c_void_p
     libc.sbrk.argtypes, libc.malloc.argtypes = [ctypes.c_ssize_t], [ctypes.c_size_t]
-    libc.free.argtypes, libc.madvise.argtypes = (
-        [ctypes.c_void_p],
-        [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int],
-    )
+    libc.free.argtypes = [ctypes.c_void_p]
+    libc.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
     start = libc.sbrk(0)
     libc.mallopt(_TOP_PAD, _HUGE - _LARGEST_ON_HEAP)
-    libc.free(
-        libc.malloc(_LARGEST_ON_HEAP - mmap.PAGESIZE)
-    )  # too large for what is free, too small for a mapping
+    block = libc.malloc(_LARGEST_ON_HEAP - mmap.PAGESIZE)  # the largest that is no mapping of its own
+    libc.free(block)
     libc.mallopt(_TOP_PAD, _USUAL_PAD)
     start += -start % mmap.PAGESIZE
     libc.madvise(start, libc.sbrk(0) - start, mmap.MADV_HUGEPAGE)
