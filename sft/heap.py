@@ -16,7 +16,7 @@ from functools import cache
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD = -1, -2, -3  # numbers of mallopt(3)
 _LARGEST_ON_HEAP = 32 * 2**20  # bytes; the most that glibc takes for it
 _KEPT = 512 * 2**20  # bytes at the heap's end that stay with the process
-_HUGE = 96 * 2**20  # bytes in huge pages: three steps of the demo model; no large model holds more for it
+_HUGE = 96 * 2**20  # bytes in huge pages: twice what a step of the demo model holds
 _USUAL_PAD = 128 * 2**10  # glibc's own
 
 
