@@ -20,9 +20,8 @@ from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig, P
 from proctor.sft.attention import BLOCK_ATTENTION
 from proctor.sft.batch import Example, TokenBatch, pad_examples
 from proctor.sft.config import ConfigError
-from proctor.sft.first_layer import DistinctTokens, let_first_layer_share
 from proctor.sft.head import Head, TokenLoss, TokenOutputs, chosen_logprobs, fused_loss
-from proctor.sft.last_layer import let_last_layer_choose
+from proctor.sft.outer_layers import OuterLayers
 from proctor.sft.pretrained import loading
 from proctor.sft.settings import Attention, Precision, Quantize
 
@@ -50,8 +49,7 @@ class Policy(nn.Module):
     def __init__(self, model: PreTrainedModel | nn.Module) -> None:
         super().__init__()
         self.model = model  # transformers model, or peft model around one
-        self.chooses_rows = False  # whether the last layer takes `rows`, see last_layer.py
-        self.shares_rows = False  # whether the first layer takes `tokens`, see first_layer.py
+        self.outer_layers = OuterLayers()
 
     @property
     def base(self) -> Any:
@@ -84,11 +82,9 @@ class Policy(nn.Module):
             raise TypeError(f"{type(backbone).__name__} takes no position ids; it cannot run packed batches")
         if batch.blocks and self.base.config._attn_implementation == BLOCK_ATTENTION:
             inputs["blocks"] = batch.blocks
-        if self.shares_rows:
-            inputs["tokens"] = DistinctTokens.of(batch.input_ids)
-        if self.chooses_rows:
-            return backbone(**inputs, rows=places, use_cache=False).last_hidden_state[0]
-        return backbone(**inputs, use_cache=False).last_hidden_state.flatten(0, 1).index_select(0, places)
+        inputs |= self.outer_layers.options(batch.input_ids, places)
+        states: Tensor = backbone(**inputs, use_cache=False).last_hidden_state
+        return states[0] if self.outer_layers.last_chooses else states.flatten(0, 1).index_select(0, places)
 
     def forward(
         self,
@@ -157,8 +153,8 @@ def prepare_policy(
     policy = Policy(model if lora is None else _with_adapters(model, lora))
     check_head(policy)
     in_pieces = hasattr(next(policy.parameters()), "ds_id")  # by ZeRO-3: it cannot be tried out alone
-    policy.chooses_rows = not in_pieces and let_last_layer_choose(policy.base)
-    policy.shares_rows = not in_pieces and let_first_layer_share(policy.base)
+    if not in_pieces:
+        policy.outer_layers = OuterLayers.prepare(policy.base)
     return policy
 
 

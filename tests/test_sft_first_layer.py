@@ -65,7 +65,7 @@ def test_loss_and_gradients_are_those_of_all_rows(family, cut):
     batch = cut(EXAMPLES, pad_id=0)
     want = gradients(Policy(make(family)), batch)
     policy = prepare_policy(make(family))
-    assert policy.shares_rows == (family in ("llama", "qwen2"))
+    assert policy.outer_layers.first_shares == (family in ("llama", "qwen2"))
     torch.testing.assert_close(gradients(policy, batch), want, rtol=1e-6, atol=1e-6)
 
 
@@ -97,8 +97,8 @@ def test_adapters_checkpointing_and_blocks_change_nothing(checkpointing):
             if "lora_B" in name:  # zero as it comes
                 torch.nn.init.normal_(parameter)
         assert attend_in_blocks(policy.base)
-        assert policy.shares_rows
-        policy.shares_rows = share
+        assert policy.outer_layers.first_shares
+        policy.outer_layers = policy.outer_layers._replace(first_shares=share)
         return gradients(policy.train(), pack_examples(EXAMPLES))
 
     torch.testing.assert_close(run(True), run(False), rtol=1e-6, atol=1e-6)
@@ -106,7 +106,7 @@ def test_adapters_checkpointing_and_blocks_change_nothing(checkpointing):
 
 def test_dropout_of_adapters_falls_anew_at_every_position():
     policy = prepare_policy(make("qwen2"), lora=Lora(rank=2, dropout=0.1))
-    assert not policy.shares_rows
+    assert not policy.outer_layers.first_shares
 
 
 def test_a_deep_copy_runs_its_own_weights():
@@ -131,4 +131,4 @@ def test_rows_that_differ_by_position_are_left_as_they_are():
 
 
 def test_a_single_layer_is_the_last_and_left_to_it():
-    assert not prepare_policy(make("qwen2", num_hidden_layers=1)).shares_rows
+    assert not prepare_policy(make("qwen2", num_hidden_layers=1)).outer_layers.first_shares

@@ -62,7 +62,7 @@ def test_loss_and_gradients_are_those_of_the_whole_layer(family, cut):
     batch = cut(EXAMPLES, pad_id=0)
     want = gradients(Policy(make(family)), batch)
     policy = prepare_policy(make(family))
-    assert policy.chooses_rows == (family != "granite")
+    assert policy.outer_layers.last_chooses == (family != "granite")
     torch.testing.assert_close(gradients(policy, batch), want, rtol=1e-9, atol=1e-12)
 
 
@@ -79,7 +79,7 @@ def test_gradient_checkpointing_and_blocks_change_nothing():
     policy = prepare_policy(make("qwen2"), gradient_checkpointing=True)
     assert attend_in_blocks(policy.base)
     got = gradients(policy.train(), pack_examples(EXAMPLES))
-    assert policy.chooses_rows
+    assert policy.outer_layers.last_chooses
     torch.testing.assert_close(got, want, rtol=1e-9, atol=1e-12)
 
 
