@@ -8,7 +8,6 @@ model, whose batches hold some twenty distinct tokens; a thousandth or two of a 
 
 from __future__ import annotations
 
-from types import MethodType
 from typing import Any, NamedTuple
 
 import torch
@@ -16,8 +15,9 @@ from torch import Tensor, nn
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 from transformers.models.llama.modeling_llama import apply_rotary_pos_emb, eager_attention_forward
 
-_PARTS = {"input_layernorm", "self_attn", "post_attention_layernorm", "mlp"}
-_ATTENTION_PARTS = {"q_proj", "k_proj", "v_proj", "o_proj"}
+from proctor.sft.layer_forward import LLAMA_PARTS, has_parts, replace_forward
+
+_ATTENTION_PARTS = frozenset({"q_proj", "k_proj", "v_proj", "o_proj"})
 
 
 class DistinctTokens(NamedTuple):
@@ -43,20 +43,21 @@ def let_first_layer_share(model: Any) -> bool:
     """
     layers = getattr(model.base_model, "layers", None)
     layer: Any = layers[0] if isinstance(layers, nn.ModuleList) and len(layers) > 1 else None
-    if layer is None or {name for name, _ in layer.named_children()} != _PARTS:
+    if layer is None or not has_parts(layer, LLAMA_PARTS):
         return False
     attention = layer.self_attn
-    if {name for name, _ in attention.named_children()} != _ATTENTION_PARTS:
+    if not has_parts(attention, _ATTENTION_PARTS):
         return False
     drops = any(isinstance(part, nn.Dropout) and part.p > 0 for part in attention.modules())
     if drops or attention.q_proj.weight.device.type != "cpu":
         return False
-    # Bound to the layer, so that a deep copy of the model gets a forward of its own.
-    layer.forward = MethodType(_forward, layer)
-    if not _is_right(model):
-        del layer.forward
-        return False
-    return True
+    return replace_forward(
+        model,
+        layer,
+        _forward,
+        options=lambda ids: {"tokens": DistinctTokens.of(ids)},
+        expected=lambda states: states,
+    )
 
 
 def _forward(
@@ -95,25 +96,3 @@ def _attention(
     options["sliding_window"] = getattr(module, "sliding_window", None)
     attended = attend(module, query, key, value, attention_mask, **options)[0]
     return module.o_proj(attended.flatten(-2))
-
-
-@torch.no_grad()
-def _is_right(model: Any) -> bool:
-    embedding = model.get_input_embeddings()
-    ids = (
-        torch.tensor([[0, 1, 2, 1], [2, 2, 0, 3]], device=embedding.weight.device) % embedding.num_embeddings
-    )
-    was_training = model.training
-    model.eval()
-    try:
-        want = model.base_model(ids, use_cache=False).last_hidden_state
-        got = model.base_model(ids, use_cache=False, tokens=DistinctTokens.of(ids)).last_hidden_state
-    except (
-        TypeError,
-        AttributeError,
-    ):  # a forward that takes no further arguments; an attention named otherwise
-        return False
-    finally:
-        model.train(was_training)
-    close = 1e-4 if want.dtype in (torch.float32, torch.float64) else 3e-2
-    return torch.allclose(got, want, rtol=close, atol=close)
