@@ -2,8 +2,8 @@
 
 What comes before the first attention (embedding, norm, queries, keys, values) looks at one token alone, so equal
 tokens have equal rows there, and their gradients add up. A layer built as Llama's, Qwen2's and Mistral's are
-computes those rows once and hands copies to its positions. It saves a twentieth of a step of the two-layer demo
-model, whose batches hold some twenty distinct tokens; a thousandth or two of a model of 24 layers.
+computes those rows once and hands copies to its positions. It saves a twentieth to a tenth of a step of the
+two-layer demo model, whose batches hold some twenty distinct tokens; a thousandth or two of a model of 24 layers.
 """
 
 from __future__ import annotations
