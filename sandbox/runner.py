@@ -99,7 +99,9 @@ class Runner:
 
     def _set_up(self, header: dict[str, Any]) -> None:
         setting = Setting.from_dict(header["setting"])
-        supervisor = self._supervisor = Supervisor(setting, header["slots"], self._package_root, self)
+        supervisor = self._supervisor = Supervisor(
+            setting, header["slots"], header["processors"], self._package_root, self
+        )
         self._answer(header["id"], lambda: {"group": supervisor.start()})
 
     def _answer(self, identity: int, action: Callable[[], dict[str, Any] | None]) -> None:

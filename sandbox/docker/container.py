@@ -179,7 +179,7 @@ class ContainerLink:
             why = f"programs were to import {', '.join(greeting['missing'])}, which it lacks"
             raise engine.unfit(walls.image, why, packages=jail.packages)
         try:
-            exchange(self, {"op": "setup", "setting": greeting["setting"], "slots": 1})
+            exchange(self, {"op": "setup", "setting": greeting["setting"], "slots": 1, "processors": []})
         except PoolError as error:
             raise PoolError(f"{error}: {self.last_words}" if self.last_words else str(error)) from error
         return Setting.from_dict(greeting["setting"])

@@ -8,6 +8,7 @@ import threading
 import weakref
 from collections.abc import Iterable, Sequence
 from functools import partial
+from typing import NamedTuple
 
 from proctor.sandbox.client import RunnerClient, exam_many, run_many, run_on
 from proctor.sandbox.core import Exam, Execution, IsolationError, PoolError, Program
@@ -18,6 +19,13 @@ from proctor.sandbox.local.proof import LayerReport
 from proctor.sandbox.local.setting import MODES, Setting
 
 _SLOTS_PER_RUNNER = 8  # a runner spends half a millisecond on a program, a slot four
+
+
+class Share(NamedTuple):
+    """What one runner has of a sandbox's slots; and a processor for each, if there are as many."""
+
+    slots: int
+    processors: Sequence[int] = ()
 
 
 class LocalSandbox:
@@ -48,7 +56,7 @@ class LocalSandbox:
         self._packages = tuple(packages)
         self._modules: frozenset[str] = frozenset()  # where entries live that were ever asked for
         self._lock = threading.Lock()
-        self._clients = [RunnerClient(partial(self._connect, slots)) for slots in _shares(self._slots)]
+        self._clients = [RunnerClient(partial(self._connect, share)) for share in _shares(self._slots)]
         _LIVE.add(self)
 
     def run(self, program: Program) -> Execution:
@@ -114,7 +122,7 @@ class LocalSandbox:
 
     def prove(self) -> list[LayerReport]:
         """Attacks the jail from inside and reports layer by layer, without refusing anything."""
-        link = self._start(1)
+        link = self._start(Share(1))
         try:
             return [*self._attack(link), proof.report_totals(link.group)]
         finally:
@@ -126,9 +134,9 @@ class LocalSandbox:
             self._clients.append(self._clients.pop(0))
             return self._clients[: max(1, count)]
 
-    def _connect(self, slots: int) -> ProcessLink:
+    def _connect(self, share: Share) -> ProcessLink:
         """Starts a runner; the first with this isolation in this process must prove it beforehand."""
-        link = self._start(slots)
+        link = self._start(share)
         if self._isolation not in _PROVED:
             try:
                 proof.require(self._setting(), self._attack(link))
@@ -145,10 +153,10 @@ class LocalSandbox:
         except PoolError as error:
             raise proof.explain_failure(setting, PACKAGE_ROOT, str(error)) from error
 
-    def _start(self, slots: int) -> ProcessLink:
+    def _start(self, share: Share) -> ProcessLink:
         setting = self._setting()
         try:
-            return ProcessLink(setting, slots)
+            return ProcessLink(setting, share.slots, share.processors)
         except PoolError as error:
             self._modules = (
                 frozenset()
@@ -166,10 +174,13 @@ class LocalSandbox:
         )
 
 
-def _shares(slots: int) -> list[int]:
-    """Slots for each of as many runners as can feed them."""
+def _shares(slots: int) -> list[Share]:
+    """What each of as many runners as are needed to feed the slots has of them."""
     runners = -(-slots // _SLOTS_PER_RUNNER)
-    return [slots // runners + (index < slots % runners) for index in range(runners)]
+    processors = sorted(os.sched_getaffinity(0))
+    if slots != len(processors):  # the kernel knows better which are free
+        processors = []
+    return [Share(len(range(first, slots, runners)), processors[first::runners]) for first in range(runners)]
 
 
 _PROVED: set[str] = set()  # kinds of isolation that have been attacked in vain, in this process

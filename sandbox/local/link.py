@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from proctor.sandbox import runner
@@ -23,10 +24,11 @@ _START_S, _END_S = 90.0, 10.0
 class ProcessLink:
     """Started, by exec, with the link; ended with it. `group` names the control group that counts, if any.
 
-    Raises PoolError where the runner cannot be set up.
+    `processors`: one for each slot, to which it may keep it; or none. Raises PoolError where the runner cannot
+    be set up.
     """
 
-    def __init__(self, setting: Setting, slots: int) -> None:
+    def __init__(self, setting: Setting, slots: int, processors: Sequence[int] = ()) -> None:
         if not setting.uses_namespaces:
             setting = dataclasses.replace(setting, work=tempfile.mkdtemp(prefix="proctor-"))
             Path(setting.work).chmod(0o711)  # slots of root have identities of their own
@@ -47,14 +49,15 @@ class ProcessLink:
         self._socket = ours
         self._host = os.getpid()
         try:
-            self.group = self._set_up(setting, slots)
+            self.group = self._set_up(setting, slots, processors)
         except BaseException:
             self.close()
             raise
 
-    def _set_up(self, setting: Setting, slots: int) -> str:
+    def _set_up(self, setting: Setting, slots: int, processors: Sequence[int]) -> str:
         self._socket.settimeout(_START_S)
-        answer, _ = exchange(self, {"op": "setup", "setting": setting.as_dict(), "slots": slots})
+        header = {"op": "setup", "setting": setting.as_dict(), "slots": slots, "processors": [*processors]}
+        answer, _ = exchange(self, header)
         self._socket.settimeout(None)
         return str(answer["group"])
 

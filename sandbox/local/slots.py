@@ -98,6 +98,17 @@ class Slot:
     zygote: Zygote
     children: watch.Children
     group: cgroup.Group | None = None
+    processor: int | None = None  # the one it is kept to
+
+    def stay_on(self, processor: int | None) -> None:
+        """Keeps the slot and what runs in it to one processor. None: wherever this process may be."""
+        if processor == self.processor:
+            return
+        self.processor = processor
+        allowed = os.sched_getaffinity(0) if processor is None else {processor}
+        for process in (self.pid, *self.children.now()):
+            with contextlib.suppress(OSError):  # it has ended, or the processor is not ours any more
+                os.sched_setaffinity(process, allowed)
 
     def end_submission(self) -> None:
         """Kills the process that the slot waits for: number 1 of its namespace, whose end is all others'.
