@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 from proctor.sandbox import wire
@@ -48,19 +49,20 @@ class RunnerClient:
 
     def run_many(self, programs: Iterable[Program]) -> list[Execution]:
         """Results in order. Raises PoolError where no runner can be started."""
-        return run_many([self], programs)
+        return list(run_many((self, program) for program in programs))
 
     def exam_many(self, pairs: Iterable[tuple[Program, Program]]) -> list[Exam]:
         """Exams of (examiner, candidate), in order."""
-        return exam_many([self], pairs)
+        return list(exam_many((self, pair) for pair in pairs))
 
-    def import_module(self, name: str) -> None:
-        """Makes the functions of a module callable in a runner that is already there. Raises PoolError."""
-        request = Request({"op": "import", "module": name})
-        _ask([self], [request])
+    def import_modules(self, names: Sequence[str]) -> None:
+        """Makes the functions of modules callable in a runner that is already there. Raises PoolError."""
+        request = Request({"op": "import", "modules": names})
+        self.begin(request)
+        self.finish(request)
         if request.reply is None or "error" in request.reply[0]:
             reason = request.lost if request.reply is None else request.reply[0]["error"]
-            raise PoolError(f"the sandbox cannot load {name}: {reason}")
+            raise PoolError(f"the sandbox cannot load {', '.join(names)}: {reason}")
 
     def connected(self) -> Link:
         """The link to the present runner, which is started if there is none. Raises PoolError."""
@@ -171,30 +173,41 @@ class RunnerClient:
                 self._lose(self._link, "the sandbox was closed")
 
 
-def run_many(clients: Sequence[RunnerClient], programs: Iterable[Program]) -> list[Execution]:
-    """Results in order, from whichever of the runners. Raises PoolError where one cannot be started."""
-    requests = [request_run([program]) for program in programs]
-    _ask(clients, requests)
-    return [executions_of(request, 1)[0] for request in requests]
+def run_many(asked: Iterable[tuple[RunnerClient, Program]]) -> Iterator[Execution]:
+    """Results in order, each from the runner it was asked of. Raises PoolError where one cannot be started."""
+    for request in _settle((client, request_run([program])) for client, program in asked):
+        yield executions_of(request, 1)[0]
 
 
-def exam_many(clients: Sequence[RunnerClient], pairs: Iterable[tuple[Program, Program]]) -> list[Exam]:
+def exam_many(asked: Iterable[tuple[RunnerClient, tuple[Program, Program]]]) -> Iterator[Exam]:
     """Exams of (examiner, candidate), in order."""
-    requests = [request_run(pair) for pair in pairs]
-    _ask(clients, requests)
-    sides = [executions_of(request, 2) for request in requests]
-    return [Exam(examiner=examiner, candidate=candidate) for examiner, candidate in sides]
+    for request in _settle((client, request_run(pair)) for client, pair in asked):
+        examiner, candidate = executions_of(request, 2)
+        yield Exam(examiner=examiner, candidate=candidate)
 
 
-def _ask(clients: Sequence[RunnerClient], requests: Sequence[Request]) -> None:
-    """Settles all requests: in turns over the clients, and not all at once."""
-    for index, request in enumerate(requests):
-        clients[index % len(clients)].begin(request)
-        done = index - _WINDOW * len(clients)
-        if done >= 0:
-            clients[done % len(clients)].finish(requests[done])
-    for index, request in enumerate(requests):
-        clients[index % len(clients)].finish(request)
+def _settle(asked: Iterable[tuple[RunnerClient, Request]]) -> Iterator[Request]:
+    """Each when it is settled, in order. Those behind it are under way by then, but not all at once.
+
+    What makes a request ready, and what is made of its reply, is done while runners are at work.
+    """
+    under_way: deque[tuple[RunnerClient, Request]] = deque()
+    count: Counter[RunnerClient] = Counter()
+    for client, request in asked:
+        client.begin(request)
+        under_way.append((client, request))
+        count[client] += 1
+        while count[client] > _WINDOW:
+            yield _finish_first(under_way, count)
+    while under_way:
+        yield _finish_first(under_way, count)
+
+
+def _finish_first(under_way: deque[tuple[RunnerClient, Request]], count: Counter[RunnerClient]) -> Request:
+    client, request = under_way.popleft()
+    client.finish(request)
+    count[client] -= 1
+    return request
 
 
 def exchange(link: Link, header: dict[str, Any], block: bytes = b"") -> tuple[dict[str, Any], bytes]:

@@ -93,7 +93,7 @@ class Runner:
         elif supervisor is None:
             self.send(wire.pack({"id": header["id"], "error": "the runner was not set up"}))
         elif header["op"] == "import":
-            self._answer(header["id"], lambda: supervisor.add_module(header["module"]))
+            self._answer(header["id"], lambda: supervisor.add_modules(header["modules"]))
         else:
             supervisor.submit(_as_job(header, block))
 

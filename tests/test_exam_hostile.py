@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
+import subprocess
+import sys
 import threading
 import time
 
@@ -152,3 +154,16 @@ def test_each_line_alone(line: bytes) -> None:
 def test_a_line_without_end_is_cut() -> None:
     report, _ = examine(SPEC, b"[" * (BOUNDS.bytes + (1 << 20)))
     assert report["failure"]["kind"] == "flood"  # type: ignore[index]
+
+
+def test_what_tests_do_to_builtins_is_taken_back() -> None:
+    """In a process of its own, which a mistake would leave without built-in names."""
+    script = """
+import builtins
+from proctor.sandbox.exam import examiner
+builtins.spam, builtins.len = 1, None
+examiner._tidy()
+print(hasattr(builtins, "spam"), len("four"))
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.stdout == "False 4\n", done.stderr

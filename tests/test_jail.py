@@ -3,6 +3,7 @@
 import os
 import threading
 from collections.abc import Iterator
+from itertools import islice, repeat
 from pathlib import Path
 
 import pytest
@@ -172,6 +173,28 @@ def test_a_report_is_noticed_by_a_busy_runner(sandbox: LocalSandbox) -> None:
     )
     flood.join()
     assert {exam.examiner.outcome for exam in exams} == {Outcome.OK}
+
+
+def test_exams_are_taken_as_there_is_room_and_given_as_they_end() -> None:
+    with LocalSandbox(1) as single:
+        exams = single.exams(repeat((entry("examine", b"T", keep="k"), entry("add"))))
+        reports = [exam.examiner.report for exam in islice(exams, 3)]
+    assert reports == [b"right payload=T sitting=%d" % n for n in (1, 2, 3)]
+
+
+def test_under_full_load_the_sides_of_an_exam_stay_on_one_processor() -> None:
+    """All processors are used; what comes alone, or is a command, may go where it likes."""
+    processors = os.sched_getaffinity(0)
+    look = entry("add", b"import os; print(*os.sched_getaffinity(0))")
+    with LocalSandbox() as full:
+        exams = full.exam_many([(entry("examine", b"T", keep="k"), look)] * 20 * len(processors))
+        seen = [{int(word) for word in exam.candidate.stdout.split()} for exam in exams]
+        assert sum(len(each) == 1 for each in seen) > len(seen) / 2
+        assert set.union(*(each for each in seen if len(each) == 1)) == processors
+        alone = full.exam(entry("examine", b"T", keep="k"), look)
+        commands = full.run_many([shell("nproc")] * 3 * len(processors))
+    assert {int(word) for word in alone.candidate.stdout.split()} == processors
+    assert {int(found.stdout) for found in commands} == {len(processors)}
 
 
 def test_an_examiner_that_does_not_stay_is_replaced(sandbox: LocalSandbox) -> None:

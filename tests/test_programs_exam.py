@@ -394,6 +394,6 @@ def test_examiners_own_time_is_not_the_candidates() -> None:
     row = ExamRow(extract("def f(x): return x + 1", rule="raw"), paper, False)
     limits = Limits(cpu_s=1.0, wall_s=1.5)
     with LocalSandbox(1) as sandbox:
-        verdict = examine_rows([row], sandbox, limits, partial=False)[0]
+        [verdict] = examine_rows([row], sandbox, limits, partial=False)
     assert verdict.status is Status.CORRECT, verdict
     assert verdict.seconds > 2

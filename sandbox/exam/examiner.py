@@ -73,7 +73,8 @@ def _read(payload: bytes) -> tuple[Mapping[str, Any], Paper | CallPaper]:
 
 def _tidy() -> None:
     """Takes back what a test source may have changed for everybody."""
-    if vars(builtins) != _builtins:
-        vars(builtins).clear()
-        vars(builtins).update(_builtins)
+    present = vars(builtins)
+    if present != _builtins:
+        present.clear()  # from here to the next line not even `vars` has a name
+        present.update(_builtins)
     sys.setrecursionlimit(_recursion_limit)

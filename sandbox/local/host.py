@@ -6,9 +6,10 @@ import contextlib
 import os
 import threading
 import weakref
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from typing import NamedTuple
+from itertools import cycle
+from typing import NamedTuple, TypeVar
 
 from proctor.sandbox.client import RunnerClient, exam_many, run_many, run_on
 from proctor.sandbox.core import Exam, Execution, IsolationError, PoolError, Program
@@ -18,6 +19,7 @@ from proctor.sandbox.local.link import ProcessLink
 from proctor.sandbox.local.proof import LayerReport
 from proctor.sandbox.local.setting import MODES, Setting
 
+Asked = TypeVar("Asked")
 _SLOTS_PER_RUNNER = 8  # a runner spends half a millisecond on a program, a slot four
 
 
@@ -65,12 +67,7 @@ class LocalSandbox:
 
     def run_many(self, programs: Iterable[Program]) -> list[Execution]:
         """Results in order; as many at once as there are slots."""
-        programs = list(programs)
-        if not programs:
-            return []
-        clients = self._clients_for(len(programs))
-        self._make_callable(programs, clients)
-        return run_many(clients, programs)
+        return list(run_many(self._placed(programs, lambda program: (program,))))
 
     def exam(self, examiner: Program, candidate: Program) -> Exam:
         """Two programs in jails of their own, joined by a socket; only the examiner's report is a verdict."""
@@ -78,12 +75,11 @@ class LocalSandbox:
 
     def exam_many(self, pairs: Iterable[tuple[Program, Program]]) -> list[Exam]:
         """Exams of (examiner, candidate), in order; those with one `keep` share examiner processes."""
-        pairs = list(pairs)
-        if not pairs:
-            return []
-        clients = self._clients_for(len(pairs))
-        self._make_callable([program for pair in pairs for program in pair], clients)
-        return exam_many(clients, pairs)
+        return list(self.exams(pairs))
+
+    def exams(self, pairs: Iterable[tuple[Program, Program]]) -> Iterator[Exam]:
+        """As `exam_many`. While pairs are made and results are looked at, the sandbox is at work."""
+        return exam_many(self._placed(pairs, lambda pair: pair))
 
     def close(self) -> None:
         """Ends the runner and all that it runs. The next call would start another."""
@@ -100,25 +96,33 @@ class LocalSandbox:
     def __exit__(self, *exception: object) -> None:
         self.close()
 
-    def _make_callable(self, programs: Sequence[Program], clients: Sequence[RunnerClient]) -> None:
-        """Has the modules of programs' entries imported in every runner that is to call them."""
+    def _placed(
+        self, asked: Iterable[Asked], programs_of: Callable[[Asked], Sequence[Program]]
+    ) -> Iterator[tuple[RunnerClient, Asked]]:
+        """Each with the runner that is to have it; each call begins with another: single ones are spread too."""
+        with self._lock:
+            self._clients.append(self._clients.pop(0))
+            clients = [*self._clients]
+        for client, each in zip(cycle(clients), asked, strict=False):
+            self._make_callable(programs_of(each), client)
+            yield client, each
+
+    def _make_callable(self, programs: Sequence[Program], client: RunnerClient) -> None:
+        """Has the modules of programs' entries imported in the runner that is to call them."""
         needed = {program.entry.partition(":")[0] for program in programs if program.entry}
         with self._lock:
             self._modules |= needed
-        for client in clients:
-            link = client.connected()
-            assert isinstance(link, ProcessLink)  # what _connect makes
-            for name in sorted(needed - link.modules):
-                self._load(name, client)
-                link.modules.add(name)
-
-    def _load(self, module: str, client: RunnerClient) -> None:
+        link = client.connected()
+        assert isinstance(link, ProcessLink)  # what _connect makes
+        if needed <= link.modules:
+            return
         try:
-            client.import_module(module)
+            client.import_modules(sorted(needed))
         except PoolError:
             with self._lock:
-                self._modules -= {module}  # it shall not keep the next runner from starting
+                self._modules -= needed  # one of them shall not keep the next runner from starting
             raise
+        link.modules |= needed
 
     def prove(self) -> list[LayerReport]:
         """Attacks the jail from inside and reports layer by layer, without refusing anything."""
@@ -127,12 +131,6 @@ class LocalSandbox:
             return [*self._attack(link), proof.report_totals(link.group)]
         finally:
             link.close()
-
-    def _clients_for(self, count: int) -> list[RunnerClient]:
-        """As many runners as can be of use, each call beginning with another: single programs are spread too."""
-        with self._lock:
-            self._clients.append(self._clients.pop(0))
-            return self._clients[: max(1, count)]
 
     def _connect(self, share: Share) -> ProcessLink:
         """Starts a runner; the first with this isolation in this process must prove it beforehand."""

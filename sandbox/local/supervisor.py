@@ -15,8 +15,9 @@ from proctor.sandbox.local import running, watch
 from proctor.sandbox.local.jobs import CANDIDATE, EXAMINER, MAX_ATTEMPTS, Job, fact_of, internal_error
 from proctor.sandbox.local.orders import FAULT
 from proctor.sandbox.local.running import Run
+from proctor.sandbox.local.seats import Seat, best_of, settle_down
 from proctor.sandbox.local.setting import Setting
-from proctor.sandbox.local.slots import Slot, Stable
+from proctor.sandbox.local.slots import Stable
 
 _FIRST_CHECK_S = 0.01  # most programs have ended by then, and cost no more than two wake-ups
 _CHECK_S = 0.03
@@ -32,25 +33,6 @@ class Host(Protocol):
     def unwatch(self, descriptor: int) -> None: ...
     def finish(self, job: Job) -> None: ...
     def refuse(self, job: Job, reason: str) -> None: ...
-
-
-@dataclasses.dataclass(slots=True, eq=False)
-class Seat:
-    """A slot with its part in a job. `run` without `job`: an examiner that waits for its next candidate."""
-
-    slot: Slot
-    side: str
-    place: int  # among the seats of its side: the two of an exam have the same one
-    job: Job | None = None
-    run: Run | None = None
-    keep: str = ""  # the examiner's key
-    next_check: float = 0.0
-    is_outdated: bool = False  # made after a plan that is no longer ours
-
-    @property
-    def is_watched(self) -> bool:
-        """Something runs here that has a deadline; an examiner that waits has none."""
-        return self.run is not None and (self.job is not None or bool(self.run.stopped_at))
 
 
 class Supervisor:
@@ -77,12 +59,13 @@ class Supervisor:
         """Starts the zygote. Returns the name of the control group, "" if there is none. Raises PoolError."""
         return self._stable.open()
 
-    def add_module(self, name: str) -> None:
-        """Makes the functions of one more module callable: by a new zygote, as the old one is sealed."""
+    def add_modules(self, names: Sequence[str]) -> None:
+        """Makes the functions of more modules callable: by a new zygote, as the old one is sealed."""
         setting = self._stable.setting
-        if name in setting.modules:
+        new = [name for name in names if name not in setting.modules]
+        if not new:
             return
-        self._stable.renew(dataclasses.replace(setting, modules=(*setting.modules, name)))
+        self._stable.renew(dataclasses.replace(setting, modules=(*setting.modules, *new)))
         for seat in list(self._seats):
             seat.is_outdated = True
             if seat.job is None:
@@ -123,32 +106,23 @@ class Supervisor:
         return True
 
     def _free_seat(self, side: str, keep: str = "", place: int = 0) -> Seat | None:
-        """An examiner that knows this key, an empty seat, a new one, or one that is cleared for it.
-
-        The one at `place`, where that is as good as others.
-        """
+        """One that is free or, while there is room, a new one; if need be one is cleared for it."""
         seats = [seat for seat in self._seats if seat.side == side]
-        free = [
-            seat for seat in seats if seat.job is None and not (seat.run is not None and seat.run.stopped_at)
-        ]
-        free.sort(key=lambda seat: seat.place != place)
-        for seat in free:
-            if seat.run is not None and keep and seat.keep == keep:
-                return seat
-        for seat in free:
-            if seat.run is None:
-                return seat
-        if len(seats) < self._count:
-            return self._new_seat(side, place)
-        if free:
+        free = sorted((seat for seat in seats if seat.is_free), key=lambda seat: seat.place != place)
+        chosen = best_of(free, keep)
+        if chosen is not None:
+            return chosen
+        if free and len(seats) >= self._count:
             self._remove(free[0])
-            return self._new_seat(side, free[0].place)
-        return None
+        elif len(seats) >= self._count:
+            return None
+        return self._new_seat(side, place)
 
     def _new_seat(self, side: str, place: int) -> Seat:
         taken = {seat.place for seat in self._seats if seat.side == side}
-        place = next(n for n in (place, *range(self._count)) if n not in taken)
-        seat = Seat(self._stable.make_slot(), side, place)
+        seat = Seat(
+            self._stable.make_slot(), side, next(n for n in (place, *range(self._count)) if n not in taken)
+        )
         self._seats.append(seat)
         self._host.watch(seat.slot.control.fileno(), lambda: self._on_control(seat))
         return seat
@@ -157,7 +131,8 @@ class Supervisor:
         job.attempts += 1
         job.facts.clear()
         seat.job = job
-        self._settle_down(seat, examiner)
+        if self._processors:
+            settle_down(seat, examiner, self._processors[seat.place] if self._queue else None)
         ours: socket.socket | None = None
         theirs: socket.socket | None = None
         if examiner is not None:
@@ -172,20 +147,6 @@ class Supervisor:
         finally:
             if theirs is not None:
                 theirs.close()
-
-    def _settle_down(self, seat: Seat, examiner: Seat | None) -> None:
-        """While all slots are at work, the two sides of an exam stay on one processor.
-
-        They mostly wait for each other, and waking somebody on another processor is dear: 9% of the time of
-        HumanEval's programs. With less to do they may go where there is room, and a command may anyway.
-        """
-        if not self._processors:
-            return
-        is_full = examiner is not None and bool(self._queue)
-        processor = self._processors[seat.place] if is_full else None
-        seat.slot.stay_on(processor)
-        if examiner is not None:
-            examiner.slot.stay_on(processor)
 
     def _start(self, seat: Seat, ask: running.Ask, peer: socket.socket | None = None) -> Run:
         group = seat.slot.group

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import tee
 from typing import Any
 
 from proctor.sandbox.core import Execution, Limits, Program, Sandbox
@@ -32,9 +33,10 @@ class ExamRow:
 
 
 def run_together(
-    rows: Sequence[ExamRow], sandbox: Sandbox, limits: Limits, *, partial: bool
-) -> list[Verdict]:
+    rows: Iterable[ExamRow], sandbox: Sandbox, limits: Limits, *, partial: bool
+) -> Iterator[Verdict]:
     """As `examine_rows`, with the tests in the program's own process: weaker, and said in every verdict."""
+    rows = list(rows)
     nonces = [secrets.token_hex(16) for _ in rows]
     programs = [
         Program(
@@ -45,22 +47,18 @@ def run_together(
         for row, nonce in zip(rows, nonces, strict=True)
     ]
     runs = run_programs(sandbox, programs, _THREADS)
-    return [
-        _verdict(row, run, read_own_report(run, nonce), partial=partial, protocol=IN_PROCESS)
-        for row, run, nonce in zip(rows, runs, nonces, strict=True)
-    ]
+    for row, run, nonce in zip(rows, runs, nonces, strict=True):
+        yield _verdict(row, run, read_own_report(run, nonce), partial=partial, protocol=IN_PROCESS)
 
 
 def examine_rows(
-    rows: Sequence[ExamRow], sandbox: Sandbox, limits: Limits, *, partial: bool
-) -> list[Verdict]:
+    rows: Iterable[ExamRow], sandbox: Sandbox, limits: Limits, *, partial: bool
+) -> Iterator[Verdict]:
     """One verdict a row, in order. Examiners are shared, and read equal tests once."""
-    pairs = [_programs(row, limits) for row in rows]
-    exams = hold_exams(sandbox, pairs, _THREADS)
-    return [
-        _verdict(row, exam.candidate, read_report(exam), partial=partial, protocol=HIDDEN)
-        for row, exam in zip(rows, exams, strict=True)
-    ]
+    asked, rows = tee(rows)
+    exams = hold_exams(sandbox, (_programs(row, limits) for row in asked), _THREADS)
+    for row, exam in zip(rows, exams, strict=True):
+        yield _verdict(row, exam.candidate, read_report(exam), partial=partial, protocol=HIDDEN)
 
 
 def _programs(row: ExamRow, limits: Limits) -> tuple[Program, Program]:

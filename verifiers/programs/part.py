@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import ClassVar, Literal, TypeVar
 
 from proctor.sandbox.core import Limits, Sandbox, SandboxError
@@ -95,17 +97,21 @@ class Code(Part):
 
     def verify(self, rollouts: Sequence[Rollout]) -> list[Verdict]:
         verdicts: dict[int, Verdict] = {}
-        exams: dict[int, ExamRow] = {}
         scripts: dict[int, StdioRow] = {}
-        for place, rollout in enumerate(rollouts):
-            row = self._row(rollout)
-            if isinstance(row, ExamRow):
-                exams[place] = row
-            elif isinstance(row, StdioRow):
-                scripts[place] = row
-            else:
-                verdicts[place] = row
-        verdicts |= self._examine(exams) | self._run_scripts(scripts)
+
+        def exams() -> Iterator[tuple[int, ExamRow]]:
+            """Rows are read while those before them are examined; what is for others is put aside."""
+            for place, rollout in enumerate(rollouts):
+                row = self._row(rollout)
+                if isinstance(row, ExamRow):
+                    yield place, row
+                elif isinstance(row, StdioRow):
+                    scripts[place] = row
+                else:
+                    verdicts[place] = row
+
+        verdicts |= self._examine(exams())
+        verdicts |= self._run_scripts(scripts)
         return [verdicts[place] for place in range(len(rollouts))]
 
     def _row(self, rollout: Rollout) -> ExamRow | StdioRow | Verdict:
@@ -133,7 +139,7 @@ class Code(Part):
         prelude = "." in entry if self.prelude is None else self.prelude
         return ExamRow(extracted, tests, prelude)
 
-    def _examine(self, exams: dict[int, ExamRow]) -> dict[int, Verdict]:
+    def _examine(self, exams: Iterator[tuple[int, ExamRow]]) -> dict[int, Verdict]:
         examine = run_together if self.tests_in_process else examine_rows
         return self._in_sandbox(
             exams, lambda rows, sandbox: examine(rows, sandbox, self._limits, partial=self._is_partial)
@@ -148,19 +154,36 @@ class Code(Part):
             self.tolerance or _TOLERANCE,
             self._is_partial,
         )
-        return self._in_sandbox(scripts, lambda rows, sandbox: run_rows(rows, sandbox, rules))
+        return self._in_sandbox(
+            iter(scripts.items()), lambda rows, sandbox: run_rows(list(rows), sandbox, rules)
+        )
 
     def _in_sandbox(
-        self, rows: dict[int, Row], judge: Callable[[list[Row], Sandbox], list[Verdict]]
+        self,
+        rows: Iterator[tuple[int, Row]],
+        judge: Callable[[Iterator[Row], Sandbox], Iterable[Verdict]],
     ) -> dict[int, Verdict]:
-        """Verdicts by place; the same fault for all where there is no sandbox to be had."""
-        if not rows:
+        """Verdicts by place; where the sandbox fails, the same fault for all that have none by then."""
+        places: list[int] = []
+
+        def taken() -> Iterator[Row]:
+            for place, row in rows:
+                places.append(place)
+                yield row
+
+        waiting = taken()
+        found: list[Verdict] = []
+        first = next(waiting, None)
+        if first is None:
             return {}
         try:
             sandbox = sandbox_for(SandboxKey(self.sandbox, self.isolation, self.packages, self.language))
-            return dict(zip(rows, judge(list(rows.values()), sandbox), strict=True))
+            for verdict in judge(chain([first], waiting), sandbox):
+                found.append(verdict)
         except (MissingToolError, SandboxError, ImportError) as error:
-            return dict.fromkeys(rows, fault(error))
+            deque(waiting, maxlen=0)
+            found += [fault(error)] * (len(places) - len(found))
+        return dict(zip(places, found, strict=True))
 
     @property
     def _limits(self) -> Limits:

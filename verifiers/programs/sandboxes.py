@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -61,14 +61,14 @@ def tools_for(kind: str, language: str) -> Tools:
     return tools_of(language) if kind == "local" else plain_tools(language)
 
 
-def hold_exams(sandbox: Sandbox, pairs: Sequence[tuple[Program, Program]], threads: int) -> list[Exam]:
+def hold_exams(sandbox: Sandbox, pairs: Iterable[tuple[Program, Program]], threads: int) -> Iterator[Exam]:
     """Exams of (examiner, candidate) in order, as many at once as the sandbox has room for."""
-    many = getattr(sandbox, "exam_many", None)
-    if many is not None:
-        exams: list[Exam] = many(pairs)
-        return exams
+    exams = getattr(sandbox, "exams", None)
+    if exams is not None:
+        yield from exams(pairs)
+        return
     with ThreadPoolExecutor(threads) as pool:
-        return list(pool.map(lambda pair: sandbox.exam(*pair), pairs))
+        yield from pool.map(lambda pair: sandbox.exam(*pair), pairs)
 
 
 def run_programs(sandbox: Sandbox, programs: Sequence[Program], threads: int) -> list[Execution]:
