@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import os
 import threading
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any, Protocol
 
 from proctor.sandbox import wire
@@ -19,7 +20,9 @@ from proctor.sandbox.encoding import Request, executions_of, request_run
 
 _PIECE = 1 << 18
 _ATTEMPTS = 2
-_WINDOW = 512  # requests of one caller that are under way: more would only pile up in the runner's memory
+# Requests of one caller that are under way, for each runner: more would only pile up in the runner's memory.
+_WINDOW = 512
+_TOGETHER = 16  # are made ready before they are sent: each piece that comes wakes the runner
 
 
 class Link(Protocol):
@@ -58,7 +61,7 @@ class RunnerClient:
     def import_modules(self, names: Sequence[str]) -> None:
         """Makes the functions of modules callable in a runner that is already there. Raises PoolError."""
         request = Request({"op": "import", "modules": names})
-        self.begin(request)
+        self.begin([request])
         self.finish(request)
         if request.reply is None or "error" in request.reply[0]:
             reason = request.lost if request.reply is None else request.reply[0]["error"]
@@ -78,17 +81,15 @@ class RunnerClient:
     def is_connected(self) -> bool:
         return self._pid == os.getpid() and self._link is not None
 
-    def begin(self, request: Request) -> None:
-        """Puts a request on the wire of the present runner; starts one where there is none."""
+    def begin(self, requests: Sequence[Request]) -> None:
+        """Puts requests on the wire of the present runner, in one piece; starts one where there is none."""
         self.connected()  # in a fork of the host: before the parent's lock is touched
         with self._condition:
             link = self.connected()
-            self._next_id += 1
-            identity = self._next_id
-            request.attempts += 1
-            request.lost = ""
-            self._waiting[identity] = request
-        frame = wire.pack({**request.header, "id": identity}, request.block)
+            numbered = [(self._register(request), request) for request in requests]
+        frame = b"".join(
+            wire.pack({**request.header, "id": identity}, request.block) for identity, request in numbered
+        )
         try:
             with self._sending:
                 link.send(frame)
@@ -98,11 +99,19 @@ class RunnerClient:
             self._give_up(link, "sending to the runner was interrupted")
             raise
 
+    def _register(self, request: Request) -> int:
+        """Called with the lock held."""
+        self._next_id += 1
+        request.attempts += 1
+        request.lost = ""
+        self._waiting[self._next_id] = request
+        return self._next_id
+
     def finish(self, request: Request) -> None:
         """Waits until a request has its reply, or has lost its runner too often."""
         self._wait_for(request)
         while request.reply is None and request.attempts < _ATTEMPTS:
-            self.begin(request)
+            self.begin([request])
             self._wait_for(request)
 
     def _wait_for(self, request: Request) -> None:
@@ -192,21 +201,24 @@ def _settle(asked: Iterable[tuple[RunnerClient, Request]]) -> Iterator[Request]:
     What makes a request ready, and what is made of its reply, is done while runners are at work.
     """
     under_way: deque[tuple[RunnerClient, Request]] = deque()
-    count: Counter[RunnerClient] = Counter()
-    for client, request in asked:
-        client.begin(request)
-        under_way.append((client, request))
-        count[client] += 1
-        while count[client] > _WINDOW:
-            yield _finish_first(under_way, count)
+    clients: dict[RunnerClient, list[Request]] = {}
+    asked = iter(asked)
+    while chunk := list(islice(asked, _TOGETHER)):
+        for client, request in chunk:
+            clients.setdefault(client, []).append(request)
+        for client, requests in clients.items():
+            if requests:
+                client.begin(requests)
+                requests.clear()
+        under_way += chunk
+        while len(under_way) > _WINDOW * len(clients):
+            yield _finish(*under_way.popleft())
     while under_way:
-        yield _finish_first(under_way, count)
+        yield _finish(*under_way.popleft())
 
 
-def _finish_first(under_way: deque[tuple[RunnerClient, Request]], count: Counter[RunnerClient]) -> Request:
-    client, request = under_way.popleft()
+def _finish(client: RunnerClient, request: Request) -> Request:
     client.finish(request)
-    count[client] -= 1
     return request
 
 
