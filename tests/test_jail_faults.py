@@ -14,7 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from proctor.benchmarks.process_tree import look_at
 from proctor.sandbox.core import IsolationError, Limits, Outcome, PoolError, Program
+from proctor.sandbox.encoding import executions_of, request_run
 from proctor.sandbox.local.host import LocalSandbox
 
 ROOT = Path(__file__).parents[1]
@@ -77,6 +79,23 @@ def eventually(claim: Callable[[], bool], within_s: float = 20) -> bool:
             return False
         time.sleep(0.02)
     return True
+
+
+def test_a_runner_waits_quietly_for_a_host_that_is_slow_to_read() -> None:
+    program = python("print('x' * 900_000)")
+    with LocalSandbox(1) as sandbox:
+        sandbox.run(program)
+        client = sandbox._clients[0]
+        requests = [request_run([program]) for _ in range(6)]
+        client.begin(requests)
+        runner = of_sandbox(os.getpid())["runner"][0]
+        time.sleep(1.0)  # by now all have ended, and the link is full
+        before = look_at(runner).cpu_s
+        time.sleep(1.0)
+        assert look_at(runner).cpu_s - before < 0.3
+        for request in requests:
+            client.finish(request)
+            assert len(executions_of(request, 1)[0].stdout) == 900_001
 
 
 @pytest.mark.parametrize("part", ["slot", "zygote", "runner"])

@@ -55,6 +55,11 @@ class Supervisor:
     def _isolation(self) -> str:
         return self._stable.setting.isolation
 
+    @property
+    def has_queue(self) -> bool:
+        """Somebody waits for a slot."""
+        return bool(self._queue)
+
     def start(self) -> str:
         """Starts the zygote. Returns the name of the control group, "" if there is none. Raises PoolError."""
         return self._stable.open()
