@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -17,7 +18,9 @@ import pytest
 from proctor.benchmarks.process_tree import look_at
 from proctor.sandbox.core import IsolationError, Limits, Outcome, PoolError, Program
 from proctor.sandbox.encoding import executions_of, request_run
+from proctor.sandbox.local import watch
 from proctor.sandbox.local.host import LocalSandbox
+from proctor.sandbox.local.slots import Slot, Zygote
 
 ROOT = Path(__file__).parents[1]
 SLOW = "import time; time.sleep(0.05); print('done')"
@@ -261,6 +264,33 @@ def test_memory_and_descriptors_stay_flat() -> None:
         after = _weights()
     assert after["descriptors"] <= before["descriptors"] + 2
     assert after["resident_kb"] <= before["resident_kb"] + 2048
+
+
+def test_a_program_that_ends_as_it_is_killed_leaves_no_descriptor() -> None:
+    """The kill comes too late: its process is gone between our last look and the signal."""
+
+    class Reaped(watch.Children):
+        def now(self) -> list[int]:
+            found = super().now()
+            if found and looks.pop():
+                os.waitpid(found[0], 0)
+            return found
+
+    ours, theirs = socket.socketpair()
+    before = open_descriptors(os.getpid())
+    parent = os.fork()
+    if parent == 0:
+        looks = [True, False]
+        if os.fork() == 0:
+            os._exit(0)
+        zygote = Zygote(process=None, link=ours)  # type: ignore[arg-type]
+        slot = Slot(0, os.getpid(), -1, ours, zygote, Reaped(os.getpid()))
+        slot.end_submission()
+        slot.children.close()
+        os._exit(open_descriptors(os.getpid()) - before)
+    ours.close()
+    theirs.close()
+    assert os.waitstatus_to_exitcode(os.waitpid(parent, 0)[1]) == 0
 
 
 def _weights() -> dict[str, int]:

@@ -117,11 +117,13 @@ class Slot:
         hold a pidfd of it.
         """
         for process in self.children.now():
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(ProcessLookupError):
                 handle = os.pidfd_open(process)
-                if process in self.children.now():
-                    signal.pidfd_send_signal(handle, signal.SIGKILL)
-                os.close(handle)
+                try:
+                    if process in self.children.now():
+                        signal.pidfd_send_signal(handle, signal.SIGKILL)
+                finally:
+                    os.close(handle)
 
 
 @dataclass(slots=True, eq=False)
