@@ -111,19 +111,21 @@ class Slot:
                 os.sched_setaffinity(process, allowed)
 
     def end_submission(self) -> None:
-        """Kills the process that the slot waits for: number 1 of its namespace, whose end is all others'.
-
-        It cannot be another one, though its number be given out again: it still is the slot's child once we
-        hold a pidfd of it.
-        """
+        """Kills the process that the slot waits for: number 1 of its namespace, whose end is all others'."""
         for process in self.children.now():
             with contextlib.suppress(ProcessLookupError):
-                handle = os.pidfd_open(process)
-                try:
-                    if process in self.children.now():
-                        signal.pidfd_send_signal(handle, signal.SIGKILL)
-                finally:
-                    os.close(handle)
+                self._end(process)
+
+    def _end(self, process: int) -> None:
+        """It cannot be another one, though its number be given out again: it still is the slot's child once we
+        hold a pidfd of it. Raises ProcessLookupError.
+        """
+        handle = os.pidfd_open(process)
+        try:
+            if process in self.children.now():
+                signal.pidfd_send_signal(handle, signal.SIGKILL)
+        finally:
+            os.close(handle)
 
 
 @dataclass(slots=True, eq=False)
