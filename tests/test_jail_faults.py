@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import textwrap
@@ -18,9 +17,7 @@ import pytest
 from proctor.benchmarks.process_tree import look_at
 from proctor.sandbox.core import IsolationError, Limits, Outcome, PoolError, Program
 from proctor.sandbox.encoding import executions_of, request_run
-from proctor.sandbox.local import watch
 from proctor.sandbox.local.host import LocalSandbox
-from proctor.sandbox.local.slots import Slot, Zygote
 
 ROOT = Path(__file__).parents[1]
 SLOW = "import time; time.sleep(0.05); print('done')"
@@ -268,29 +265,31 @@ def test_memory_and_descriptors_stay_flat() -> None:
 
 def test_a_program_that_ends_as_it_is_killed_leaves_no_descriptor() -> None:
     """The kill comes too late: its process is gone between our last look and the signal."""
+    script = """
+        import os, socket
+        from proctor.sandbox.local import slots, watch
 
-    class Reaped(watch.Children):
-        def now(self) -> list[int]:
-            found = super().now()
-            if found and looks.pop():
-                os.waitpid(found[0], 0)
-            return found
+        class Reaped(watch.Children):
+            looks = 0
 
-    ours, theirs = socket.socketpair()
-    before = open_descriptors(os.getpid())
-    parent = os.fork()
-    if parent == 0:
-        looks = [True, False]
+            def now(self):
+                found = super().now()
+                self.looks += 1
+                if self.looks == 2:
+                    os.waitpid(found[0], 0)
+                return found
+
         if os.fork() == 0:
             os._exit(0)
-        zygote = Zygote(process=None, link=ours)  # type: ignore[arg-type]
-        slot = Slot(0, os.getpid(), -1, ours, zygote, Reaped(os.getpid()))
-        slot.end_submission()
-        slot.children.close()
-        os._exit(open_descriptors(os.getpid()) - before)
-    ours.close()
-    theirs.close()
-    assert os.waitstatus_to_exitcode(os.waitpid(parent, 0)[1]) == 0
+        control, _ = socket.socketpair()
+        children = Reaped(os.getpid())
+        before = os.listdir("/proc/self/fd")
+        slots.Slot(0, os.getpid(), -1, control, None, children).end_submission()
+        print(children.looks, len(os.listdir("/proc/self/fd")) - len(before))
+    """
+    command = [sys.executable, "-c", textwrap.dedent(script)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout == "2 0\n", done.stderr
 
 
 def _weights() -> dict[str, int]:
