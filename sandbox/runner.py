@@ -30,7 +30,7 @@ from proctor.sandbox.local.setting import Setting
 from proctor.sandbox.local.supervisor import Supervisor
 
 _PIECE = 1 << 18
-_GATHER_S = 0.03  # each piece that comes wakes the host: a tenth of a program's time, on its processor
+_GATHER_S = 0.03  # each piece that comes wakes the host, on a processor that programs could have
 _IDLE_S = 1.0  # how often an idle runner looks whether its parent is still there
 
 
