@@ -4,32 +4,21 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from proctor.benchmarks.pass_at_k import PassAtK, estimate
 from proctor.benchmarks.suites import Task
-from proctor.verifiers.core import Blame, Score, Status, Verdict, is_correct
+from proctor.verifiers.core import Blame, Status, Verdict, is_correct
 from proctor.verifiers.expression import Expression
 from proctor.verifiers.files.scored import check_stamp, cut_torn_line, dumps, write_stamp
+from proctor.verifiers.files.scoring import Ready, Scored, score_stream
 from proctor.verifiers.files.sources import InputError, read_rows
 
 Line: TypeAlias = dict[str, Any]  # of a results file
-_BATCH = 64  # samples scored at a time: enough for every slot, little to lose
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """A line of a samples file."""
-
-    number: int  # line, from 1
-    row: Mapping[str, Any]  # as it stands there; "task_id" and "completion" at least
-
-    @property
-    def task_id(self) -> str:
-        return str(self.row["task_id"])
 
 
 @dataclass(slots=True)
@@ -71,8 +60,8 @@ class Outcome:
         return [estimate(list(self.counts.values()), k) for k in ks if k <= self.fewest]
 
 
-def read_samples(path: Path, tasks: Mapping[str, Task]) -> list[Sample]:
-    """All samples, gzipped or not. Raises InputError naming file, line and field."""
+def read_samples(path: Path, tasks: Mapping[str, Task]) -> list[Ready]:
+    """All samples, gzipped or not, each with its task. Raises InputError naming file, line and field."""
     samples = []
     for row in read_rows(path):
         place = f"{path}, line {row.number}"
@@ -82,10 +71,11 @@ def read_samples(path: Path, tasks: Mapping[str, Task]) -> list[Sample]:
         if not isinstance(row.data["completion"], str):
             found = row.data["completion"]
             raise InputError(f"{place}: 'completion' must be text, got {type(found).__name__} {found!r:.40}")
-        if str(row.data["task_id"]) not in tasks:
+        task = tasks.get(str(row.data["task_id"]))
+        if task is None:
             known = next(iter(tasks), "none")
             raise InputError(f"{place}: no task '{row.data['task_id']}' (they look like '{known}')")
-        samples.append(Sample(row.number, row.data))
+        samples.append(Ready(row, replace(task.rollout, completion=row.data["completion"])))
     if not samples:
         raise InputError(f"{path}: no samples")
     return samples
@@ -106,7 +96,7 @@ def check_judging(reward: Expression, samples: Path, results: Path) -> None:
 
 
 def evaluate_samples(
-    samples: Sequence[Sample],
+    samples: Sequence[Ready],
     tasks: Mapping[str, Task],
     reward: Expression,
     results: Path,
@@ -126,44 +116,44 @@ def evaluate_samples(
     made_by = {"reward": str(reward), "hash": reward.hash, "tasks": _fingerprint(tasks)}
     lines = _earlier(results, samples, made_by, overwrite)
     if again := [place for place, line in enumerate(lines) if line["blame"] == Blame.INFRASTRUCTURE.value]:
-        for place, line in zip(again, _judge([samples[p] for p in again], tasks, reward), strict=True):
+        judged = chain.from_iterable(_judge([samples[place] for place in again], reward))
+        for place, line in zip(again, judged, strict=True):
             lines[place] = line
         new = results.with_name(f"{results.name}.new")
         new.write_text("".join(dumps(line) + "\n" for line in lines), encoding="utf-8")
         new.replace(results)
-    outcome = Outcome()
+    outcome, done = Outcome(), len(lines)
     for line in lines:
         outcome.add(line)
-    progress(len(lines))
+    progress(done)
     with results.open("a", encoding="utf-8") as file:
-        for start in range(len(lines), len(samples), _BATCH):
-            judged = _judge(samples[start : start + _BATCH], tasks, reward)
-            for line in judged:
+        for batch in _judge(samples[done:], reward):
+            for line in batch:
                 file.write(dumps(line) + "\n")
                 outcome.add(line)
             file.flush()
-            progress(start + len(judged))
+            done += len(batch)
+            progress(done)
     return outcome
 
 
-def _judge(samples: Sequence[Sample], tasks: Mapping[str, Task], reward: Expression) -> list[Line]:
-    rollouts = [
-        replace(tasks[sample.task_id].rollout, completion=str(sample.row["completion"])) for sample in samples
-    ]
-    scores = reward.score(rollouts)
-    return [_line(sample, score, reward.exams) for sample, score in zip(samples, scores, strict=True)]
+def _judge(samples: Sequence[Ready], reward: Expression) -> Iterator[list[Line]]:
+    """The lines of about a second's work at a time."""
+    for batch in score_stream(samples, reward):
+        yield [_line(each, reward.exams) for each in batch if isinstance(each, Scored)]
 
 
-def _line(sample: Sample, score: Score, exams: Sequence[str]) -> Line:
-    passed = is_correct(score, exams)
-    verdict = _telling([score.verdicts[name] for name in exams if name in score.verdicts])
+def _line(scored: Scored, exams: Sequence[str]) -> Line:
+    verdicts = scored.score.verdicts
+    passed = is_correct(scored.score, exams)
+    verdict = _telling([verdicts[name] for name in exams if name in verdicts])
     return {
-        **sample.row,
+        **scored.row.data,
         "result": "passed" if passed else f"failed: {_why(verdict)}",
         "passed": passed,
         "status": verdict.status.value,
         "blame": verdict.blame.value if verdict.blame else None,
-        "verdicts": {name: each.to_json() for name, each in score.verdicts.items()},
+        "verdicts": {name: each.to_json() for name, each in verdicts.items()},
     }
 
 
@@ -192,7 +182,7 @@ def _fingerprint(tasks: Mapping[str, Task]) -> str:
 
 
 def _earlier(
-    results: Path, samples: Sequence[Sample], made_by: Mapping[str, str], overwrite: bool
+    results: Path, samples: Sequence[Ready], made_by: Mapping[str, str], overwrite: bool
 ) -> list[Line]:
     """What an earlier run wrote; a torn last line is cut off. Where there is none, notes down what is made."""
     with results.open("a+b") as file:
@@ -207,7 +197,7 @@ def _earlier(
     lines = [row.data for row in read_rows(results)]
     for place, line in enumerate(lines):
         same = place < len(samples) and all(
-            line.get(name) == samples[place].row[name] for name in ("task_id", "completion")
+            line.get(name) == samples[place].row.data[name] for name in ("task_id", "completion")
         )
         if not same:
             raise InputError(f"{results}, line {place + 1}: not from these samples; give another --out")
