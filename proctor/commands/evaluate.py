@@ -13,7 +13,6 @@ import typer
 from proctor import console
 from proctor.app import Exit, command, needs_train, usable
 from proctor.commands.reading import read_reward
-from proctor.sft.pretrained import check_model_name
 from proctor.verifiers.files.sources import InputError
 
 if TYPE_CHECKING:
@@ -122,7 +121,10 @@ def _check_given(samples: Path | None, model: str, template: str) -> None:
         raise InputError("give either --samples, a file, or --model, which answers the tasks now")
     if samples is not None and not samples.is_file():
         raise InputError(f"{samples}: no such file")
-    check_model_name(model, "--model")
+    if model:
+        from proctor.sft.pretrained import check_model_name  # here: its pydantic is a fifth of every start
+
+        check_model_name(model, "--model")
     if template and "{prompt}" not in template:
         raise InputError(
             f"--template {template!r}: has no {{prompt}}, so that every task would be asked the same"
