@@ -143,6 +143,10 @@ def test_too_large_a_k_is_told() -> None:
     ("words", "message"),
     [
         (["--samples", "no.jsonl"], "no.jsonl: no such file"),
+        (
+            ["--samples", "s.jsonl", "--temperature", "0.8", "--samples-per-task", "4"],
+            "--samples-per-task, --temperature: of --model, which answers the tasks; --samples has the answers",
+        ),
         (["--model", "no/such/model"], "--model: no folder 'no/such/model' here"),
         (["--model", "/nonexistent"], "--model: no folder '/nonexistent' here"),
         (["--model", "m", "--engine", "server"], "--engine server needs --url"),

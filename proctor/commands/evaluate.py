@@ -59,12 +59,25 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print the summary as JSON 
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Judge again what --out has.")]
 
 
+_OF_MODELS = (
+    "engine",
+    "url",
+    "server_key",
+    "samples_per_task",
+    "temperature",
+    "max_new_tokens",
+    "seed",
+    "template",
+)
+
+
 @command(
     "proctor eval humaneval --samples samples.jsonl --data HumanEval.jsonl.gz",
     "proctor eval gsm8k --model runs/rl/model --engine vllm --samples-per-task 4 --temperature 0.8",
     name="eval",
 )
 def evaluate(
+    context: typer.Context,
     suite: Suite,
     samples: Samples = None,
     model: Model = "",
@@ -97,6 +110,8 @@ def evaluate(
 
     with usable():
         _check_given(samples, model, template)
+        if samples is not None:
+            _refuse_given(context, _OF_MODELS)
         server = _server(engine, url, server_key)
         chosen = find_suite(suite)
         judge = read_reward(reward or chosen.reward, None)
@@ -129,6 +144,19 @@ def _check_given(samples: Path | None, model: str, template: str) -> None:
         raise InputError(
             f"--template {template!r}: has no {{prompt}}, so that every task would be asked the same"
         )
+
+
+def _refuse_given(context: typer.Context, names: Sequence[str]) -> None:
+    """Saved samples have their answers: an option for sampling would do nothing. In a config file it may stand."""
+    given = [name for name in names if _source(context, name) == "COMMANDLINE"]
+    if given:
+        words = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        raise InputError(f"{words}: of --model, which answers the tasks; --samples has the answers already")
+
+
+def _source(context: typer.Context, name: str) -> str:
+    source = context.get_parameter_source(name)
+    return source.name if source else ""
 
 
 def _server(engine: Engine, url: str, server_key: str) -> Mapping[str, str]:
