@@ -11,7 +11,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Sequence
 
-from proctor.sandbox.exam.sheet import CHECKED, CHECKED_UNIT, UNIT
+from proctor.sandbox.exam.sheet import CAUGHT, CHECKED, CHECKED_UNIT, UNIT
 
 _CHECK_CALLS = ("assert", "fail", "raises", "warns")
 # Where added code stands does not matter, for it raises nothing; so one counter serves everywhere.
@@ -25,6 +25,8 @@ def _call(name: str, *args: ast.expr) -> ast.Call:
 
 
 _COUNTER = ast.Expr(_call(CHECKED), **_PLACE)
+_GUARD = ast.Expr(_call(CAUGHT), **_PLACE)
+_CATCH_CHECKS = frozenset({"AssertionError", "Exception", "BaseException", "failureException"})
 
 
 def count_checks(body: list[ast.stmt]) -> None:
@@ -37,9 +39,16 @@ def count_checks(body: list[ast.stmt]) -> None:
             counted.append(_COUNTER)
         if isinstance(statement, ast.Try):
             for handler in statement.handlers:
-                handler.body.insert(0, _COUNTER)
+                handler.body.insert(0, _COUNTER if _means_checks(handler.type) else _GUARD)
         counted.append(statement)
     body[:] = counted
+
+
+def _means_checks(caught: ast.expr | None) -> bool:
+    """Whether a handler says itself that it catches failed checks too; else what it names may be the candidate's."""
+    parts = ast.walk(caught) if caught is not None else ()
+    names = {getattr(part, "id", getattr(part, "attr", "")) for part in parts}
+    return caught is None or not names.isdisjoint(_CATCH_CHECKS)
 
 
 def mark_units(body: Sequence[ast.stmt], functions: frozenset[str]) -> tuple[list[ast.stmt], list[ast.stmt]]:

@@ -91,7 +91,7 @@ class Classes:
         """The enum class of that name, which members that come later belong to."""
         trusted = self._find(name)
         if not _is_enum(trusted):
-            trusted = self._enums[name] = enum.Enum(_text(name), list(members), type=mixin)
+            trusted = self._enums[name] = _enum_class(name, members, mixin)
         return trusted
 
     def _find(self, name: object) -> Any:
@@ -113,7 +113,7 @@ class Classes:
             return known[_text(member)] if member is not None else known(value)
         if mixed or member is None:
             return value
-        made = self._make(("enum", name, member), lambda: enum.Enum(_text(name), [(_text(member), value)]))
+        made = self._make(("enum", name, member), lambda: _enum_class(name, [(member, value)]))
         return made[member]
 
     def _error(self, body: Any) -> BaseException:
@@ -134,6 +134,13 @@ class Classes:
                 raise WireError(f"more than {_MAX_MADE} different classes")
             self._made[key] = make()
         return self._made[key]
+
+
+def _enum_class(name: str, members: Sequence[tuple[str, object]], mixin: type | None = None) -> Any:
+    """Refuses names that are no members but take part in comparing and finding them (`__eq__`, `_missing_`)."""
+    if any(_text(member).startswith("_") and member.endswith("_") for member, _ in members):
+        raise WireError("an enum with members that are none")
+    return enum.Enum(_text(name), list(members), type=mixin)
 
 
 def _is_enum(value: object) -> bool:

@@ -40,6 +40,11 @@ class Evidence:
             return found
         return found | self._check(self._paper, error, number)
 
+    def is_about_candidate(self, error: BaseException) -> bool:
+        """Whether a check failed that names something of the candidate's: `assert isinstance(Stack, type)`."""
+        check = None if isinstance(self._paper, CallPaper) else _failed_assert(self._paper, error)
+        return check is not None and _mentions(check.test, {*self._paper.wanted.names, "candidate"})
+
     def _kind(self, error: BaseException) -> str:
         """loading, missing, gone, garbled ..., raised (by the candidate), wrong, or tests (they stumbled)."""
         if isinstance(error, ExamOverError):
@@ -100,6 +105,6 @@ def _comes_from(error: BaseException, source: BaseException) -> bool:
 def _describe(error: BaseException) -> str:
     try:
         text = str(error)
-    except Exception:  # a class of the tests with a __str__ that fails
+    except BaseException:  # a __str__ that fails: of a class of the tests, or of what the candidate raised
         text = ""
     return f"{type(error).__name__}: {text}"[:MAX_TEXT] if text else type(error).__name__

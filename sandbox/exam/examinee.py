@@ -14,21 +14,25 @@ from proctor.sandbox.exam.encode import Encoder
 from proctor.sandbox.exam.lent import Lent
 from proctor.sandbox.exam.link import Conversation, ExamOverError
 from proctor.sandbox.exam.plain import SCALARS
+from proctor.sandbox.exam.program import MAX_FRAMES
 from proctor.sandbox.exam.remote import (
     RemoteClass,
     RemoteClassInfo,
     RemoteFunction,
     RemoteIterator,
     RemoteObject,
+    came_back,
     made,
+    mark_classes,
 )
 from proctor.sandbox.exam.rich import BUILTIN_TYPES
 
 _ENDS_LOOPS = (StopIteration, StopAsyncIteration, GeneratorExit)
+_MAX_LINE, _MAX_NAME = 10**9, 200  # of what is shown of a frame
 _SORTS = {"class": RemoteClass, "iterator": RemoteIterator}
 
 
-class CandidateError(RuntimeError):
+class CandidateError(Exception):
     """Raised in place of an exception that would end the tests' own loops without a failure."""
 
 
@@ -101,10 +105,12 @@ class Examinee:
         self.conversation.send_ahead([request, *ahead])
         told = self._unpack(self.conversation.ask(request))
         try:
-            self._encoder.by_value = frozenset(told.pop(""))
+            # only what was asked about: it decides which objects of the tests the candidate gets to see whole
+            self._encoder.by_value = frozenset(told.pop("")).intersection(classes)
             found = {name: self._bind(name, *told[name]) for name in names}
         except (AttributeError, TypeError, LookupError, ValueError) as error:
             raise ExamOverError("garbled: a description of names that is none") from error
+        mark_classes(found)
         self.uses += sum(told[name][0] in _READ for name in names)
         return {name: value for name, value in found.items() if value is not _MISSING}
 
@@ -122,7 +128,7 @@ class Examinee:
         return self._call(["method", owner, name, list(args), _flat(kwargs)])
 
     def construct(self, kind: RemoteClass, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-        return made(self._call(["new", kind, list(args), _flat(kwargs)]))
+        return made(self._call(["new", kind, list(args), _flat(kwargs)]), kind)
 
     def ask(self, verb: str, *operands: object) -> Any:
         """Any other request: attributes and operators of objects that stay with the candidate."""
@@ -160,9 +166,9 @@ class Examinee:
         if not isinstance(error, BaseException):
             raise ExamOverError("garbled: an exception that is none")
         vars(error)[_OF_CANDIDATE] = True
-        self.last_error = (error, answer[2] if len(answer) > 2 else None)
+        self.last_error = (error, _frames(answer[2]) if len(answer) > 2 else None)
         if isinstance(error, _ENDS_LOOPS) and not may_end_loops:
-            raise CandidateError(f"the candidate raised {type(error).__name__}") from None
+            raise CandidateError(f"the candidate raised {type(error).__name__}") from error
         raise error
 
     def _serve(self, message: list[Any]) -> bytes:
@@ -180,9 +186,10 @@ class Examinee:
             self._objects.append(_SORTS.get(sort, RemoteObject)(self, number, self._info(about)))
             if sort == "awaitable":
                 return _wait(self, self._objects[number])
-        elif type(number) is not int or number < 0:
+            return self._objects[number]
+        if type(number) is not int or number < 0:
             raise WireError("a number that is none")
-        return self._objects[number]
+        return came_back(self._objects[number])
 
     def _info(self, about: list[Any]) -> RemoteClassInfo:
         number: int
@@ -217,6 +224,14 @@ def is_of_candidate(error: BaseException) -> bool:
 
 
 NO_ANSWER = object()  # the last call has not come back
+
+
+def _frames(told: Any) -> Any:
+    """Where a candidate says that an error arose, [line, function] a frame; None for what it made up."""
+    is_list = type(told) is list and len(told) <= MAX_FRAMES
+    if not is_list or not all(type(frame) is list and list(map(type, frame)) == [int, str] for frame in told):
+        return None
+    return [[min(max(line, 0), _MAX_LINE), name[:_MAX_NAME]] for line, name in told]
 
 
 def _flat(kwargs: Mapping[str, Any]) -> list[Any]:

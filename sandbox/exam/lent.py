@@ -2,11 +2,13 @@
 
 The candidate is hostile, and behind a function of the tests stand its globals with every expected value.
 So: only objects that a test handed over, only by the number they were given; functions may be called and
-iterators advanced; attributes only of other objects, and none whose name begins with an underscore.
+iterators advanced; attributes only of other objects and of files in memory, and none whose name begins with an
+underscore.
 """
 
 from __future__ import annotations
 
+import io
 import types
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -14,11 +16,13 @@ from typing import Any
 from proctor.sandbox.exam.bounds import WireError
 from proctor.sandbox.exam.link import ExamOverError
 from proctor.sandbox.exam.operations import OPERATIONS, OTHER
+from proctor.sandbox.exam.rich import is_method
 
 _ONLY_CALLED = (
     *(types.FunctionType, types.BuiltinFunctionType, types.MethodType, type, types.ModuleType),
     *(types.GeneratorType, types.CoroutineType, types.CodeType, types.FrameType, Iterator),
 )
+_FILES = (io.StringIO, io.BytesIO)  # iterators whose methods are what they are for
 _NOT_FOR_THE_CANDIDATE = frozenset({"await", "isinstance", "enter", "exit", "format", *OTHER[-2:]})
 
 
@@ -81,10 +85,13 @@ class Lent:
 
     def _set(self, target: object, name: str, value: object) -> None:
         self._check_attribute(target, name)
+        if is_method(target, name):  # a test double's own checks
+            raise AttributeError(f"'{name}' of an object of the tests is a method")
         setattr(target, name, value)
 
     def _check_attribute(self, target: object, name: str) -> None:
-        if isinstance(self._own(target), _ONLY_CALLED) or type(name) is not str or name.startswith("_"):
+        is_closed = isinstance(self._own(target), _ONLY_CALLED) and not isinstance(target, _FILES)
+        if is_closed or type(name) is not str or name.startswith("_"):
             raise AttributeError(f"'{name}' of an object of the tests cannot be reached from a candidate")
 
     def _operate(self, name: str, target: object, *operands: object) -> object:

@@ -102,7 +102,8 @@ def _guess_entry(used: Used, open_names: Sequence[str], usual: dict[str, Any], t
         if name not in usual:
             return name
     rest = [name for name in used.called if name not in used.bound]
-    return called[0] if called else (rest[0] if rest and not used.imports else "")
+    is_builtin = not used.imports and usual.keys() >= set(open_names)  # nothing else is wanted of the program
+    return called[0] if called else (rest[0] if rest and is_builtin else "")
 
 
 def _usual(name: str, used: Used) -> Any | None:
@@ -123,7 +124,8 @@ def _read_class(node: ast.stmt, used: Used) -> None:
     """A class at the top of a source, also one that a call makes: `Point = namedtuple(...)`."""
     if isinstance(node, ast.ClassDef):
         used.classes.add(node.name)
-        if any(_compares(member) for member in node.body):
+        bases = {part.id for base in node.bases for part in ast.walk(base) if isinstance(part, ast.Name)}
+        if any(_compares(member) for member in node.body) or bases & used.comparing:
             used.comparing.add(node.name)
     elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):
         used.classes.update(target.id for target in node.targets if isinstance(target, ast.Name))

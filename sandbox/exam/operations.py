@@ -46,7 +46,9 @@ _BUILTINS: Mapping[str, Callable[..., Any]] = {
     "round": round,
     "format": format,
     "enter": lambda value: type(value).__enter__(value),
-    "exit": lambda value, *error: type(value).__exit__(value, *error),
+    "exit": lambda value, error: type(value).__exit__(
+        value, None if error is None else type(error), error, getattr(error, "__traceback__", None)
+    ),
     "await": _await,
     "isinstance": isinstance,
 }

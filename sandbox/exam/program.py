@@ -25,7 +25,7 @@ from builtins import *
 sys.setrecursionlimit(50000)
 """
 _PRELUDE_CODE = compile(PRELUDE, "prelude", "exec")
-_MAX_FRAMES = 5
+MAX_FRAMES = 5
 
 
 def load(code: CodeType, module: ModuleType, *, prelude: bool = False) -> None:
@@ -73,4 +73,4 @@ def where(error: BaseException) -> list[list[Any]]:
         if trace.tb_frame.f_code.co_filename == FILENAME:
             frames.append([trace.tb_lineno, trace.tb_frame.f_code.co_name])
         trace = trace.tb_next
-    return frames[-_MAX_FRAMES:]
+    return frames[-MAX_FRAMES:]

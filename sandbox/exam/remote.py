@@ -5,12 +5,13 @@ candidate's ever gets to see what a test expects of its answer.** So an object t
 unequal to every plain value, has no order with it and no arithmetic with it, whatever its class says:
 `abs(f(x) - 2.5) < 1e-6` cannot be answered by an object that f returned. Two exceptions, where the class
 itself is what is tested: objects of classes that the tests name are compared with one another by their class,
-and objects that the tests themselves made by calling such a class take plain operands.
+and objects that the tests themselves made by calling such a class take plain operands, but for `-` and `/` once
+they came back as an answer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from proctor.sandbox.exam.operations import BINARY, COMPARE
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from proctor.sandbox.exam.examinee import Examinee
 
 _set = object.__setattr__
+_DISTANCES = frozenset(
+    {"sub", "rsub", "truediv", "rtruediv"}
+)  # how tests measure an answer by what they expect
 
 
 class RemoteFunction:
@@ -31,6 +35,11 @@ class RemoteFunction:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self._examinee.call(self._path, args, kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return self._examinee.ask("get", self, name)  # `f.cache_info()`
 
     def __repr__(self) -> str:
         return f"<{self._path} of the candidate>"
@@ -51,13 +60,16 @@ class RemoteClassInfo:
 class RemoteObject:
     """An object that stays with the candidate. Attributes and methods are asked for when used."""
 
-    __slots__ = ("__weakref__", "_examinee", "_info", "_is_made", "_number")
+    __slots__ = ("__weakref__", "_examinee", "_info", "_is_answer", "_is_made", "_number", "_uses_before")
 
     def __init__(self, examinee: Examinee, number: int, info: RemoteClassInfo) -> None:
         _set(self, "_examinee", examinee)
         _set(self, "_number", number)
         _set(self, "_info", info)
-        _set(self, "_is_made", False)  # by the tests, from a class that they name
+        # by the tests, from a class that they name; of a class: that they name it as one
+        _set(self, "_is_made", False)
+        _set(self, "_is_answer", False)  # it came back from the candidate since
+        _set(self, "_uses_before", -1)  # the uses that were counted when `with` was entered
 
     def __getattr__(self, name: str) -> Any:
         if name in self._info.methods:
@@ -89,7 +101,7 @@ class RemoteObject:
         return int(self._examinee.ask("op", "hash", self)) if self._info.under_test else self._number
 
     def __contains__(self, item: object) -> bool:
-        if self._is_made:
+        if self._is_made and not self._is_answer:
             return self._examinee.ask("op", "contains", self, item) is True
         return any(member is item or member == item for member in self)
 
@@ -98,13 +110,24 @@ class RemoteObject:
         return found if isinstance(found, RemoteIterator) else iter(found)
 
     def __enter__(self) -> Any:
-        return self._examinee.ask("op", "enter", self)
+        found = self._examinee.ask("op", "enter", self)
+        _set(self, "_uses_before", self._examinee.uses)
+        return found
 
-    def __exit__(self, *error: object) -> Any:
-        return self._examinee.ask("op", "exit", self, None, None, None)
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
+        """Tells what was raised, and lets nothing be swallowed but what the tests raised without its help."""
+        is_check = isinstance(error, AssertionError) or not isinstance(error, Exception)
+        is_help = self._examinee.uses != self._uses_before
+        told = AssertionError() if isinstance(error, AssertionError) else error  # its text may hold an answer
+        swallows = self._examinee.ask("op", "exit", self, told) is True
+        return swallows and not (is_check or is_help)
 
     def __repr__(self) -> str:
         return str(self._examinee.ask("op", "repr", self))
+
+    @property
+    def __name__(self) -> str:
+        return str(self._examinee.ask("get", self, "__name__"))
 
     def __instancecheck__(self, value: object) -> bool:
         return isinstance(value, RemoteObject) and self._info.name in value._info.bases
@@ -126,6 +149,9 @@ class RemoteClass(RemoteObject):
 
     def __hash__(self) -> int:
         return int(self._number)
+
+    def __subclasscheck__(self, kind: object) -> bool:
+        return isinstance(kind, RemoteClass) and self._info.name in kind._info.bases
 
     def __repr__(self) -> str:
         return f"<class {self._info.name} of the candidate>"
@@ -169,10 +195,24 @@ def _comparable(one: RemoteObject, other: object) -> bool:
     return isinstance(other, RemoteObject) and one._info.under_test and other._info.under_test
 
 
-def made(value: Any) -> Any:
+def made(value: Any, source: RemoteObject) -> Any:
     """Marks an object as made by the tests themselves, or worked out from such objects by operators."""
-    if isinstance(value, RemoteObject):
-        _set(value, "_is_made", value._info.under_test)
+    if isinstance(value, RemoteObject) and not isinstance(value, RemoteClass):
+        _set(value, "_is_made", source._is_made and value._info.under_test)
+    return value
+
+
+def mark_classes(found: Mapping[str, Any]) -> None:
+    """Marks the classes that the tests name as such: `f` may turn out to be one, and then f(2) is an answer."""
+    for value in found.values():
+        if isinstance(value, RemoteClass):
+            names = [name for name, other in found.items() if other is value]
+            _set(value, "_is_made", all(name.lstrip("_")[:1].isupper() for name in names))
+
+
+def came_back(value: RemoteObject) -> RemoteObject:
+    """Notes of an object that came with an answer: a method that returns `self` may stand for a number so."""
+    _set(value, "_is_answer", True)
     return value
 
 
@@ -185,10 +225,12 @@ def _unary(name: str) -> Any:
 
 def _binary(name: str) -> Any:
     def method(self: RemoteObject, *operands: object) -> Any:
-        if not (self._is_made or all(isinstance(operand, RemoteObject) for operand in operands)):
+        takes_plain = self._is_made and not (self._is_answer and name in _DISTANCES)
+        if not (takes_plain or all(isinstance(operand, RemoteObject) for operand in operands)):
             return NotImplemented
+        is_made = self._is_made
         found = self._examinee.ask("op", name, self, *operands)
-        return made(found) if self._is_made else found
+        return made(found, self) if is_made else found
 
     return method
 

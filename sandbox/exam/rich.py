@@ -10,6 +10,7 @@ import builtins
 import dataclasses
 import enum
 import sys
+import types
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -84,10 +85,23 @@ def state_of(value: object) -> dict[str, object]:
     return state
 
 
+def is_method(value: object, name: str) -> bool:
+    """Whether an object's class has a method of that name: nobody who sends attributes may put another there."""
+    kind = type(value)
+    found = next((vars(base)[name] for base in kind.__mro__ if name in vars(base)), None)
+    is_field = name in getattr(kind, "__dataclass_fields__", ())
+    return isinstance(found, types.FunctionType | classmethod | staticmethod) and not is_field
+
+
 def set_state(value: object, names: Sequence[str], values: Sequence[object]) -> None:
-    """Puts attributes back without asking the class: frozen dataclasses and properties are passed by."""
+    """Puts attributes back without asking the class: frozen dataclasses and properties are passed by.
+
+    Attributes that would hide a method are left out.
+    """
     own = getattr(value, "__dict__", None)
     for name, item in zip(names, values, strict=True):
+        if is_method(value, name):
+            continue
         if own is not None and not hasattr(getattr(type(value), name, None), "__set__"):
             own[name] = item
         else:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
+from proctor.sandbox.exam.examinee import is_of_candidate
 from proctor.sandbox.exam.link import ExamOverError
+from proctor.sandbox.exam.pytest_words import Failed
 
 CHECKED = "__proctor_checked__"  # names that instrumented tests call; no test can mean them by accident
 UNIT = "__proctor_unit__"
 CHECKED_UNIT = "__proctor_checked_unit__"
+CAUGHT = "__proctor_caught__"
 
 
 class Sheet:
@@ -36,6 +40,16 @@ class Sheet:
 
     def checked(self) -> None:
         self.checks += 1
+
+    def caught(self) -> None:
+        """In a handler: counts what was caught, but for a failed check, which a class of the candidate's is not for.
+
+        `class Full(Exception)` cannot catch one; `Full = Exception` would catch the `assert False` behind a call.
+        """
+        self.checks += 1
+        error = sys.exc_info()[1]
+        if error is not None and type(error) in (AssertionError, Failed) and not is_of_candidate(error):
+            raise error
 
     def unit(self, number: int) -> Sheet:
         """Opens a test; used as a context manager around it."""

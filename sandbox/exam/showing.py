@@ -44,7 +44,7 @@ def show(value: object) -> str:
     """A bounded text for any value that a message can hold."""
     try:
         return _repr(value)[:MAX_TEXT]
-    except Exception:  # an int too long for decimal, a value that nests too deep
+    except BaseException:  # an int too long for decimal, too deep a nesting, a `__repr__` that leaves
         return f"<{type(value).__name__} that cannot be shown>"
 
 

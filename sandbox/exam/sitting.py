@@ -16,7 +16,7 @@ from proctor.sandbox.exam.link import ExamOverError
 from proctor.sandbox.exam.names import Used
 from proctor.sandbox.exam.paper import BadTestsError, Paper
 from proctor.sandbox.exam.pytest_words import stand_in
-from proctor.sandbox.exam.sheet import CHECKED, CHECKED_UNIT, UNIT, Sheet
+from proctor.sandbox.exam.sheet import CAUGHT, CHECKED, CHECKED_UNIT, UNIT, Sheet
 from proctor.sandbox.exam.suite import collect
 
 _PACKAGE = __name__.rpartition(".")[0]
@@ -68,6 +68,7 @@ class Sitting:
     def _run(self, paper: Paper) -> None:
         names = self._names
         names[CHECKED] = self._sheet.checked
+        names[CAUGHT] = self._sheet.caught
         names[UNIT] = self._sheet.unit
         names[CHECKED_UNIT] = self._sheet.checked_unit
         for code, number in paper.parts:
@@ -99,7 +100,8 @@ class Sitting:
         """Whether the tests failed without the candidate having had a part in it."""
         if isinstance(error, ExamOverError) or self._examinee.uses or self._examinee.last_error:
             return False
-        return self._is_introduced and not (isinstance(error, NameError) and error.name in self._missing)
+        is_missing = isinstance(error, NameError) and error.name in self._missing
+        return self._is_introduced and not (is_missing or self._evidence.is_about_candidate(error))
 
     def _report(self) -> dict[str, Any]:
         sheet, examinee = self._sheet, self._examinee

@@ -103,6 +103,8 @@ def failed(status: Status, value: float, evidence: dict[str, Any]) -> Verdict:
 
 def share(passed: Sequence[bool | None], weights: Sequence[float]) -> float:
     """Weight of what passed over the weight of all; tests that were not reached did not pass."""
+    if not passed:  # the tests were not begun
+        return 0.0
     weights = weights or [1.0] * len(passed)
     total = sum(weights)
     won = sum(weight for weight, passed_one in zip(weights, passed, strict=True) if passed_one)

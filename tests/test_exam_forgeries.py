@@ -1,0 +1,197 @@
+"""Programs that answer with what is no answer: objects that take part in the tests, and lines forged by hand."""
+
+from __future__ import annotations
+
+import pytest
+
+from proctor.verifiers.core import Status
+from tests.judging import judge, source
+
+DOUBLES = "def check(candidate):\n    assert candidate(2) == 4\n    assert candidate(3) == 6\n"
+METHOD = "def test_it():\n    s = Solution()\n    assert abs(s.f(2) - 4.0) < 1e-6\n"
+FULL = (
+    "def test_it():\n    try:\n        f(1)\n        assert False, 'no room'\n    except {}:\n        pass\n"
+)
+# Answers every request on its own, in place of the candidate's end of the exam.
+FORGE = """
+import os, socket
+lines = socket.socket(fileno=os.dup(4)).makefile("rwb", buffering=0)
+{}
+"""
+ENUM = r"""
+for line in lines:
+    names = b'["=",{"d":["f",["enum",[["A",2],["B",3],["NAME",{"h":[0,"function",0,["function"],[]]}]],null],"",[]]}]'
+    lines.write((names if b'"names"' in line else b'["=",true]') + b"\n")
+"""
+ERROR = r"""
+def f(x):
+    lines.write(b'["!",{"E":[["ValueError"],["x"],[],[]]},WHERE]\n')
+    while True: pass
+"""
+LEAVES = "import os\nclass Bad:\n    def __repr__(self): %s\n    __str__ = __repr__\n"
+
+CHEATS = {
+    "an enum with a way to compare": (FORGE.format(ENUM.replace("NAME", "__eq__")), DOUBLES, "f"),
+    "an enum with a way to look up": (FORGE.format(ENUM.replace("NAME", "_missing_")), DOUBLES, "f"),
+    "a place of an error that is a set": (FORGE.format(ERROR.replace("WHERE", '{"s":[1]}')), DOUBLES, "f"),
+    "a place of an error that is long": (
+        FORGE.format(ERROR.replace("WHERE", "\"' + b'x' * 10**7 + b'\"")),
+        DOUBLES,
+        "f",
+    ),
+    "leaves when it is shown": (
+        LEAVES % "os._exit(0)"
+        + "from dataclasses import dataclass\n@dataclass\nclass R:\n    x: object\ndef f(x): return R(Bad())",
+        DOUBLES,
+        "f",
+    ),
+    "leaves when its error is shown": (
+        LEAVES % "raise KeyboardInterrupt" + "def f(x): raise ValueError(Bad())",
+        DOUBLES,
+        "f",
+    ),
+    "a class in place of a function": (
+        "class f:\n    def __init__(self, x): pass\n    __sub__ = __rsub__ = lambda self, other: 0.0",
+        "def check(candidate):\n    assert abs(candidate(2) - 4.0) < 1e-6\n",
+        "f",
+    ),
+    "itself as the answer": (
+        "class Solution:\n    def f(self, x): return self\n    __sub__ = __rsub__ = lambda self, other: 0.0",
+        METHOD,
+        "",
+    ),
+    "swallows what failed": (
+        "class Solution:\n    f = lambda self, x: 0\n    __enter__ = lambda self: self\n    __exit__ = lambda *a: True",
+        "def test_it():\n    with Solution() as s:\n        assert s.f(2) == 4\n",
+        "",
+    ),
+    "swallows what a test stumbled over": (
+        "class Solution:\n    f = lambda self, x: []\n    __enter__ = lambda self: self\n    __exit__ = lambda *a: True",
+        "def test_it():\n    with Solution() as s:\n        assert s.f(2)[0] == 4\n",
+        "",
+    ),
+    "an exception that is all of them": ("Full = Exception\ndef f(x): return 0", FULL.format("Full"), ""),
+    "exceptions in a tuple": ("Full = (AssertionError,)\ndef f(x): return 0", FULL.format("Full"), ""),
+    "an exception of a class": (
+        "class Stack:\n    Full = Exception\ndef f(x): return 0",
+        FULL.format("Stack.Full"),
+        "",
+    ),
+    "an heir of a class that compares": (
+        "class Any:\n    pass\nclass Near(Any):\n    pass\ndef f(x):\n    n = Near()\n    n.v = range(9)\n    return n",
+        "class Any:\n    def __eq__(self, o): return o in self.v\nclass Near(Any): pass\n" + DOUBLES,
+        "f",
+    ),
+    "ends the tests' loops by an exception": (
+        "def f(x): raise StopIteration",
+        "import pytest\ndef test_it():\n    with pytest.raises(RuntimeError):\n        f(1)\n",
+        "",
+    ),
+    "a function in place of a class": (
+        "def Stack(): return 0",
+        "def test_it():\n    assert isinstance(Stack, type)\n    assert Stack().size() == 0\n",
+        "",
+    ),
+    "no attribute where a class has one": (
+        "def Stack(): return 0",
+        "def test_it():\n    assert Stack.most == 3\n",
+        "",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CHEATS)
+def test_what_is_no_answer_is_an_honest_zero(name: str) -> None:
+    code, tests, entry = CHEATS[name]
+    verdict = judge(code, source(tests), entry=entry)
+    assert verdict.value == 0.0, verdict
+
+
+NODE = """
+class Node:
+    def __init__(self, v):
+        self.v = v
+    def same(self, other):
+        return self.v == other.v
+
+def f(x):
+"""
+
+
+def test_an_attribute_does_not_hide_a_method_of_the_tests_own_class() -> None:
+    tests = source("def check(candidate):\n    assert candidate(2).same(Node(4))\n")
+    assert judge("def f(x): return Node(2 * x)", tests, entry="f", prompt=NODE).value == 1.0
+    cheat = "def f(x):\n    n = Node(0)\n    n.same = lambda other: True\n    return n"
+    assert judge(cheat, tests, entry="f", prompt=NODE).value == 0.0
+    spy = source(
+        "class Spy:\n    def __init__(self): self.seen = []\n    def saw(self, x): return x in self.seen\n"
+        "def check(candidate):\n    spy = Spy()\n    candidate(spy)\n    assert spy.saw(4)\n"
+    )
+    assert judge("def f(spy): spy.seen = [4]", spy, entry="f").value == 1.0
+    assert judge("def f(spy): spy.saw = lambda x: True", spy, entry="f").value == 0.0
+
+
+def test_objects_of_the_tests_go_whole_only_where_the_tests_name_their_class() -> None:
+    tests = source(
+        "def check(candidate):\n    class Spy:\n        def __init__(self): self._hidden = 987654\n"
+        "    assert candidate(Spy()) == 1\n"
+    )
+    asks = r"""
+lines.readline()
+lines.write(b'["=",{"d":["f",["function"],"",["Spy"]]}]' + b"\n")
+os.write(2, lines.readline())
+os._exit(1)
+"""
+    verdict = judge(FORGE.format(asks), tests, entry="f")
+    assert verdict.value == 0.0
+    assert '"call"' in verdict.evidence["stderr"]
+    assert "987654" not in verdict.evidence["stderr"]
+
+
+def test_a_program_that_ends_before_its_tests_has_no_share_of_them() -> None:
+    calls = [{"args": [1], "expected": 2}, {"args": [2], "expected": 3}]
+    verdict = judge("import os\nos._exit(0)", calls, entry="f", credit="partial", tests_in_process=True)
+    assert (verdict.value, verdict.status) == (0.0, Status.RUNTIME_ERROR)
+
+
+HONEST = {
+    "a subclass": ("class A: pass\nclass B(A): pass", "assert issubclass(B, A) and not issubclass(A, B)"),
+    "a wrapped function's name": (
+        "import functools\ndef logged(g):\n    @functools.wraps(g)\n    def w(*a): return g(*a)\n    return w",
+        "@logged\n    def hi(x): return x\n    assert hi(2) == 2 and hi.__name__ == 'hi'",
+    ),
+    "attributes of a function": (
+        "import functools\n@functools.cache\ndef f(x): return x",
+        "f.cache_clear(); f(1); f(1)\n    assert f.cache_info().hits == 1",
+    ),
+    "swallows what the tests raise": (
+        "class Quiet:\n    __enter__ = lambda self: self\n    def __exit__(self, kind, *a): return kind is ZeroDivisionError",
+        "with Quiet():\n        1 / 0\n    assert True\n    with pytest.raises(KeyError), Quiet():\n        {}[1]",
+    ),
+    "knows what was raised": (
+        "class Deal:\n    def __enter__(self): return self\n"
+        "    def __exit__(self, kind, error, trace): self.undone = kind, str(error)",
+        "deal = Deal()\n    with pytest.raises(ValueError):\n        with deal: raise ValueError('x')\n"
+        "    assert deal.undone == (ValueError, 'x')",
+    ),
+    "a file in memory": (
+        "def f(file): return file.read().split()",
+        "assert f(io.StringIO('a b')) == ['a', 'b']",
+    ),
+    "an exception by another name": (
+        "Full = Exception\ndef f(x): raise Full(x)",
+        "try:\n        f(1)\n        assert False\n    except Full:\n        pass",
+    ),
+    "arithmetic of a class": (
+        "class V:\n    def __init__(self, x): self.x = x\n    def __eq__(self, o): return self.x == o.x\n"
+        "    def __mul__(self, k): return V(self.x * k)\n    def __sub__(self, k): return V(self.x - k)",
+        "assert V(3) * 2 * 2 == V(12) and V(3) - 1 - 1 == V(1)",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", HONEST)
+def test_honest_programs_pass(name: str) -> None:
+    code, body = HONEST[name]
+    verdict = judge(code, source(f"import io, pytest\ndef test_it():\n    {body}\n"))
+    assert verdict.value == 1.0, verdict
