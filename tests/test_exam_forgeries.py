@@ -107,6 +107,48 @@ def test_what_is_no_answer_is_an_honest_zero(name: str) -> None:
     assert verdict.value == 0.0, verdict
 
 
+LINE = "import os\nL = b'[\"=\",[' + b','.join([b'[]'] * 1900000) + b']]\\n'\n"
+BOMBS = {
+    "a range": ("def f(x): return range(10**12)", "sum(candidate(3)) == 6"),
+    "shared lists": (
+        "def f(x):\n    a = []\n    for _ in range(60): a = [a, a]\n    return a",
+        "candidate(3) == candidate(3)",
+    ),
+    "shared lists in a record, which is shown": (
+        "from dataclasses import dataclass\n@dataclass\nclass R:\n    x: object\n"
+        "def f(x):\n    a = []\n    for _ in range(60): a = [a, a]\n    return R(a)",
+        "candidate(3) == 6",
+    ),
+    "many large items": (
+        LINE + "def f(x):\n    yield 1\n    while True: os.write(4, L)\n",
+        "list(candidate(3)) == [1, 2, 3]",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_answers_that_stand_for_more_than_they_say_are_too_much_output(name: str) -> None:
+    """They would take the tests' own time and memory, whose end is a fault of nobody's: a zero escaped."""
+    code, check = BOMBS[name]
+    verdict = judge(code, source(f"def check(candidate):\n    assert {check}\n"), entry="f")
+    assert (verdict.value, verdict.status) == (0.0, Status.OUTPUT_LIMIT), verdict
+
+
+def test_shared_and_cyclic_answers_of_usual_size_are_read() -> None:
+    code = """
+    def f(n):
+        row = [0] * n
+        ring = [1]
+        ring.append(ring)
+        return [row] * n, ring, range(n)
+    """
+    tests = source(
+        "def check(candidate):\n    rows, ring, numbers = candidate(1000)\n"
+        "    assert rows == [[0] * 1000] * 1000 and ring[1][1] is ring and numbers == range(1000)\n"
+    )
+    assert judge(code, tests, entry="f").value == 1.0
+
+
 NODE = """
 class Node:
     def __init__(self, v):

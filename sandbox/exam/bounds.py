@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import sys
 from dataclasses import dataclass
 
 
@@ -30,5 +32,13 @@ class Bounds:
     exponent: int = 100_000  # of a Decimal: a bigger one turns into an integer of that many digits in a test
     depth: int = 50  # of nesting as written; deeper values are written flat, with references
 
+    # Of what a whole exam says, and of what small messages stand for: bounded where a candidate's answers are read
+    # by tests, whose own time and memory they would take.
+    all_bytes: int = sys.maxsize
+    all_items: int = sys.maxsize
+    range: float = math.inf  # members
+    unfolded: int = sys.maxsize  # members, where each counts as often as something refers to it
+
 
 BOUNDS = Bounds()
+ANSWERS = Bounds(all_bytes=512 << 20, all_items=8_000_000, range=2_000_000, unfolded=20_000_000)

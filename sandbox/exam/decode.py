@@ -15,6 +15,7 @@ from proctor.sandbox.exam.bounds import BOUNDS, Bounds, FloodError, WireError
 from proctor.sandbox.exam.changes import FILL, replace
 from proctor.sandbox.exam.classes import Classes
 from proctor.sandbox.exam.plain import KINDS
+from proctor.sandbox.exam.unfolding import unfolded
 
 Known: TypeAlias = Callable[[], Sequence[Any]]  # the containers that a message may change, listed on demand
 
@@ -41,6 +42,7 @@ class Decoder:
     ) -> None:
         self.classes = classes or Classes()
         self._bounds = bounds
+        self._bytes = self._items = 0  # of all messages so far
         # No copy of the table of kinds: in a forked process, touching all its functions takes 0.1 ms.
         self._makers: dict[str, Callable[[Any], Any]] = {**self.classes.makers, "o": self._record}
         if adopt is not None:
@@ -53,12 +55,11 @@ class Decoder:
 
         Raises WireError for whatever is wrong with the message.
         """
-        if len(data) > self._bounds.bytes or data.count(b",") > self._bounds.items:
-            raise FloodError(f"a message of {len(data)} bytes and {data.count(b',')} members")
+        self._count(data)
         try:
             text = data.decode("utf-8", "surrogatepass")
             if data.startswith(_GRAPH):
-                return _Graph(self.make, self.classes, known).build(text)
+                return _Graph(self.make, self.classes, known).build(text, self._bounds.unfolded)
             value, end = self._parse(text)
         except WireError:
             raise
@@ -68,6 +69,16 @@ class Decoder:
             raise WireError("more than one value in a message")
         return value
 
+    def _count(self, data: bytes) -> None:
+        """Raises FloodError where this message, or all of them together, hold more than they may."""
+        bounds, members = self._bounds, data.count(b",")
+        self._bytes += len(data)
+        self._items += members
+        if len(data) > bounds.bytes or members > bounds.items:
+            raise FloodError(f"a message of {len(data)} bytes and {members} members")
+        if self._bytes > bounds.all_bytes or self._items > bounds.all_items:
+            raise FloodError(f"messages of {self._bytes} bytes and {self._items} members in all")
+
     def _hook(self, node: dict[str, Any]) -> Any:
         """Builds the value of a one-key object; its members are built already."""
         ((tag, body),) = node.items()
@@ -75,7 +86,10 @@ class Decoder:
 
     def make(self, tag: str, body: Any) -> Any:
         """The value that a tag and the members behind it stand for."""
-        return (_MAKERS.get(tag) or self._makers[tag])(body)
+        value = (_MAKERS.get(tag) or self._makers[tag])(body)
+        if tag == "r" and (value.stop - value.start) // value.step > self._bounds.range:
+            raise FloodError("a range of too many members")
+        return value
 
     def _record(self, body: Any) -> Any:
         value = self.classes.new_record(body)
@@ -100,11 +114,14 @@ class _Graph:
         self._built: dict[int, Any] = {}
         self._to_fill: list[tuple[Any, Any]] = []
 
-    def build(self, text: str) -> Any:
+    def build(self, text: str, most: int) -> Any:
         node, end = _raw(text)
         if end != len(text):
             raise WireError("more than one value in a message")
         ((_, (self._heap, changes, root)),) = node.items()
+        has_shared = text.count('{"#":') > len(self._heap)
+        if has_shared and unfolded([root, *changes], self._heap, most) > most:
+            raise FloodError(f"a value of more than {most} members")
         if changes:
             self._known = self._find_known()
         if len(changes) != len(self._known):
