@@ -216,6 +216,11 @@ HONEST = {
         "deal = Deal()\n    with pytest.raises(ValueError):\n        with deal: raise ValueError('x')\n"
         "    assert deal.undone == (ValueError, 'x')",
     ),
+    "a generator": (
+        "def f():\n    x = yield 1\n    yield x",
+        "g = f()\n    assert isinstance(g, types.GeneratorType) and next(g) == 1 and g.send(5) == 5\n"
+        "    with pytest.raises(StopIteration):\n        g.send(1)\n    assert list(f()) == [1, None]",
+    ),
     "a file in memory": (
         "def f(file): return file.read().split()",
         "assert f(io.StringIO('a b')) == ['a', 'b']",
@@ -235,7 +240,7 @@ HONEST = {
 @pytest.mark.parametrize("name", HONEST)
 def test_honest_programs_pass(name: str) -> None:
     code, body = HONEST[name]
-    verdict = judge(code, source(f"import io, pytest\ndef test_it():\n    {body}\n"))
+    verdict = judge(code, source(f"import io, types, pytest\ndef test_it():\n    {body}\n"))
     assert verdict.value == 1.0, verdict
 
 

@@ -146,4 +146,6 @@ def _sort(value: object) -> str:
         return "awaitable"
     if isinstance(value, types.FunctionType | types.BuiltinFunctionType | types.MethodType):
         return "function"
+    if isinstance(value, types.GeneratorType):
+        return "generator"
     return "iterator" if hasattr(type(value), "__next__") else "object"

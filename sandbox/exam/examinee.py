@@ -19,6 +19,7 @@ from proctor.sandbox.exam.remote import (
     RemoteClass,
     RemoteClassInfo,
     RemoteFunction,
+    RemoteGenerator,
     RemoteIterator,
     RemoteObject,
     came_back,
@@ -29,7 +30,7 @@ from proctor.sandbox.exam.rich import BUILTIN_TYPES
 
 _ENDS_LOOPS = (StopIteration, StopAsyncIteration, GeneratorExit)
 _MAX_LINE, _MAX_NAME = 10**9, 200  # of what is shown of a frame
-_SORTS = {"class": RemoteClass, "iterator": RemoteIterator}
+_SORTS = {"class": RemoteClass, "iterator": RemoteIterator, "generator": RemoteGenerator}
 
 
 class CandidateError(Exception):
@@ -125,7 +126,8 @@ class Examinee:
         return self._call(["call", target, list(args), _flat(kwargs)])
 
     def call_method(self, owner: object, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-        return self._call(["method", owner, name, list(args), _flat(kwargs)])
+        resumes = isinstance(owner, RemoteIterator) and name in ("send", "throw")
+        return self._call(["method", owner, name, list(args), _flat(kwargs)], may_end_loops=resumes)
 
     def construct(self, kind: RemoteClass, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         return made(self._call(["new", kind, list(args), _flat(kwargs)]), kind)
@@ -140,19 +142,19 @@ class Examinee:
         own = Decoder(self._classes, self._adopt)  # the bounds on answers are not for what tests ask
         return self._call_line(line, lambda: self._containers(own.decode(line)))
 
-    def _call(self, message: list[Any]) -> Any:
+    def _call(self, message: list[Any], may_end_loops: bool = False) -> Any:
         args, pairs = message[-2:]
         known: Callable[[], Sequence[Any]] = tuple
         if pairs or not SCALARS.issuperset(map(type, args)):
             known = lambda: self._containers(message)  # noqa: E731
-        return self._call_line(self._encoder.encode(message), known)
+        return self._call_line(self._encoder.encode(message), known, may_end_loops)
 
-    def _call_line(self, line: bytes, known: Callable[[], Sequence[Any]]) -> Any:
+    def _call_line(self, line: bytes, known: Callable[[], Sequence[Any]], may_end_loops: bool = False) -> Any:
         self.uses += 1
         self.last_call, self.last_answer = line, NO_ANSWER
         answer = self.conversation.ask(line, known)
         self.last_answer = answer[1]
-        return self._unpack(answer)
+        return self._unpack(answer, may_end_loops)
 
     def _containers(self, message: list[Any]) -> Sequence[Any]:
         return containers(message[1:], self._encoder.by_value)

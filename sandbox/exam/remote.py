@@ -12,6 +12,7 @@ they came back as an answer.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from types import GeneratorType
 from typing import TYPE_CHECKING, Any
 
 from proctor.sandbox.exam.operations import BINARY, COMPARE
@@ -171,6 +172,16 @@ class RemoteIterator(RemoteObject):
 
     def __next__(self) -> Any:
         return self._examinee.ask("op", "next", self)
+
+
+class RemoteGenerator(RemoteIterator):
+    """A generator of the program, which says to `isinstance` that it is one."""
+
+    __slots__ = ()
+
+    @property
+    def __class__(self) -> type:  # type: ignore[misc]
+        return GeneratorType
 
 
 class RemoteMethod:
