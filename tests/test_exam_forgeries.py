@@ -71,6 +71,11 @@ CHEATS = {
         "",
     ),
     "an exception that is all of them": ("Full = Exception\ndef f(x): return 0", FULL.format("Full"), ""),
+    "an exception that is all of them, awaited": (
+        "Full = Exception\ndef f(x): return 0",
+        "import pytest\ndef test_it():\n    with pytest.raises(Full):\n        f(1)\n        pytest.fail('no')\n",
+        "",
+    ),
     "exceptions in a tuple": ("Full = (AssertionError,)\ndef f(x): return 0", FULL.format("Full"), ""),
     "an exception of a class": (
         "class Stack:\n    Full = Exception\ndef f(x): return 0",

@@ -49,6 +49,7 @@ class Classes:
         self._trusted: Mapping[str, Any] = {} if trusted is None else trusted
         self._made: dict[tuple[object, ...], Any] = {}
         self._enums: dict[str, Any] = {}  # told with all their members
+        self._aliases: dict[str, type[BaseException]] = {}
         self.makers: dict[str, Callable[[Any], Any]] = {
             "nt": self._named_tuple,
             "en": self._enum_member,
@@ -74,12 +75,19 @@ class Classes:
         if len(names) > 20:
             raise WireError("an exception class with more than 20 bases")
         first = _text(names[0])
-        trusted = self._trusted.get(first, BUILTIN_ERRORS.get(first))
+        trusted = self._aliases.get(first) or self._trusted.get(first, BUILTIN_ERRORS.get(first))
         if isinstance(trusted, type) and issubclass(trusted, BaseException):
             return trusted
         base = self.error_class(names[1:]) if len(names) > 1 else Exception
         made: type[BaseException] = self._make(("error", first, base), lambda: type(first, (base,), {}))
         return made
+
+    def alias(self, kind: type[BaseException]) -> type[BaseException]:
+        """A class in place of a built-in one that a program calls by a name of its own (`Full = Exception`).
+
+        What the program raises of the built-in one is of this class from now on; what the tests raise is not.
+        """
+        return self._aliases.setdefault(kind.__name__, type(kind.__name__, (kind,), {}))
 
     def named_tuple(self, name: str, fields: Sequence[str]) -> Any:
         trusted = self._find(name)

@@ -179,8 +179,8 @@ class RemoteGenerator(RemoteIterator):
 
     __slots__ = ()
 
-    @property
-    def __class__(self) -> type:  # type: ignore[misc]
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
         return GeneratorType
 
 
