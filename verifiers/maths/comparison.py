@@ -13,7 +13,16 @@ from fractions import Fraction
 
 from proctor.verifiers.maths import realsets, values
 from proctor.verifiers.maths.equations import is_to_solve, same_multiple, substituted, turned
-from proctor.verifiers.maths.naming import Named, labels, matching, named, renaming, unlabelled, unnamed
+from proctor.verifiers.maths.naming import (
+    Named,
+    labels,
+    matching,
+    named,
+    ordered_values,
+    renaming,
+    unlabelled,
+    unnamed,
+)
 from proctor.verifiers.maths.rewriting import entries, has_both_signs, renamed, without_both_signs
 from proctor.verifiers.maths.rules import Rules
 from proctor.verifiers.maths.trees import (
@@ -25,6 +34,7 @@ from proctor.verifiers.maths.trees import (
     Number,
     Product,
     Relation,
+    Symbol,
     Tree,
     Words,
     symbols,
@@ -89,7 +99,11 @@ class Comparison:
         if isinstance(answer, Relation):
             found = named(answer, asked=gold)
             by_value = False if found is None else self.same(gold, found.value)
-            return by_value or self.same_solved(answer, gold)
+            if by_value or isinstance(
+                gold, Symbol
+            ):  # B = C answers C; solved for either it would answer both
+                return by_value
+            return self.same_solved(answer, gold)
         return False
 
     def same_relations(self, gold: Relation, answer: Relation) -> bool | None:
@@ -152,7 +166,7 @@ class Comparison:
         if "\\{" in (gold.left, answer.left):
             return False
         ordered = self.rules.ordered is not False
-        return self.same_items(_values(gold.items), _values(answer.items), ordered=ordered)
+        return self.same_items(ordered_values(gold.items), ordered_values(answer.items), ordered=ordered)
 
     def same_single(self, gold: Tree, answer: Tree) -> bool | None:
         """A bracket with one thing in it against that thing: {2} and 2, [2] and 2, {(1, 2)} and (1, 2)."""

@@ -84,10 +84,18 @@ def _is_integer(tree: Tree) -> bool:
 
 
 def _is_factored(tree: Tree) -> bool:
-    """A product of at least two sums with variables in them."""
+    """A product of at least two sums with variables in them, or of powers of such."""
     if not isinstance(tree, Product):
         return False
-    return sum(isinstance(part, Sum) and bool(symbols(part)) for part in tree.factors) > 1
+    return sum(bool(symbols(part)) and _is_sum_or_power(part) for part in tree.factors) > 1
+
+
+def _is_sum_or_power(tree: Tree) -> bool:
+    match tree:
+        case Power(Sum(), Number(exponent)):
+            return exponent > 0
+        case _:
+            return isinstance(tree, Sum)
 
 
 def _is_expanded(tree: Sum) -> bool:

@@ -16,7 +16,7 @@ from proctor.verifiers.maths.plain import plain_number
 from proctor.verifiers.maths.prose import denies_another
 from proctor.verifiers.maths.reading import Reading, prose_values, read
 from proctor.verifiers.maths.rules import Rules
-from proctor.verifiers.maths.trees import Apply, Bracket, Number, Tree
+from proctor.verifiers.maths.trees import Apply, Bracket, Number, Tree, symbols
 from proctor.verifiers.maths.values import Decide, undecided
 
 READINGS_KEPT = 4096  # more than the problems, and the different answers, of a training batch
@@ -109,9 +109,11 @@ def rule(gold: Reading, answer: Reading, rules: Rules, decide: Decide = undecide
     """Compares two readings."""
     if gold.plain == answer.plain:
         return Ruling(bool(gold.plain), "same text")
-    if gold.choice and gold.choice == answer.choice:
-        return Ruling(True, "same choice")
     comparison = Comparison(rules, decide)
+    if gold.choice and answer.choice:
+        return _rule_by_choice(gold, answer, comparison)
+    if gold.moduli and answer.moduli and gold.moduli != answer.moduli:
+        return Ruling(False, "another modulus")
     is_open = gold.operation and answer.operation
     for wanted, given in _pairs(gold, answer):
         found = comparison.same(wanted, given)
@@ -125,6 +127,17 @@ def rule(gold: Reading, answer: Reading, rules: Rules, decide: Decide = undecide
     if gold.trees and answer.trees:
         return Ruling(False, "different value")
     return _rule_by_words(gold, answer, comparison)
+
+
+def _rule_by_choice(gold: Reading, answer: Reading, comparison: Comparison) -> Ruling:
+    """Compares letters. What stands beside them may not contradict: `(C) 25` would answer (C) 24 and (D) 25."""
+    if gold.choice != answer.choice:
+        return Ruling(False, "different choice")
+    constants = [not any(map(symbols, reading.chosen)) for reading in (gold, answer)]
+    pairs = product(gold.chosen, answer.chosen) if all(constants) else ()
+    if any(comparison.same(wanted, given) is False for wanted, given in pairs):
+        return Ruling(False, "the same choice, but another value beside it")
+    return Ruling(True, "same choice")
 
 
 def _rule_by_words(gold: Reading, answer: Reading, comparison: Comparison) -> Ruling:

@@ -109,6 +109,16 @@ def unlabelled(items: Sequence[Tree]) -> list[Tree]:
     return [Bracket(tuple(values[at : at + period]), "(", ")") for at in range(0, len(values), period)]
 
 
+def ordered_values(items: Sequence[Tree]) -> list[Tree]:
+    """Values without their names, in the order of names that follow one another: `y = 3, x = -4` is (-4, 3)."""
+    names = [item.names[0] if (item := named(tree)) is not None else None for tree in items]
+    letters = [name.name for name in names if isinstance(name, Symbol) and len(name.name) == 1]
+    ranks = sorted(map(ord, letters))
+    if len(letters) < max(2, len(items)) or ranks != list(range(ranks[0], ranks[0] + len(items))):
+        return [unnamed(item) for item in items]
+    return [unnamed(item) for _, item in sorted(zip(letters, items, strict=True), key=lambda pair: pair[0])]
+
+
 def matching(one: Named, other: Named) -> dict[str, str] | None:
     """How to rename the other's variables where both name the same thing; None where they do not."""
     if not set(one.names).isdisjoint(other.names):

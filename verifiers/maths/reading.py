@@ -19,7 +19,7 @@ from proctor.verifiers.maths.realsets import is_set
 from proctor.verifiers.maths.rewriting import computed
 from proctor.verifiers.maths.rules import Rules
 from proctor.verifiers.maths.sampling import real
-from proctor.verifiers.maths.trees import Apply, Bracket, Relation, Sum, Symbol, Tree, Unit, symbols
+from proctor.verifiers.maths.trees import Apply, Bracket, Number, Relation, Sum, Symbol, Tree, Unit, symbols
 from proctor.verifiers.maths.units import MEASURES
 
 _ORDINAL = re.compile(
@@ -27,6 +27,8 @@ _ORDINAL = re.compile(
     r"\{?\s?(?:st|nd|rd|th)\s?\}?\}?(?![a-zA-Z])"
 )
 _DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+")
+_MODULUS = re.compile(r"mod(?![a-z])[\s{}\\]{0,9}(\w+)")
+_BELOW_ONE = re.compile(r"[-+]?0,\d+")
 _DOTTED_THOUSANDS = re.compile(r"[-+]?\d{1,3}(?:\.\d{3})+,\d+")
 _OPERATION = re.compile(r"\\(?:sum|prod|i+nt|oint|lim|frac\s?\{d\}\s?\{d|det)(?![a-zA-Z])")
 _FULL_STOP = re.compile(r"(?<![.\s])\s*[.。]\s*\Z")
@@ -46,8 +48,10 @@ class Reading:
         Tree, ...
     ] = ()  # less likely meanings: the decimal after an approximation sign, 1,22 as 1.22
     choice: str | None = None  # as the letter of a multiple-choice question
+    chosen: tuple[Tree, ...] = ()  # what stands after that letter; among `trees` too
     is_qualified: bool = False  # words such as `not` change what it says
     operation: bool = False  # a sum, integral or limit that is written out and not read any further
+    moduli: frozenset[str] = frozenset()  # what its residues are of: 7 in `3 \\pmod 7`
     sentence: tuple[Tree, ...] = ()  # the numbers that a sentence names, where the reference is a sentence
     problem: str = ""  # why there is no tree
 
@@ -56,19 +60,22 @@ def read(answer: str) -> Reading:
     """All that an answer may mean. Never raises."""
     text = _FULL_STOP.sub("", tidy(answer))
     plain, words, choice = _SPACE.sub("", text), wording.normalised(text), wording.choice(text)
+    chosen = _chosen(text) if choice else ()
     try:
         first, *others = _meanings(text)
     except UnreadableError as error:
         return Reading(
             plain,
             words,
-            _chosen(text, choice),
+            chosen,
             choice=choice,
+            chosen=chosen,
             is_qualified=isinstance(error, QualifiedError),
             operation=_OPERATION.search(text) is not None,
             problem=str(error),
         )
-    return Reading(plain, words, (first, *_chosen(text, choice)), tuple(others), choice)
+    moduli = frozenset(_MODULUS.findall(text)) if "mod" in text else frozenset()
+    return Reading(plain, words, (first, *chosen), tuple(others), choice, chosen, moduli=moduli)
 
 
 def prose_values(text: str) -> tuple[Tree, ...]:
@@ -82,9 +89,9 @@ def prose_values(text: str) -> tuple[Tree, ...]:
     return (Bracket(tuple(numbers), "(", ")"),)
 
 
-def _chosen(text: str, choice: str | None) -> tuple[Tree, ...]:
+def _chosen(text: str) -> tuple[Tree, ...]:
     """What stands after the letter of a choice: 12 in `(C) 12`."""
-    rest = wording.after_choice(text) if choice else ""
+    rest = wording.after_choice(text)
     try:
         return _meanings(rest)[:1] if rest else ()
     except UnreadableError:
@@ -96,8 +103,12 @@ def _meanings(text: str) -> tuple[Tree, ...]:
     settled = wording.meaning(text) or spoken_time(text) or _result(text)
     if settled is not None:
         return (settled,)
+    if parts := wording.parts(text):
+        return (Bracket(tuple(map(_tree, parts)), "(", ")"),)
     if _DOTTED_THOUSANDS.fullmatch(text):
         return (_tree(text.replace(".", "").replace(",", ".")),)
+    if _BELOW_ONE.fullmatch(text):  # no group of thousands begins with 0
+        return (_tree(text.replace(",", ".")),)
     tree = _tree(_ORDINAL.sub("", text))
     if isinstance(tree, Relation) and "~" in tree.signs:
         return _approximated(tree)
@@ -121,6 +132,8 @@ def _tree(text: str) -> Tree:
         return trees[0]
     if _are_one_quantity(trees):
         return Sum(trees)
+    if all(_is_exception(tree, trees[0]) for tree in trees[1:]):
+        return trees[0]
     separators = {part.separator for part in parts[1:]}
     if any(is_set(tree) and not isinstance(tree, Symbol | Bracket) for tree in trees):
         return Apply("any_of" if "or" in separators else "all_of", trees)
@@ -145,6 +158,12 @@ def _checked(tree: Tree) -> Tree:
     return grounded[-1] if len(grounded) == len(tree.sides) else tree
 
 
+def _is_exception(tree: Tree, expression: Tree) -> bool:
+    r"""Whether an item only says where an expression is not defined: x \ne 1 after \frac{x + 1}{x - 1}."""
+    is_unequal = isinstance(tree, Relation) and tree.signs == ("!=",)
+    return is_unequal and not is_set(expression) and symbols(tree) <= symbols(unnamed(expression))
+
+
 def _are_one_quantity(trees: tuple[Tree, ...]) -> bool:
     """`5 dollars and 50 cents`, `1 hour, 30 minutes`: different units of the same dimension."""
     units = [quantity(tree).units for tree in trees]
@@ -166,4 +185,7 @@ def _approximated(tree: Relation) -> tuple[Tree, ...]:
     one, other = real(unnamed(exact)), real(near)
     if one is not None and other is not None and abs(one - other) > _APPROXIMATE * max(abs(one), abs(other)):
         raise UnreadableError("an approximation that is none")
+    if isinstance(near, Number) and near.places and one is not None and other is not None:
+        is_rounded = abs(one - other) <= 10.0**-near.places
+        return (exact, near) if is_rounded else (exact,)
     return exact, near

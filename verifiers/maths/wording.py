@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from proctor.verifiers.maths.trees import INFINITY, Symbol, Tree
 from proctor.verifiers.maths.vocabulary import word_set
@@ -16,6 +16,9 @@ _CHOICE = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _OFFERS_MORE = re.compile(r"\s*(?:or|and|,|/)", re.IGNORECASE)
+_OPTIONS = frozenset("ABCDEFGHIJ")  # letters that options with something after them have: `x: 5` is none
+_PART = re.compile(r"(?<![A-Za-z0-9\\])\(?([A-Za-z]{1,3})\s?[).:](?=\s|\\|\$|\d|-)")
+_PART_NAMES = ("ABCDEFGHIJ", ("I", "II", "III", "IV", "V", "VI", "VII"))
 _AFTER_CHOICE = re.compile(r"[(\[]?\s?[A-Za-z]\s?(?:[)\]]\.?|\.|:)\s*(.+)", re.DOTALL)
 _WRAPPED = re.compile(
     r"\\(?:text(?:bf|it|rm|sf|tt)?|math(?:rm|bf|it|sf|cal)|mbox|boxed|boldsymbol|bm)\s?\{([^{}]*)\}"
@@ -26,10 +29,11 @@ _NOT_WORD = re.compile(r"[^\w\s.+\-*/^=<>%?]|(?<![\d.])\.(?!\.)|(?<!\.)\.(?![\d.
 _LEADING = word_set("on in at by it its is are to only and")
 _ARTICLES = word_set("a an the")
 _SYNONYMS = {
-    "dne": "does not exist", "not defined": "undefined",
+    "dne": "does not exist", "limit does not exist": "does not exist", "not defined": "undefined",
     "no solution": "none", "no solutions": "none", "no real solution": "none", "no real solutions": "none",
     "there is no solution": "none", "there are no solutions": "none", "none exist": "none",
-    "empty set": "none", "null set": "none",
+    "no solution exists": "none", "no solutions exist": "none", "no real solutions exist": "none",
+    "equation has no solution": "none", "equation has no solutions": "none", "empty set": "none", "null set": "none",
     "infinitely many": "infinite", "infinitely many solutions": "infinite", "infinite solutions": "infinite",
     "infinite number of solutions": "infinite", "infinity": "infinite",
     "true": "yes", "correct": "yes", "false": "no", "incorrect": "no",
@@ -49,6 +53,11 @@ _TWO_SIDED = word_set(
     "not no never neither nor cannot isn't or and but than unless except without versus both"
 )
 _SMALL = word_set("the and for are was were has have had with from that this than then its will can")
+# Nouns that half of all sentences about mathematics have: they name no answer.
+_GENERIC = word_set(
+    """number numbers integer integers function functions triangle triangles point points line lines interval value
+    values set sets equation solution solutions answer sequence series such must whole each every any"""
+)
 _LINKING = word_set("is are was were be remains equals becomes called")
 _FOLLOWING = word_set(
     """will is are was were has have wins won can function functions number numbers triangle polygon angle series
@@ -80,11 +89,32 @@ def _unwrapped(text: str, space: str = "") -> str:
 
 
 def choice(text: str) -> str | None:
-    """The letter of an answer such as `C`, `(C)`, `C. 42`, `option C`, in upper case."""
+    """The letter of an answer such as `C`, `(C)`, `C. 42`, `option C`, in upper case.
+
+    `(a) 5 (b) 6` answers the parts of a question and chooses nothing.
+    """
     found = _CHOICE.fullmatch(_unwrapped(text).strip()) if len(text) <= MAX_LENGTH else None
-    if found is None or _OFFERS_MORE.match(found[2] or ""):
+    if found is None:
         return None
-    return found[1].upper()
+    letter, rest = found[1].upper(), found[2] or ""
+    if _OFFERS_MORE.match(rest) or (rest.strip(" .") and letter not in _OPTIONS):
+        return None
+    return None if parts(text) else letter
+
+
+def parts(text: str) -> list[str]:
+    """The answers to the parts of a question, `5` and `6` of `(a) 5, (b) 6`; empty where there are no two."""
+    text = _unwrapped(text).strip() if len(text) <= MAX_LENGTH else ""
+    found = list(_PART.finditer(text))
+    names = tuple(part[1].upper() for part in found)
+    if (
+        len(found) < 2
+        or found[0].start()
+        or not any(names == tuple(row[: len(names)]) for row in _PART_NAMES)
+    ):
+        return []
+    ends = [part.start() for part in found[1:]] + [len(text)]
+    return [text[part.end() : end].strip(" ,;.") for part, end in zip(found, ends, strict=True)]
 
 
 def after_choice(text: str) -> str:
@@ -102,7 +132,8 @@ def same_words(gold: str, answer: str) -> bool:
     """Whether two normalised texts answer the same.
 
     Besides equal texts: a sentence whose subject or last word is the answer (`Petya will win` and `Petya`,
-    `the function is odd` and `odd`), as long as nothing in it negates or joins.
+    `the function is odd` and `odd`), as long as nothing in it negates or joins. An answer that has both
+    says its last word: `odd is even` would otherwise answer odd and even.
     """
     if sorted(gold.split(" and ")) == sorted(answer.split(" and ")):
         return bool(gold)
@@ -112,7 +143,10 @@ def same_words(gold: str, answer: str) -> bool:
     sentence, words = longer.split(), shorter.split()
     if not 0 < len(words) <= min(_MOST_WORDS, len(sentence) - 1) or not _TWO_SIDED.isdisjoint(sentence):
         return False
-    return _names_something(words) and (_is_subject(words, sentence) or _is_predicate(words, sentence))
+    if not _names_something(words):
+        return False
+    may_be_subject = longer == gold or _LINKING.isdisjoint(sentence[-1 - _MOST_WORDS : -1])
+    return _is_predicate(words, sentence) or (may_be_subject and _is_subject(words, sentence))
 
 
 def is_named_in(answer: str, gold: str) -> bool:
@@ -123,10 +157,10 @@ def is_named_in(answer: str, gold: str) -> bool:
     words, sentence = answer.split(), gold.split()
     if len(sentence) < _SENTENCE or len(words) > _MOST_WORDS or not _TWO_SIDED.isdisjoint(sentence):
         return False
-    return _names_something(words) and f" {answer} " in f" {gold} "
+    return _names_something(set(words) - _GENERIC) and f" {answer} " in f" {gold} "
 
 
-def _names_something(words: Sequence[str]) -> bool:
+def _names_something(words: Iterable[str]) -> bool:
     return any(len(word) > 2 and word.isalpha() and word not in _SMALL for word in words)
 
 
