@@ -14,6 +14,7 @@ from proctor.verifiers.maths.trees import (
     ZERO,
     Apply,
     Bracket,
+    Matrix,
     Number,
     Power,
     Product,
@@ -82,6 +83,6 @@ def bracketed(items: list[Tree], left: str, right: str) -> Tree:
         return Apply(left, tuple(items))
     if (left, right) in (("(", "]"), ("[", ")")) and len(items) != 2:
         raise UnreadableError(f"{left} closed by {right}")
-    if len(items) == 1 and left in ("{", "("):
+    if len(items) == 1 and (left in ("{", "(") or isinstance(items[0], Matrix)):
         return items[0]
     return Bracket(tuple(items), "" if left == "{" else left, "" if left == "{" else right)

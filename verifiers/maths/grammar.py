@@ -62,6 +62,10 @@ def parse(found: list[Token]) -> Tree:
     return tree
 
 
+def _begins_member(token: Token) -> bool:
+    return token.kind in (*_STARTS_FACTOR, "bar", "close") or token in (("op", "-"), ("op", "+"))
+
+
 class _Grammar:
     """A cursor over tokens with one method per rule."""
 
@@ -69,7 +73,6 @@ class _Grammar:
         self.tokens = found
         self.position = 0
         self.depth = 0
-        self.is_french = False  # inside of ]a, b[
         self.bars = 0  # open |...| at this bracket level, so that the next bar closes
 
     def peek(self, ahead: int = 0) -> Token:
@@ -162,8 +165,8 @@ class _Grammar:
 
     def starts_factor(self) -> bool:
         token = self.peek()
-        if token.kind == "open" and token.text == "[" and self.is_french:
-            return False
+        if token == ("open", "[") and not _begins_member(self.peek(1)):
+            return False  # it closes [2, 5[ or ]2, 5[
         return token.kind in _STARTS_FACTOR or (token.kind == "bar" and not self.bars)
 
     def signed_factor(self) -> Tree:
@@ -349,11 +352,8 @@ class _Grammar:
         return bracketed(items, left, ")" if token.kind == "open" else token.text)
 
     def french_interval(self) -> Tree:
-        """]a, b[ is open; ]a, b] is closed on the right. Inside of it `[` ends, and begins nothing."""
-        self.is_french = True
-        tree = self.bracket("(", ("[", "]"))
-        self.is_french = False
-        return tree
+        """]a, b[ is open; ]a, b] is closed on the right."""
+        return self.bracket("(", ("[", "]"))
 
     def member(self, left: str) -> Tree:
         if left not in ("\\{", "{"):

@@ -43,7 +43,7 @@ _TOKEN = re.compile(
        (?:\d{1,3}(?:,\d{3})+(?![\d,]) | \d{1,3}(?:'\d{3})+(?!\d) | \d{1,3}(?:\ \d{3})+(?!\d) | \d+)
        (?:\.\d+)?(?:[eE][-+]?\d+(?![\d.]))?
        | \.\d+(?:[eE][-+]?\d+(?![\d.]))?)
-    |(?P<degree>\^\s?(?:\{\s?\\circ\s?\}|\\circ(?![a-zA-Z]))|\\degree(?![a-zA-Z])|\\textdegree(?![a-zA-Z]))
+    |(?P<degree>\^\s?(?:\{\s?(?:\\circ|o)\s?\}|\\circ(?![a-zA-Z]))|\\degree(?![a-zA-Z])|\\textdegree(?![a-zA-Z]))
     |\\begin\s?\{(?P<begin>[a-zA-Z]+)\*?\}(?:\s?\{[^{}]*\}|\s?\[[^\[\]]*\])?
     |(?P<end>\\end\s?\{[a-zA-Z]+\*?\})
     |(?P<row>\\\\(?:\s?\[[-.\d]+[a-z]+\])?)

@@ -30,6 +30,8 @@ CHANGING = word_set(
     """not no never neither nor without except excluding less fewer more greater larger smaller than least most over
     under above below between almost nearly unless cannot isn't aren't wrong incorrect false minus infinitely"""
 )
+# Words that a table of cases says between a value and its condition.
+_CONDITIONING = word_set("if for when where otherwise")
 _NAMING_SIGNS = (Token("rel", "="), Token("rel", ":"), Token("rel", "~"))
 
 
@@ -51,7 +53,7 @@ def items(found: list[Token]) -> list[Item]:
 
     Raises UnreadableError where what is left would not be the answer.
     """
-    found = with_numerals(with_units(_without_stray_stops(found)))
+    found = with_numerals(with_units(_without_conditioning(_without_stray_stops(found))))
     parts = _split(_without_predicate(_unwrapped(found)))
     kept = [item for part, separator in parts if (item := _item(part, separator)) is not None]
     if not kept:
@@ -72,6 +74,18 @@ def _without_stray_stops(found: list[Token]) -> list[Token]:
         for place, token in enumerate(found)
         if not (token.text == "." and found[place + 1 : place + 2] and found[place + 1].kind == "close")
     ]
+
+
+def _without_conditioning(found: list[Token]) -> list[Token]:
+    r"""Without the words and stops inside of a table: \begin{cases} x & \text{if } x > 0, \\ 0 & x < 0. \end{cases}"""
+    kept: list[Token] = []
+    depth = 0
+    for token in found:
+        depth += (token.kind == "begin") - (token.kind == "end")
+        is_empty = token == ("stop", ".") or (token.kind == "word" and token.text in _CONDITIONING)
+        if not (depth and is_empty):
+            kept.append(token)
+    return kept
 
 
 def _unwrapped(found: list[Token]) -> list[Token]:
@@ -152,7 +166,7 @@ def _is_remark(inner: Sequence[Token], before: Token) -> bool:
     if ("sep", "or") in inner:
         return False
     is_mark = before.kind in ("word", "unit") and len(inner) == 1 and inner[0].kind == "symbol"
-    return is_mark or any(token.kind == "word" for token in inner)
+    return is_mark or any(token.kind == "word" or token == ("rel", "!=") for token in inner)
 
 
 def _without_modulus(found: list[Token]) -> list[Token]:

@@ -6,7 +6,7 @@ import re
 from fractions import Fraction
 
 # Short enough that no policy on printed or rounded decimals applies.
-_NUMERAL = re.compile(r"[-+]?(?:\d{1,3}(?:,\d{3}){1,3}|\d{1,10})(\.\d{1,4})?\Z")
+_NUMERAL = re.compile(r"[-+]?(?:[1-9]\d{0,2}(?:,\d{3}){1,3}|\d{1,10})(\.\d{1,4})?\Z")
 
 
 def plain_number(text: str) -> Fraction | int | None:

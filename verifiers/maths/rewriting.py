@@ -103,7 +103,7 @@ def _signed(tree: Tree, *, upper: bool) -> Tree:
 
 
 def computed(tree: Tree) -> Tree:
-    """Sums of matrices and multiples of a matrix, carried out."""
+    """Sums of matrices, multiples and transposes of a matrix, carried out."""
     match tree:
         case Sum((Matrix() as first, *rest)) if all(isinstance(term, Matrix) for term in rest):
             matrices = [first, *(term for term in rest if isinstance(term, Matrix))]
@@ -117,6 +117,10 @@ def computed(tree: Tree) -> Tree:
             )
         ):
             return Apply("setminus", (one, other))
+        case Power(Matrix(rows), Symbol("T")) if len({len(row) for row in rows}) == 1:
+            return Matrix(tuple(zip(*rows, strict=True)))
+        case Power(Bracket() as vector, Symbol("T")):
+            return vector
         case Product((Matrix(left), Matrix(right))) if all(len(row) == len(right) for row in left):
             columns = list(zip(*right, strict=True)) if len({len(row) for row in right}) == 1 else []
             return Matrix(tuple(tuple(_dot(row, column) for column in columns) for row in left))

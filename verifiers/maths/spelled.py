@@ -14,7 +14,11 @@ _MAY_NAME_UNIT = word_set("word symbol function")  # of `km / min` the second is
 _GENERIC = word_set("unit units")  # `12 square units` has no unit
 _TEMPERATURES = word_set("celsius centigrade fahrenheit")
 _NOTHING = Token("", "")
-_ENDS = (_NOTHING, Token("stop", "."), Token("op", "^"))  # what follows `in` where it is an inch
+_ENDS = (
+    _NOTHING,
+    Token("stop", "."),
+    Token("op", "^"),
+)  # what follows `in` where it is an inch, `min` a minute
 _LONGEST_NUMERAL = 12  # words of one number
 _STARTS_NUMERAL = NUMERALS | {"a", "half"}
 
@@ -46,8 +50,9 @@ def _unit_phrase(found: Sequence[Token], index: int, before: Sequence[Token]) ->
     following = found[index + 1] if index + 1 < len(found) else _NOTHING
     if token == ("unit", "degree") and following.text in _TEMPERATURES:
         return [], 1
-    if token == ("word", "in") and before and before[-1].kind == "number" and following in _ENDS:
-        return [Token("unit", "inch")], 1
+    after_number = bool(before) and before[-1].kind == "number"
+    if after_number and len(token.text) > 1 and token.text in units.AMBIGUOUS and following in _ENDS:
+        return [Token("unit", units.NAMES[token.text])], 1
     if token.kind == "word" and token.text in units.RAISING:
         return _raised(found, index, before)
     if token.kind == "word" and token.text in _GENERIC and before:
@@ -82,7 +87,9 @@ def _unit_name(token: Token) -> str | None:
 
 
 def _may_be_unit(before: Sequence[Token]) -> bool:
-    """Whether a unit may stand here: after another unit, or after `unit /`."""
+    """Whether a unit may stand here: after another unit, after `unit /`, alone above or below a fraction's bar."""
+    if before and before[-1] == ("open", "{") and len(before) > 2:
+        return before[-2] == ("structure", "frac") or before[-3].kind == "unit"
     if len(before) > 1 and before[-1] in (("op", "/"), ("op", "*")):
         return before[-2].kind == "unit"
     return bool(before) and before[-1].kind == "unit"
@@ -99,10 +106,17 @@ def with_numerals(found: Sequence[Token]) -> list[Token]:
             result += [Token("op", "*"), Token("number", str(SCALES[token.text]))]
             index += 1
             continue
+        if token == ("word", "negative") and _begins_number(found[index + 1 : index + 2]):
+            found = [*found[:index], Token("op", "-"), *found[index + 1 :]]
+            continue
         value, length = _numeral(found, index)
         result += [token] if value is None else _bracketed(value)
         index += length
     return result
+
+
+def _begins_number(found: Sequence[Token]) -> bool:
+    return any(token.kind == "number" or (token.kind == "word" and token.text in NUMERALS) for token in found)
 
 
 def _numeral(found: Sequence[Token], index: int) -> tuple[Fraction | None, int]:

@@ -30,6 +30,7 @@ _COMMAND_TABLE = r"""
 symbol pi         | pi
 symbol oo         | infty infin
 symbol l          | ell
+symbol T          | top intercal
 symbol i          | imath
 symbol hbar       | hbar
 symbol emptyset   | emptyset varnothing
