@@ -149,8 +149,20 @@ def test_what_counts_as_an_answer() -> None:
 def test_blame_for_references() -> None:
     missing = Math().verify([Rollout("7")])[0]
     assert (missing.value, missing.status) == (None, Status.MISCONFIGURED)
-    empty = Math().verify([Rollout("7", answer="  ")])[0]
-    assert (empty.value, empty.status) == (None, Status.BAD_REFERENCE)
+
+
+@pytest.mark.parametrize(
+    "reference",
+    ["  ", float("nan"), "NaN", "?", "...", "####", ["7"], {"answer": "7"}, b"7"],
+)
+def test_a_reference_that_is_none_is_not_the_candidates_zero(reference: Any) -> None:
+    verdict = Math().verify([Rollout("7", answer=reference)])[0]
+    assert (verdict.value, verdict.status) == (None, Status.BAD_REFERENCE)
+
+
+@pytest.mark.parametrize("reference", [7, 7.0, "\\{\\}", "\\infty", "∅", "-", ">"])
+def test_a_reference_of_signs_or_another_type_is_read(reference: Any) -> None:
+    assert Math().verify([Rollout("8", answer=reference)])[0].value == 0
 
 
 def test_evidence_says_what_was_looked_at() -> None:

@@ -149,6 +149,15 @@ def test_a_missing_column_is_named_and_never_reaches_the_part() -> None:
     assert scores[0].verdicts["exam"].evidence["column"] == "answer"
 
 
+@pytest.mark.parametrize("source", ["level > 3", "level != 3", "level in (1, 2)"])
+def test_nan_takes_no_branch(source: str) -> None:
+    (score,) = reward(f"1 if {source} else 2").score([Rollout("", fields={"level": math.nan})])
+    assert score.total is None
+    assert score.verdicts['field("level")'].status is Status.MISCONFIGURED
+    (score,) = reward("1 if level == None else 2").score([Rollout("", fields={"level": math.nan})])
+    assert score.total == 1
+
+
 def test_a_missing_field_has_a_verdict_of_its_own() -> None:
     (score,) = reward('red if task == "a" else blue').score([Rollout("x")])
     assert score.total is None

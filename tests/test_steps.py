@@ -54,6 +54,11 @@ def test_thinking_may_be_left_out() -> None:
     assert (judge(text).value, judge(text, thinking=False).value) == (0.5, 1.0)
 
 
+def test_thinking_that_the_prompt_opened_may_be_left_out() -> None:
+    cut_off = Rollout("2 + 2 = 5, so", prompt="What is 2 + 2?<think>\n")
+    assert Steps(thinking=False).verify([cut_off])[0].status is Status.NO_ANSWER
+
+
 def test_an_empty_value_out_of_range_is_refused() -> None:
     with pytest.raises(ValueError, match="from 0 to 1, got 2"):
         Steps(empty=2)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
@@ -113,9 +113,11 @@ class Math(Part):
         reference = rollout.get(self.answer)
         if reference is None:
             return Verdict(None, Status.MISCONFIGURED, {"missing": self.answer})
-        gold = read_gold(reference if isinstance(reference, str) else str(reference))
-        if not gold.is_readable:
-            return Verdict(None, Status.BAD_REFERENCE, {"reference": gold.answer})
+        text = reference if isinstance(reference, str) else str(reference)
+        is_one = isinstance(reference, str) or not isinstance(reference, Collection)
+        gold = read_gold(text)
+        if not is_one or not gold.is_readable:  # nobody can write a list such as ['5'] as Python prints it
+            return Verdict(None, Status.BAD_REFERENCE, {"reference": text})
         found = extract(
             rollout.completion,
             self.policy,

@@ -180,8 +180,8 @@ class _Run:
         return None
 
     def column(self, node: nodes.Field, rows: Rows) -> list[Any]:
-        """The column as it is; a row without it has no value, and says so."""
-        values = [self.rollouts[row].get(node.column) for row in rows]
+        """The column as it is; a row without it, or with NaN there, has no value, and says so."""
+        values = [_known(self.rollouts[row].get(node.column)) for row in rows]
         for row, value in zip(rows, values, strict=True):
             if value is None:
                 self.problem(row, str(node), f"column '{node.column}' is missing", column=node.column)
@@ -227,7 +227,7 @@ class _Run:
         """`column == None`: whether there is none; the one question that None answers."""
         other = node.left if node.right == nodes.Constant(None) else node.right
         if isinstance(other, nodes.Field):
-            values = [self.rollouts[row].get(other.column) for row in rows]
+            values = [_known(self.rollouts[row].get(other.column)) for row in rows]
         else:
             values = yield from self.values(other, rows)
         return [float((value is None) is (node.symbol == "==")) for value in values]
@@ -284,6 +284,11 @@ def _together(*asking: Generator[None, None, list[Any]]) -> Generator[None, None
         if waiting:
             yield
     return results
+
+
+def _known(value: Any) -> Any:
+    """None for NaN, which is how tables mark a missing value: any comparison with it would be False unseen."""
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def _where(rows: Rows, chosen: Sequence[bool]) -> Rows:

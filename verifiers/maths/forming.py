@@ -9,7 +9,6 @@ from proctor.verifiers.maths.lexer import UnreadableError
 from proctor.verifiers.maths.trees import (
     EULER,
     IMAGINARY,
-    ONE,
     PI,
     ZERO,
     Apply,
@@ -77,8 +76,10 @@ def applied(name: str, arguments: tuple[Tree, ...]) -> Tree:
 
 
 def bracketed(items: list[Tree], left: str, right: str) -> Tree:
+    if not items and left == "{":
+        raise UnreadableError("an empty group")  # \frac{}{} is a form that nobody has filled in
     if not items:
-        return ONE if left == "{" else Bracket((), left, right)
+        return Bracket((), left, right)
     if left in ("floor", "ceil"):
         return Apply(left, tuple(items))
     if (left, right) in (("(", "]"), ("[", ")")) and len(items) != 2:

@@ -37,7 +37,8 @@ class Gold:
 
     @property
     def is_readable(self) -> bool:
-        return self.number is not None or bool(self.reading.plain)
+        """Not where it is empty, a table's mark of a missing value, or a placeholder: NaN, ?, ..., ####."""
+        return self.number is not None or self.reading.plain.strip("?.#").lower() not in ("", "nan")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ def read_gold(text: str) -> Gold:
         return Gold(text, number, asks_letter=False)
     answer = text
     if "boxed" in text or "####" in text:
-        answer = extract(text).answer or text
+        answer = extract(text).answer or ""
     reading = _read_gold(answer)
     return Gold(answer, plain_number(answer), reading.choice is not None and len(reading.words) == 1)
 

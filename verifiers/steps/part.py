@@ -10,7 +10,7 @@ from proctor.verifiers.core import Rollout, Status, Verdict
 from proctor.verifiers.part import Bounds, Cost, Part, each
 from proctor.verifiers.registry import register
 from proctor.verifiers.steps.equations import Claim, find_claims
-from proctor.verifiers.thinking import split_thinking
+from proctor.verifiers.thinking import opens_thinking, split_thinking
 
 # A verdict names so many failed steps; the count says how many there were.
 _MAX_SHOWN = 5
@@ -58,9 +58,13 @@ class Steps(Part):
     def verify(self, rollouts: Sequence[Rollout]) -> list[Verdict]:
         return each(rollouts, self._judge)
 
+    def _text_of(self, rollout: Rollout) -> str:
+        if self.thinking:
+            return rollout.completion
+        return split_thinking(rollout.completion, is_open=opens_thinking(rollout.prompt)).rest
+
     def _judge(self, rollout: Rollout) -> Verdict:
-        text = rollout.completion if self.thinking else split_thinking(rollout.completion).rest
-        claims = {claim.text: claim for claim in find_claims(text)}
+        claims = {claim.text: claim for claim in find_claims(self._text_of(rollout))}
         if not claims:
             status = Status.SKIPPED if self.empty is None else Status.NO_ANSWER
             return Verdict(self.empty, status, {"steps": 0})
