@@ -30,13 +30,25 @@ _VARIADIC = word_set("gcd lcm max min")
 def sum_of(terms: list[Tree]) -> Tree:
     if len(terms) == 1:
         return terms[0]
-    return Sum(tuple(terms)) if terms else ZERO
+    return Sum(tuple(map(grouped, terms))) if terms else ZERO
+
+
+def grouped(tree: Tree) -> Tree:
+    """What square brackets hold that only group, as in 2[1 + x]; alone, [2] is a list."""
+    match tree:
+        case Bracket((inner,), "["):
+            return inner
+        case _:
+            return tree
 
 
 def product_of(factors: list[Tree]) -> Tree:
+    if len(factors) == 1:
+        return factors[0]
+    factors = list(map(grouped, factors))
     if len(factors) == 2 and isinstance(factors[0], Number):
         return literals.scientific(factors[0], factors[1]) or Product(tuple(factors))
-    return factors[0] if len(factors) == 1 else Product(tuple(factors))
+    return Product(tuple(factors))
 
 
 def multiplies_number(factors: list[Tree]) -> bool:

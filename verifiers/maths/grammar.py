@@ -18,6 +18,7 @@ from proctor.verifiers.maths.forming import (
     accented,
     applied,
     bracketed,
+    grouped,
     has_unit,
     multiplies_number,
     primed,
@@ -190,7 +191,7 @@ class _Grammar:
         raise UnreadableError(f"more than {MAX_DEPTH} powers or signs on one factor")
 
     def raised(self, base: Tree) -> Tree:
-        return primed(base) if self.accept("op", "'") else Power(base, self.exponent())
+        return primed(base) if self.accept("op", "'") else Power(grouped(base), self.exponent())
 
     def exponent(self) -> Tree:
         self.deepen()

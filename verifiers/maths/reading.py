@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -104,7 +105,8 @@ def _meanings(text: str) -> tuple[Tree, ...]:
     if settled is not None:
         return (settled,)
     if parts := wording.parts(text):
-        return (Bracket(tuple(map(_tree, parts)), "(", ")"),)
+        with suppress(UnreadableError):  # (a) \cdot (b) \cdot c has no parts
+            return (Bracket(tuple(map(_tree, parts)), "(", ")"),)
     if _DOTTED_THOUSANDS.fullmatch(text):
         return (_tree(text.replace(".", "").replace(",", ".")),)
     if _BELOW_ONE.fullmatch(text):  # no group of thousands begins with 0
