@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from proctor.verifiers.maths.naming import is_name
 from proctor.verifiers.maths.normal import form
 from proctor.verifiers.maths.polynomials import proportion
 from proctor.verifiers.maths.rewriting import mapped
-from proctor.verifiers.maths.trees import Relation, Sum, Symbol, Tree, negative, symbols, walk
+from proctor.verifiers.maths.trees import Product, Relation, Sum, Symbol, Tree, negative, symbols, walk
 
 FLIPPED = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}
 
@@ -35,7 +36,7 @@ def substituted(equation: Relation, expression: Tree) -> Tree | None:
     It is zero where the expression solves the equation for that variable. None where there is not one such
     variable, or it does not stand alone in the first degree, so that there may be other solutions.
     """
-    if equation.signs != ("=",) or not symbols(expression):
+    if equation.signs != ("=",) or not symbols(expression) or _defines_function(equation):
         return None
     missing = symbols(equation) - symbols(expression)
     difference = _difference(equation)
@@ -43,6 +44,12 @@ def substituted(equation: Relation, expression: Tree) -> Tree | None:
     if len(missing) != 1 or found is None or not found.is_linear_in(*missing):
         return None
     return mapped(difference, {Symbol(*missing): expression})
+
+
+def _defines_function(equation: Relation) -> bool:
+    """Whether the left side reads as a function of what is on the right: n solves f(n) = n^2 for no f."""
+    left, right = equation.sides
+    return isinstance(left, Product) and is_name(left) and not symbols(left).isdisjoint(symbols(right))
 
 
 def is_to_solve(relation: Relation) -> bool:

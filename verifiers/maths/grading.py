@@ -148,7 +148,7 @@ def _rule_by_words(gold: Reading, answer: Reading, comparison: Comparison) -> Ru
     )
     if any(named):
         return Ruling(True, "the value that the reference names")
-    if not answer.trees and wording.is_named_in(answer.words, gold.words):
+    if not answer.trees and wording.is_prose(gold.plain) and wording.is_named_in(answer.words, gold.words):
         return Ruling(True, "the phrase that the reference names")
     is_spoken = not gold.trees or not any(letter.isdigit() for letter in gold.words)
     if is_spoken and wording.same_words(gold.words, answer.words):

@@ -144,6 +144,8 @@ def _tree(text: str) -> Tree:
 
 def _item_tree(item: Item) -> Tree:
     tree = computed(parse(list(item.tokens)))
+    if isinstance(tree, Unit):
+        raise UnreadableError("a unit without a number")
     has_number = not symbols(tree) or isinstance(tree, Relation | Bracket)
     if item.said_more and not has_number:
         raise UnreadableError("words that may matter, and no number")

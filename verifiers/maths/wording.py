@@ -149,6 +149,11 @@ def same_words(gold: str, answer: str) -> bool:
     return _is_predicate(words, sentence) or (may_be_subject and _is_subject(words, sentence))
 
 
+def is_prose(text: str) -> bool:
+    r"""Whether a text holds no commands but those of type: \frac and \cdot are no words that a formula says."""
+    return "\\" not in _unwrapped(text) if len(text) <= MAX_LENGTH else False
+
+
 def is_named_in(answer: str, gold: str) -> bool:
     """Whether a sentence answers with one phrase of it: `stopped` of `a stopped clock shows the right time`.
 
