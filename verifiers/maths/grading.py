@@ -157,9 +157,13 @@ def _rule_by_words(gold: Reading, answer: Reading, comparison: Comparison) -> Ru
 
 
 def _pairs(gold: Reading, answer: Reading) -> Iterator[tuple[Tree, Tree]]:
-    """Meanings to compare. Less likely ones only meet what is written so: 1,22 is 1.22, but `-3, 0` is not -3."""
+    """Meanings to compare. Less likely ones only meet what is written so: 1,22 is 1.22, but `-3, 0` is not -3.
+
+    A reference of 10,000 is grouped and no decimal: 10.0 is not what it says.
+    """
     yield from product(gold.trees, answer.trees)
-    yield from product(gold.others, filter(_is_decimal_or_time, answer.trees))
+    if not (gold.trees and isinstance(gold.trees[0], Number)):
+        yield from product(gold.others, filter(_is_decimal_or_time, answer.trees))
     yield from product(filter(_is_decimal_or_time, gold.trees), answer.others)
 
 
