@@ -78,6 +78,8 @@ def _without_stray_stops(found: list[Token]) -> list[Token]:
 
 def _without_conditioning(found: list[Token]) -> list[Token]:
     r"""Without the words and stops inside of a table: \begin{cases} x & \text{if } x > 0, \\ 0 & x < 0. \end{cases}"""
+    if not any(token.kind == "begin" for token in found):
+        return found
     kept: list[Token] = []
     depth = 0
     for token in found:
