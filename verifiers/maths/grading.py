@@ -164,7 +164,13 @@ def _pairs(gold: Reading, answer: Reading) -> Iterator[tuple[Tree, Tree]]:
     yield from product(gold.trees, answer.trees)
     if not (gold.trees and isinstance(gold.trees[0], Number)):
         yield from product(gold.others, filter(_is_decimal_or_time, answer.trees))
-    yield from product(filter(_is_decimal_or_time, gold.trees), answer.others)
+    is_below_one = answer.plain.startswith(("0,", "-0,"))  # hardly a list: 0,5 answers 1/2 as well
+    wanted = (t for t in gold.trees if _is_decimal_or_time(t) or (is_below_one and not _is_whole(t)))
+    yield from product(wanted, answer.others)
+
+
+def _is_whole(tree: Tree) -> bool:
+    return isinstance(tree, Number) and tree.value.denominator == 1
 
 
 def _is_decimal_or_time(tree: Tree) -> bool:

@@ -29,7 +29,6 @@ _ORDINAL = re.compile(
 )
 _DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+")
 _MODULUS = re.compile(r"mod(?![a-z])[\s{}\\]{0,9}(\w+)")
-_BELOW_ONE = re.compile(r"[-+]?0,\d+")
 _DOTTED_THOUSANDS = re.compile(r"[-+]?\d{1,3}(?:\.\d{3})+,\d+")
 _OPERATION = re.compile(r"\\(?:sum|prod|i+nt|oint|lim|frac\s?\{d\}\s?\{d|det)(?![a-zA-Z])")
 _FULL_STOP = re.compile(r"(?<![.\s])\s*[.。]\s*\Z")
@@ -49,7 +48,7 @@ class Reading:
         Tree, ...
     ] = ()  # less likely meanings: the decimal after an approximation sign, 1,22 as 1.22
     choice: str | None = None  # as the letter of a multiple-choice question
-    chosen: tuple[Tree, ...] = ()  # what stands after that letter; among `trees` too
+    chosen: tuple[Tree, ...] = ()  # what stands after that letter, or after a name; among `trees` too
     is_qualified: bool = False  # words such as `not` change what it says
     operation: bool = False  # a sum, integral or limit that is written out and not read any further
     moduli: frozenset[str] = frozenset()  # what its residues are of: 7 in `3 \\pmod 7`
@@ -61,7 +60,7 @@ def read(answer: str) -> Reading:
     """All that an answer may mean. Never raises."""
     text = _FULL_STOP.sub("", tidy(answer))
     plain, words, choice = _SPACE.sub("", text), wording.normalised(text), wording.choice(text)
-    chosen = _chosen(text) if choice else ()
+    chosen = _read_rest(wording.after_choice(text) if choice else wording.after_name(text))
     try:
         first, *others = _meanings(text)
     except UnreadableError as error:
@@ -90,9 +89,8 @@ def prose_values(text: str) -> tuple[Tree, ...]:
     return (Bracket(tuple(numbers), "(", ")"),)
 
 
-def _chosen(text: str) -> tuple[Tree, ...]:
-    """What stands after the letter of a choice: 12 in `(C) 12`."""
-    rest = wording.after_choice(text)
+def _read_rest(rest: str) -> tuple[Tree, ...]:
+    """What stands after a letter: 12 in `(C) 12`, 5 in `x: 5`."""
     try:
         return _meanings(rest)[:1] if rest else ()
     except UnreadableError:
@@ -109,8 +107,6 @@ def _meanings(text: str) -> tuple[Tree, ...]:
             return (Bracket(tuple(map(_tree, parts)), "(", ")"),)
     if _DOTTED_THOUSANDS.fullmatch(text):
         return (_tree(text.replace(".", "").replace(",", ".")),)
-    if _BELOW_ONE.fullmatch(text):  # no group of thousands begins with 0
-        return (_tree(text.replace(",", ".")),)
     tree = _tree(_ORDINAL.sub("", text))
     if isinstance(tree, Relation) and "~" in tree.signs:
         return _approximated(tree)

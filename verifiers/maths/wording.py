@@ -20,6 +20,7 @@ _OPTIONS = frozenset("ABCDEFGHIJ")  # letters that options with something after 
 _PART = re.compile(r"(?<![A-Za-z0-9\\])\(?([A-Za-z]{1,3})\s?[).:](?=\s|\\|\$|\d|-)")
 _PART_NAMES = ("ABCDEFGHIJ", ("I", "II", "III", "IV", "V", "VI", "VII"))
 _AFTER_CHOICE = re.compile(r"[(\[]?\s?[A-Za-z]\s?(?:[)\]]\.?|\.|:)\s*(.+)", re.DOTALL)
+_AFTER_NAME = re.compile(r"\s*[A-Za-z]\s?:([^:]+)")
 _WRAPPED = re.compile(
     r"\\(?:text(?:bf|it|rm|sf|tt)?|math(?:rm|bf|it|sf|cal)|mbox|boxed|boldsymbol|bm)\s?\{([^{}]*)\}"
 )
@@ -120,6 +121,12 @@ def parts(text: str) -> list[str]:
 def after_choice(text: str) -> str:
     """What follows the letter of a choice: `12` of `(C) 12`."""
     found = _AFTER_CHOICE.match(_unwrapped(text).strip())
+    return found[1].strip() if found else ""
+
+
+def after_name(text: str) -> str:
+    """What follows a name and a colon: `5` of `x: 5`."""
+    found = _AFTER_NAME.fullmatch(text) if ":" in text else None
     return found[1].strip() if found else ""
 
 
