@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
-from proctor.verifiers.maths.trees import ONE, Power, Product, Symbol, Tree, Unit, symbols
+from proctor.verifiers.maths.trees import ONE, Number, Power, Product, Symbol, Tree, Unit, symbols
 from proctor.verifiers.maths.units import NAMES
 
 # A letter after a number that may be a unit written without \text{}: 5m, 9.8 m/s.
 _UNIT_LETTERS = frozenset(name for name in NAMES if len(name) == 1)
+_MOSTLY_VARIABLES = frozenset("dhlst")
+_AREA_OR_VOLUME = (Power(Unit(NAMES["m"]), Number(Fraction(2))), Power(Unit(NAMES["m"]), Number(Fraction(3))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,15 @@ def quantity(tree: Tree, variables: frozenset[str] = frozenset()) -> Quantity:
         return Quantity(tree, tree)
     bare = kept[0] if len(kept) == 1 else Product(tuple(kept))
     return Quantity(Product((*kept, *taken)), bare, tuple(taken))
+
+
+def may_go_without_unit(tree: Tree, units: Sequence[Tree]) -> bool:
+    """Whether the bare number says the same: 5 for 5m and 9.8 for 9.8 m/s, but not 4 for 4t, nor 6 for 6g^2."""
+    letters = symbols(tree)
+    if not letters or len(units) != 1:
+        return True
+    is_power = isinstance(units[0], Power) and units[0] not in _AREA_OR_VOLUME
+    return letters.isdisjoint(_MOSTLY_VARIABLES) and not is_power
 
 
 def _factors(tree: Tree) -> list[Tree]:

@@ -14,7 +14,7 @@ from proctor.verifiers.maths import sampling
 from proctor.verifiers.maths.forms import same_value
 from proctor.verifiers.maths.normal import form
 from proctor.verifiers.maths.polynomials import TooLargeError
-from proctor.verifiers.maths.quantities import Quantity, quantity
+from proctor.verifiers.maths.quantities import Quantity, may_go_without_unit, quantity
 from proctor.verifiers.maths.rules import Rules
 from proctor.verifiers.maths.trees import Number, Tree, Unit, symbols
 
@@ -49,6 +49,8 @@ def same(gold: Tree, answer: Tree, rules: Rules, decide: Decide = undecided) -> 
     if gold == answer:
         return True
     wanted, given = quantity(gold, symbols(answer)), quantity(answer, symbols(gold))
+    if not given.units and not may_go_without_unit(gold, wanted.units):
+        wanted = Quantity(gold, gold)
     found = _same_quantity(wanted, given, rules, decide)
     if found is True:
         return True
