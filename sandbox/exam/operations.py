@@ -11,6 +11,7 @@ BINARY = (
     *("add", "sub", "mul", "truediv", "floordiv", "mod", "divmod", "pow", "matmul"),
     *("and", "or", "xor", "lshift", "rshift"),
 )
+IN_PLACE = tuple(f"i{name}" for name in BINARY if name != "divmod")
 COMPARE = ("eq", "ne", "lt", "le", "gt", "ge")
 UNARY = (
     *("neg", "pos", "abs", "invert", "len", "iter", "next", "reversed"),
@@ -68,6 +69,6 @@ def _reflected(name: str) -> Callable[[Any, Any], Any]:
 
 
 OPERATIONS: Mapping[str, Callable[..., Any]] = {
-    **{name: _operation(name) for name in (*BINARY, *COMPARE, *UNARY, *OTHER)},
+    **{name: _operation(name) for name in (*BINARY, *IN_PLACE, *COMPARE, *UNARY, *OTHER)},
     **{f"r{name}": _reflected(name) for name in BINARY},
 }

@@ -15,15 +15,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import GeneratorType
 from typing import TYPE_CHECKING, Any
 
-from proctor.sandbox.exam.operations import BINARY, COMPARE
+from proctor.sandbox.exam.call_site import takes_result
+from proctor.sandbox.exam.operations import BINARY, COMPARE, IN_PLACE
 
 if TYPE_CHECKING:
     from proctor.sandbox.exam.examinee import Examinee
 
 _set = object.__setattr__
-_DISTANCES = frozenset(
-    {"sub", "rsub", "truediv", "rtruediv"}
-)  # how tests measure an answer by what they expect
+# How tests measure an answer by what they expect.
+_DISTANCES = frozenset({"sub", "rsub", "isub", "truediv", "rtruediv", "itruediv"})
 
 
 class RemoteFunction:
@@ -111,8 +111,16 @@ class RemoteObject:
         return found if isinstance(found, RemoteIterator) else iter(found)
 
     def __enter__(self) -> Any:
-        found = self._examinee.ask("op", "enter", self)
+        found = self._ask_of_itself("enter")
         _set(self, "_uses_before", self._examinee.uses)
+        return found
+
+    def _ask_of_itself(self, name: str, *operands: object) -> Any:
+        """An operation that may well give the object itself, which is no answer then."""
+        was_answer = self._is_answer
+        found = self._examinee.ask("op", name, self, *operands)
+        if found is self:
+            _set(self, "_is_answer", was_answer)
         return found
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
@@ -222,8 +230,9 @@ def mark_classes(found: Mapping[str, Any]) -> None:
 
 
 def came_back(value: RemoteObject) -> RemoteObject:
-    """Notes of an object that came with an answer: a method that returns `self` may stand for a number so."""
-    _set(value, "_is_answer", True)
+    """Notes of an object that came as an answer: a method that returns `self` may stand for a number so."""
+    if takes_result(value._examinee.names):
+        _set(value, "_is_answer", True)
     return value
 
 
@@ -240,7 +249,7 @@ def _binary(name: str) -> Any:
         if not (takes_plain or all(isinstance(operand, RemoteObject) for operand in operands)):
             return NotImplemented
         is_made = self._is_made
-        found = self._examinee.ask("op", name, self, *operands)
+        found = self._ask_of_itself(name, *operands)
         return made(found, self) if is_made else found
 
     return method
@@ -260,7 +269,7 @@ def _ordered(name: str) -> Any:
 _UNARY = ("neg", "pos", "abs", "invert", "len", "reversed", "bool", "int", "float", "complex", "index", "str")
 for _name in (*_UNARY, "round", "getitem", "setitem", "delitem", "format"):
     setattr(RemoteObject, f"__{_name}__", _unary(_name))
-for _name in (*BINARY, *(f"r{name}" for name in BINARY)):
+for _name in (*BINARY, *IN_PLACE, *(f"r{name}" for name in BINARY)):
     setattr(RemoteObject, f"__{_name}__", _binary(_name))
 for _name in COMPARE[2:]:
     setattr(RemoteObject, f"__{_name}__", _ordered(_name))
