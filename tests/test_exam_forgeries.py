@@ -122,6 +122,25 @@ def test_what_is_no_answer_is_an_honest_zero(name: str) -> None:
     assert verdict.value == 0.0, verdict
 
 
+# A forged answer: few entries, which others refer to often.
+SHARED = r"""
+def ref(number): return b'{KEY:%d}' % number
+doubled = [b'[%b,%b]' % (ref(i + 1), ref(i + 1)) for i in range(60)] + [b'[]']
+row = b'[' + b','.join([b'1'] * 100000) + b']'
+text = b'"' + b'x' * 100000 + b'"'
+often = b'[' + b','.join([ref(0)] * 100000) + b']'
+heap, root = HEAP, ROOT
+for line in lines:
+    names = b'["=",{"d":["f",["function"],"",[]]}]'
+    answer = b'{"g":[[%b],[],["=",%b]]}' % (b','.join(heap), root)
+    lines.write((names if b'"names"' in line else answer) + b"\n")
+"""
+
+
+def shared(key: str, heap: str, root: str) -> str:
+    return FORGE.format(SHARED.replace("KEY", key).replace("HEAP", heap).replace("ROOT", root))
+
+
 LINE = "import os\nL = b'[\"=\",[' + b','.join([b'[]'] * 1900000) + b']]\\n'\n"
 BOMBS = {
     "a range": ("def f(x): return range(10**12)", "sum(candidate(3)) == 6"),
@@ -134,6 +153,13 @@ BOMBS = {
         "def f(x):\n    a = []\n    for _ in range(60): a = [a, a]\n    return R(a)",
         "candidate(3) == 6",
     ),
+    "shared lists among entries that nobody refers to": (
+        shared('"#"', "doubled + [b'[]'] * 9000", "ref(0)"),
+        "candidate(3) == 6",
+    ),
+    "shared lists, spelled otherwise": (shared(r' "\u0023" ', "doubled", "ref(0)"), "candidate(3) == 6"),
+    "one list many times": (shared('"#"', "[row]", "often"), "sum(map(sum, candidate(3))) == 6"),
+    "one text many times": (shared('"#"', "[text]", "often"), "''.join(candidate(3)) == '6'"),
     "many large items": (
         LINE + "def f(x):\n    yield 1\n    while True: os.write(4, L)\n",
         "list(candidate(3)) == [1, 2, 3]",

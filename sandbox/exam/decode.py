@@ -24,6 +24,7 @@ _NEW = {kind.tag: kind.new for kind in KINDS if kind.new is not None}
 _HASHED = frozenset({"s", "f", "d", "C", "dd", "O", "dk", "di"})
 _BUILDING = object()
 _raw = json.JSONDecoder().raw_decode
+_FEW = 4
 _GRAPH = b'{"g":'
 _CAUSES = (
     *(ValueError, TypeError, LookupError, ArithmeticError, AttributeError),
@@ -119,8 +120,8 @@ class _Graph:
         if end != len(text):
             raise WireError("more than one value in a message")
         ((_, (self._heap, changes, root)),) = node.items()
-        has_shared = text.count('{"#":') > len(self._heap)
-        if has_shared and unfolded([root, *changes], self._heap, most) > most:
+        may_multiply = text.count("{") > _FEW  # each reference has a brace, however else it is written
+        if may_multiply and unfolded([root, *changes], self._heap, most) > most:
             raise FloodError(f"a value of more than {most} members")
         if changes:
             self._known = self._find_known()

@@ -5,35 +5,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
+
+_CHARACTERS = 8  # of a text weigh as much as a member
 
 
 def unfolded(roots: Sequence[Any], heap: Sequence[Any], most: int) -> int:
-    """Entries of the heap that are met on a walk from the roots, each as often as it is met; at most `most` + 1.
+    """Members that are met on a walk from the roots, each as often as it is met; at most `most` + 1.
 
     References back to what is being walked through, as cycles have, count nothing.
     """
     sizes: dict[int, int] = {}
-    parts: dict[int, list[int]] = {}  # of entries that are begun and not finished
-    wanted = list(_references(roots))
+    begun: dict[int, tuple[int, list[int]]] = {}
+    own, wanted = _read(roots)
     waiting = list(wanted)
     while waiting:
         number = waiting[-1]
         if number not in sizes:
             sizes[number] = 0
-            parts[number] = list(_references(heap[number]))
-            waiting += [part for part in parts[number] if part not in sizes]
+            begun[number] = _read(heap[number])
+            waiting += [part for part in begun[number][1] if part not in sizes]
             continue
         waiting.pop()
-        if number in parts:
-            sizes[number] = min(most + 1, 1 + sum(map(sizes.__getitem__, parts.pop(number))))
-    return min(most + 1, sum(map(sizes.__getitem__, wanted)))
+        if number in begun:
+            members, parts = begun.pop(number)
+            sizes[number] = min(most + 1, 1 + members + sum(map(sizes.__getitem__, parts)))
+    return min(most + 1, own + sum(map(sizes.__getitem__, wanted)))
 
 
-def _references(node: Any) -> Iterator[int]:
-    """The entries that a node refers to."""
-    waiting = [node]
+def _read(node: Any) -> tuple[int, list[int]]:
+    """How many members a node has itself, and the entries that it refers to."""
+    members, references, waiting = 0, [], [node]
     while waiting:
         part = waiting.pop()
         if type(part) is list:
@@ -41,6 +44,9 @@ def _references(node: Any) -> Iterator[int]:
         elif type(part) is dict:
             ((tag, body),) = part.items()
             if tag == "#":
-                yield body
+                references.append(body)
             else:
                 waiting.append(body)
+        else:
+            members += 1 + (len(part) // _CHARACTERS if type(part) is str else 0)
+    return members, references
