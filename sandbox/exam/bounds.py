@@ -41,4 +41,4 @@ class Bounds:
 
 
 BOUNDS = Bounds()
-ANSWERS = Bounds(all_bytes=512 << 20, all_items=8_000_000, range=2_000_000, unfolded=20_000_000)
+ANSWERS = Bounds(all_bytes=512 << 20, all_items=20_000_000, range=20_000_000, unfolded=20_000_000)
