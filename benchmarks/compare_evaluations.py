@@ -32,7 +32,7 @@ from rich.console import Console
 from rich.table import Table
 
 import proctor
-from proctor.benchmarks.judge_sets import Inputs
+from proctor.benchmarks.judge_sets import HUMANEVAL_FILES, Inputs
 from proctor.verifiers.files.sources import read_rows
 
 _LIMIT_S = 3600
@@ -229,13 +229,7 @@ def show(found: Mapping[tuple[str, int], Runs], count: int) -> Table:
 
 
 def main(
-    data: Annotated[
-        Path,
-        typer.Option(
-            help="Folder with humaneval.jsonl (github openai/human-eval) and humanevalplus.jsonl.gz (a release "
-            "of github evalplus/humanevalplus_release)."
-        ),
-    ],
+    data: Annotated[Path, typer.Option(help=HUMANEVAL_FILES)],
     samples: Annotated[int, typer.Option(min=1, help="Of each task.")] = 10,
     rounds: Annotated[int, typer.Option(min=1, help="Times that everyone has its turn.")] = 3,
 ) -> None:

@@ -28,7 +28,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from proctor.benchmarks.judge_sets import Inputs
+from proctor.benchmarks.judge_sets import HUMANEVAL_FILES, Inputs
 from proctor.benchmarks.sandbox_contenders import CONTENDERS, Contender, Job
 from proctor.benchmarks.sandbox_measure import Measured
 
@@ -154,13 +154,7 @@ def available(names: Iterable[str], talk: Console) -> list[Contender]:
 
 
 def main(
-    data: Annotated[
-        Path,
-        typer.Option(
-            help="Folder with humaneval.jsonl (github openai/human-eval) and humanevalplus.jsonl.gz (a release "
-            "of github evalplus/humanevalplus_release)."
-        ),
-    ],
+    data: Annotated[Path, typer.Option(help=HUMANEVAL_FILES)],
     rounds: Annotated[int, typer.Option(min=1, help="Times that everyone has its turn.")] = 5,
     limit: Annotated[int, typer.Option(min=4, help="Tasks.")] = 164,
     samples: Annotated[

@@ -27,6 +27,11 @@ FILES = (
     "bytedance/SandboxFusion); a row a task or program, as tests/data/judged shows them."
 )
 
+HUMANEVAL_FILES = (
+    "Folder with humaneval.jsonl (github openai/human-eval) and humanevalplus.jsonl.gz (a release of github "
+    "evalplus/humanevalplus_release)."
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Labelled:

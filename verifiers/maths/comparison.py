@@ -99,9 +99,8 @@ class Comparison:
         if isinstance(answer, Relation):
             found = named(answer, asked=gold)
             by_value = False if found is None else self.same(gold, found.value)
-            if by_value or isinstance(
-                gold, Symbol
-            ):  # B = C answers C; solved for either it would answer both
+            # B = C answers C; solved for either it would answer both
+            if by_value or isinstance(gold, Symbol):
                 return by_value
             return self.same_solved(answer, gold)
         return False

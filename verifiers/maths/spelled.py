@@ -14,11 +14,8 @@ _MAY_NAME_UNIT = word_set("word symbol function")  # of `km / min` the second is
 _GENERIC = word_set("unit units")  # `12 square units` has no unit
 _TEMPERATURES = word_set("celsius centigrade fahrenheit")
 _NOTHING = Token("", "")
-_ENDS = (
-    _NOTHING,
-    Token("stop", "."),
-    Token("op", "^"),
-)  # what follows `in` where it is an inch, `min` a minute
+# What follows `in` where it is an inch, and `min` where it is a minute.
+_ENDS = (_NOTHING, Token("stop", "."), Token("op", "^"))
 _LONGEST_NUMERAL = 12  # words of one number
 _STARTS_NUMERAL = NUMERALS | {"a", "half"}
 
