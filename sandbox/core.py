@@ -47,9 +47,7 @@ class Limits:
     """How much one execution may use."""
 
     cpu_s: float = 10.0  # processor seconds, all its processes together
-    wall_s: float = (
-        20.0  # seconds by the clock; time spent waiting for a processor is given back, up to wall_s
-    )
+    wall_s: float = 20.0  # seconds by the clock; time spent waiting for a processor is given back, to a bound
     memory_mb: int = 1024
     processes: int = 64  # threads count too
     output_bytes: int = 1 << 20  # of stdout: more ends it; of stderr: more is dropped

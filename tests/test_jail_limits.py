@@ -1,5 +1,8 @@
 """Each limit of the jail has its own outcome; what exceeds one is ended, and bounded until then."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -51,6 +54,21 @@ def test_time_by_the_clock(sandbox: LocalSandbox) -> None:
         found = sandbox.run(python("import time; time.sleep(50)", wall_s=0.3))
     assert found.outcome is Outcome.WALL_LIMIT
     assert found.cpu_s < 0.3
+
+
+def test_time_that_others_took_is_given_back(sandbox: LocalSandbox) -> None:
+    """0.5 s of work within 0.6 s by the clock, on processors that each have five other takers."""
+    spinners = [
+        subprocess.Popen([sys.executable, "-c", SPIN]) for _ in range(5 * len(os.sched_getaffinity(0)))
+    ]
+    source = "import time\nwhile time.process_time() < 0.5: pass"
+    try:
+        found = sandbox.run(python(source, wall_s=0.6))
+    finally:
+        for spinner in spinners:
+            spinner.kill()
+            spinner.wait()
+    assert (found.outcome, found.wall_s > 1.2) == (Outcome.OK, True)
 
 
 def test_a_program_that_stops_itself(sandbox: LocalSandbox) -> None:

@@ -250,7 +250,7 @@ class DockerSandbox:
             lane.recycle()
         names = {program.entry.partition(":")[0] for program in programs if program.entry}
         new = sorted(names - lane.modules)
-        lane.patience_s = _SILENCE_S + 4 * max(program.limits.wall_s for program in programs)
+        lane.patience_s = _SILENCE_S + 7 * max(program.limits.wall_s for program in programs)
         if lane.client.is_connected and lane.link is not None:
             lane.link.set_patience(lane.patience_s)
             if new:

@@ -21,6 +21,9 @@ from proctor.sandbox.local.slots import Stable
 
 _FIRST_CHECK_S = 0.01  # most programs have ended by then, and cost no more than two wake-ups
 _CHECK_S = 0.03
+# Times the deadline that is given back at most. A program that is held up all that time has next to no share of a
+# processor; one that makes work for itself runs into its limit of processor time first.
+_MOST_GRACE = 4
 _KILL_S = 3.0  # a slot that has not reaped by then is itself in trouble
 _MOST_WORDS = 1 << 13  # of a slot's last
 _SITTINGS = 1000  # per examiner process
@@ -324,7 +327,7 @@ class Supervisor:
     def _is_excused(self, seat: Seat, run: Run, now: float) -> bool:
         """At the deadline: gives back the time that was not the program's own.
 
-        That is the time in which the machine had no processor for it, up to wall_s (in an exam either side may
+        That is the time in which the machine had no processor for it, to a bound (in an exam either side may
         have waited for the other, so what both have missed counts), and that in which its examiner computed.
         """
         seats = [other for other in self._seats if other.job is seat.job]
@@ -334,7 +337,9 @@ class Supervisor:
             if other.run is not None
         )
         computed = sum(other.run.cpu_s for other in seats if other is not seat and other.run is not None)
-        run.grace_s = min(run.ask.limits.wall_s, missed) + (computed if seat.side == CANDIDATE else 0.0)
+        run.grace_s = min(_MOST_GRACE * run.ask.limits.wall_s, missed) + (
+            computed if seat.side == CANDIDATE else 0.0
+        )
         return now < run.deadline
 
     def _exceeded_use(self, seat: Seat, run: Run) -> Outcome | None:
