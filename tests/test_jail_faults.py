@@ -322,3 +322,25 @@ def test_closing_leaves_no_zombie_to_whoever_adopts_orphans() -> None:
     command = [sys.executable, "-c", textwrap.dedent(script)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=True)
     assert done.stdout == "none\n", done.stderr
+
+
+def test_memory_that_others_have_used_up_is_ours() -> None:
+    """As in a container that has met its own limit, or on a machine that is full: the kernel kills us first."""
+    take = "x = b'x' * (300 << 20)"
+    with LocalSandbox(1) as sandbox:
+        assert sandbox.run(python("pass")).outcome is Outcome.OK
+        (runner,) = of_sandbox(os.getpid())["runner"]
+        above = [
+            path
+            for name in ("memory.limit_in_bytes", "memory.max")
+            for path in Path("/sys/fs/cgroup").glob(f"**/proctor-{runner}/{name}")
+        ]
+        if not above:
+            pytest.skip("this host delegates no control group")
+        above[0].write_text(str(100 << 20))
+        found = sandbox.run(python(take, memory_mb=512))
+        assert found.outcome is Outcome.INTERNAL_ERROR
+        assert "ran out of memory" in found.detail
+        assert sandbox.run(python(take, memory_mb=64)).outcome is Outcome.MEMORY_LIMIT
+        above[0].write_text(str(2000 << 20))
+        assert sandbox.run(python(take, memory_mb=512)).outcome is Outcome.OK

@@ -262,5 +262,8 @@ def test_the_usage_of_a_version_2_group(tmp_path: Path) -> None:
     (tmp_path / "memory.events").write_text("low 0\nhigh 0\nmax 3\noom 1\noom_kill 2\n")
     (tmp_path / "cpu.stat").write_text("usage_usec 1750000\nuser_usec 1\n")
     used = group.usage()
-    assert (used.cpu_s, used.kills, used.refusals) == (0.25, 2, 0)
+    assert (used.cpu_s, used.kills, used.victims, used.refusals) == (0.25, 0, 2, 0)
+    (tmp_path / "memory.events").write_text("low 0\nhigh 0\nmax 3\noom 2\noom_kill 3\n")
+    used = group.usage()
+    assert (used.kills, used.victims) == (3, 0)  # its own limit was met as well
     group.remove()

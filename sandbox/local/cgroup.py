@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 _MB = 1 << 20
+_AT_LIMIT = 0.9  # of a group's limit: whom the kernel kills below that, it kills for others' want of memory
 # The slot itself lives in the group: its share of memory, and its own process.
 _SLOT_MB, _SLOT_PROCESSES = 16, 1
 
@@ -62,8 +63,22 @@ class Usage:
 
     cpu_s: float
     peak_mb: float
-    kills: int  # by the kernel, for want of memory
+    kills: int  # by the kernel, at the group's own limit of memory
+    victims: (
+        int  # killed by the kernel for want of memory elsewhere: in a group above, or on the whole machine
+    )
     refusals: int  # forks beyond the limit
+
+
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """What a group's files say; all but the peak only ever grow."""
+
+    cpu_s: float
+    peak_mb: float
+    kills: int  # for want of memory, here or elsewhere
+    shortages: int  # of memory within the group's own limit; only version 2 counts them
+    refusals: int
 
 
 @dataclass(slots=True, eq=False)
@@ -74,8 +89,8 @@ class Group:
     folders: list[str]
     _open: dict[str, int] = field(default_factory=dict)
     _limits: tuple[int, int] = (0, 0)
-    _before: Usage = Usage(0.0, 0.0, 0, 0)
-    _last: Usage = Usage(0.0, 0.0, 0, 0)
+    _before: Counters = Counters(0.0, 0.0, 0, 0, 0)
+    _last: Counters = Counters(0.0, 0.0, 0, 0, 0)
     _has_peak: bool = True
     _cached_mb: float = 0.0
 
@@ -112,16 +127,26 @@ class Group:
         """Since `begin`. The slot's own few system calls between two submissions count with the second."""
         self._last = now = self._read_all()
         before = self._before
+        killed = now.kills - before.kills
+        if self.files is V1:
+            at_limit = now.peak_mb >= _AT_LIMIT * (self._limits[0] + _SLOT_MB)
+        else:
+            at_limit = now.shortages > before.shortages
         return Usage(
-            now.cpu_s - before.cpu_s, now.peak_mb, now.kills - before.kills, now.refusals - before.refusals
+            cpu_s=now.cpu_s - before.cpu_s,
+            peak_mb=now.peak_mb - self._cached_mb if self._has_peak else 0.0,
+            kills=killed if at_limit else 0,
+            victims=0 if at_limit else killed,
+            refusals=now.refusals - before.refusals,
         )
 
-    def _read_all(self) -> Usage:
+    def _read_all(self) -> Counters:
         files = self.files
-        return Usage(
+        return Counters(
             cpu_s=self._number(files.cpu, "usage_usec") * files.cpu_unit,
-            peak_mb=self._number(files.memory_peak) / _MB - self._cached_mb if self._has_peak else 0.0,
+            peak_mb=self._number(files.memory_peak) / _MB if self._has_peak else 0.0,
             kills=int(self._number(files.kills, "oom_kill")),
+            shortages=0 if files is V1 else int(self._number(files.kills, "oom")),
             refusals=int(self._number(files.refusals, "max")),
         )
 

@@ -61,7 +61,8 @@ class Run:
     earlier_cpu_s: float = 0.0  # of a kept examiner, in the sittings before; where only samples tell
     earlier_delay_s: float | None = 0.0  # for want of a processor, likewise; None: to be sampled
     memory_mb: float = 0.0  # most that was seen, of all its processes together
-    kills: int = 0  # of its processes by the kernel, for want of memory
+    kills: int = 0  # of its processes by the kernel, at its own limit of memory
+    victims: int = 0  # of its processes, killed by the kernel for want of memory elsewhere
     refusals: int = 0  # forks beyond the limit
     finished: float = 0.0
     decided: bool = False  # the exam was over before this process ended
@@ -184,7 +185,7 @@ class Run:
         """What the control group has counted."""
         self.cpu_s = max(self.cpu_s, usage.cpu_s)
         self.memory_mb = max(self.memory_mb, usage.peak_mb)
-        self.kills, self.refusals = usage.kills, usage.refusals
+        self.kills, self.victims, self.refusals = usage.kills, usage.victims, usage.refusals
 
     def close(self) -> None:
         self.link.close()

@@ -53,6 +53,7 @@ class Supervisor:
         self._stable = Stable(setting, package_root)
         self._seats: list[Seat] = []
         self._queue: deque[Job] = deque()
+        self._kills_for_memory = watch.kills_for_memory()
 
     @property
     def _isolation(self) -> str:
@@ -205,6 +206,12 @@ class Supervisor:
             if not (run.is_ready or run.kills or run.was_killed):
                 # Whatever its examiner has made of that by now: it never got to run.
                 self._lose(seat, "its jail could not be closed: " + run.last_words)
+            elif self._is_victim(seat, run):
+                self._lose(
+                    seat,
+                    f"the machine, or a control group above, ran out of memory, and the kernel killed the "
+                    f"program for it at {run.memory_mb:.0f} of its own {run.ask.limits.memory_mb} MB",
+                )
             else:
                 self._settle(seat)
                 self._release(seat)
@@ -360,6 +367,18 @@ class Supervisor:
             if sample.processes == limits.processes:  # the kernel refuses more, and tells nobody
                 run.refusals = 1
         return Outcome.CPU_LIMIT if run.cpu_s >= limits.cpu_s else None
+
+    def _is_victim(self, seat: Seat, run: Run) -> bool:
+        """Whether the kernel killed it for want of memory that was not its own: no fault of the program's.
+
+        Where no control group counts, a kill that nobody owns to and the kernel's count of such kills must do.
+        """
+        if seat.slot.group is not None:
+            return run.victims > 0
+        if not run.was_killed or run.stopped_at or run.decided:
+            return False
+        before, self._kills_for_memory = self._kills_for_memory, watch.kills_for_memory()
+        return self._kills_for_memory > before
 
     def _overdrawn(self, seat: Seat, run: Run) -> Outcome | None:
         """Where no control group counts: what its largest process took between two looks of the watch."""

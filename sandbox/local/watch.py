@@ -49,6 +49,15 @@ def _run_delay_s(process: int) -> float:
         return 0.0
 
 
+def kills_for_memory() -> int:
+    """How many processes the kernel has killed for want of memory since it started, here or anywhere."""
+    try:
+        with open("/proc/vmstat") as vmstat:
+            return next(int(line.split()[1]) for line in vmstat if line.startswith("oom_kill "))
+    except (OSError, StopIteration):  # a kernel that does not count
+        return 0
+
+
 def descendants(process: int) -> list[int]:
     """Process ids of children, their children and so on; those that end meanwhile may be missing."""
     found: list[int] = []
