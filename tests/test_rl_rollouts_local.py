@@ -134,8 +134,13 @@ def test_draws_follow_the_distribution_and_the_nucleus() -> None:
     assert shares(0.7) == pytest.approx([0.625, 0.375, 0.0, 0.0], abs=0.02)
 
 
-def test_adapters_are_sampled_from_without_being_merged() -> None:
-    model = get_peft_model(make("qwen2"), LoraConfig(r=4, target_modules=["q_proj", "down_proj"]))
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_adapters_are_sampled_from_without_being_merged(dtype: torch.dtype) -> None:
+    """In bfloat16 too, where the base model is in half precision and its adapters are not."""
+    base = make("qwen2")
+    for parameter in base.parameters():
+        parameter.data = parameter.data.to(dtype)
+    model = get_peft_model(base, LoraConfig(r=4, target_modules=["q_proj", "down_proj"]))
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if "lora_B" in name:
@@ -143,7 +148,7 @@ def test_adapters_are_sampled_from_without_being_merged() -> None:
     model.eval()
     completion = LocalEngine(model).generate([PROMPTS[0]], SAMPLING)[0]
     torch.testing.assert_close(
-        torch.tensor(completion.logprobs), forward_logprobs(model, completion), rtol=0, atol=2e-5
+        torch.tensor(completion.logprobs), forward_logprobs(model.float(), completion), rtol=0, atol=2e-5
     )
 
 

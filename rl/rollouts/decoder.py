@@ -65,6 +65,7 @@ def is_supported(model: nn.Module) -> bool:
         and getattr(config, "sliding_window", None) is None
         and not getattr(config, "attention_bias", False)  # of the output too, which is not added here
         and not getattr(config, "mlp_bias", False)
+        and getattr(config, "quantization_config", None) is None  # packed weights cannot be fused
     )
 
 
@@ -84,12 +85,16 @@ class Decoder:
 
     @torch.no_grad()
     def load(self, model: nn.Module) -> None:
-        """Takes the weights as they are; adapters are merged into the copy, the model stays as it was."""
+        """Takes the weights as they are; adapters are merged into the copy, the model stays as it was.
+
+        A merged copy is in float32: half precision would round away what an adapter has learned in a few steps.
+        """
         base = model.get_base_model() if hasattr(model, "get_base_model") else model
-        self.embedding = base.model.embed_tokens.weight.detach()
-        self.head = effective_weight(base.lm_head)
-        self.final_norm = base.model.norm.weight.detach()
-        self.layers = [_fuse(layer) for layer in base.model.layers]
+        dtype = base.dtype if base is model else torch.float32
+        self.embedding = base.model.embed_tokens.weight.detach().to(dtype)
+        self.head = effective_weight(base.lm_head, dtype)
+        self.final_norm = base.model.norm.weight.detach().to(dtype)
+        self.layers = [_fuse(layer, dtype) for layer in base.model.layers]
         self._frequencies = self._frequencies.to(self.embedding.device)
 
     @torch.no_grad()
@@ -174,29 +179,36 @@ class Decoder:
         return torch.cat((cos, cos), -1), torch.cat((-sin, sin), -1)
 
 
-def effective_weight(module: nn.Module) -> Tensor:
+def effective_weight(module: nn.Module, dtype: torch.dtype) -> Tensor:
     """A linear layer's weight with its active LoRA adapters added, detached; the layer is left alone."""
     if not hasattr(module, "get_delta_weight"):
-        return module.weight.detach()
-    weight = module.get_base_layer().weight.detach()
+        return module.weight.detach().to(dtype)
+    weight = module.get_base_layer().weight.detach().to(dtype)
     if module.disable_adapters or module.merged:
         return weight
-    return weight + sum(module.get_delta_weight(name).detach() for name in module.active_adapters)
+    return weight + sum(module.get_delta_weight(name).detach().to(dtype) for name in module.active_adapters)
 
 
-def _fuse(layer: nn.Module) -> Layer:
+def _fuse(layer: nn.Module, dtype: torch.dtype) -> Layer:
     attention, mlp = layer.self_attn, layer.mlp
     inputs = [attention.q_proj, attention.k_proj, attention.v_proj]
     has_bias = inputs[0].bias is not None
     query_norm, key_norm = getattr(attention, "q_norm", None), getattr(attention, "k_norm", None)
+
+    def fused(*modules: nn.Module) -> Tensor:
+        return torch.cat([effective_weight(module, dtype) for module in modules])
+
+    def plain(tensor: Tensor) -> Tensor:
+        return tensor.detach().to(dtype)
+
     return Layer(
-        qkv=torch.cat([effective_weight(module) for module in inputs]),
-        qkv_bias=torch.cat([module.bias.detach() for module in inputs]) if has_bias else None,
-        out=effective_weight(attention.o_proj),
-        gate_up=torch.cat([effective_weight(mlp.gate_proj), effective_weight(mlp.up_proj)]),
-        down=effective_weight(mlp.down_proj),
-        attention_norm=layer.input_layernorm.weight.detach(),
-        mlp_norm=layer.post_attention_layernorm.weight.detach(),
-        query_norm=None if query_norm is None else query_norm.weight.detach(),
-        key_norm=None if key_norm is None else key_norm.weight.detach(),
+        qkv=fused(*inputs),
+        qkv_bias=plain(torch.cat([module.bias for module in inputs])) if has_bias else None,
+        out=effective_weight(attention.o_proj, dtype),
+        gate_up=fused(mlp.gate_proj, mlp.up_proj),
+        down=effective_weight(mlp.down_proj, dtype),
+        attention_norm=plain(layer.input_layernorm.weight),
+        mlp_norm=plain(layer.post_attention_layernorm.weight),
+        query_norm=None if query_norm is None else plain(query_norm.weight),
+        key_norm=None if key_norm is None else plain(key_norm.weight),
     )
