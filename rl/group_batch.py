@@ -87,7 +87,7 @@ def distinct_states(policy: Policy, batch: GroupBatch, *, share_prompts: bool | 
         share_prompts = repeated > SHARE_ABOVE * batch.completion_ids.numel()
     # Gradient checkpointing recomputes layers and would append to the cache twice. With ZeRO-3 every process must
     # run as many forwards as the others, whatever its micro-batch.
-    checkpoints = policy.training and getattr(policy.base, "is_gradient_checkpointing", False)
+    checkpoints = torch.is_grad_enabled() and getattr(policy.base, "is_gradient_checkpointing", False)
     in_pieces = hasattr(next(policy.parameters()), "ds_id")
     return (_shared if share_prompts and not (checkpoints or in_pieces) else _repeated)(policy, batch)
 

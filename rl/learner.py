@@ -20,6 +20,7 @@ from proctor.rl.experience import Experience
 from proctor.rl.ledger import Fate
 from proctor.rl.objective import Correction, Objective
 from proctor.rl.offload import lent
+from proctor.rl.recompute import recomputing
 from proctor.rl.reference import Reference
 from proctor.rl.rows import MicroBatch, Row, cut, with_tensors
 from proctor.rl.settings import UpdateSettings
@@ -65,8 +66,9 @@ class CriticLearner:
     ) -> None:
         """One optimiser step, each process on its micro-batches."""
         own = micros[workers.rank :: workers.num_processes]
-        for loss in critic_losses(self.critic, rows, own, clip=value_clip):
-            loss.backward()
+        with recomputing(self.critic):
+            for loss in critic_losses(workers.precisely(self.critic), rows, own, clip=value_clip):
+                loss.backward()
         sum_gradients(self.critic.parameters(), workers.num_processes)
         torch.nn.utils.clip_grad_norm_(self.critic.parameters(), self.clip)
         self._optimizer.step()
@@ -129,17 +131,18 @@ class Learner:
         """One row per experience, with what the update needs of reference, old policy and critic."""
         rows = self._with_reference(_plain_rows(experiences))
         if not self.is_on_policy:
-            found = logprobs(self.policy, self._own(rows), temperature=self.temperature)
-            rows = with_tensors(rows, "old_logp", self._whole(found))
+            rows = with_tensors(rows, "old_logp", self._whole(self._logprobs(self.policy, rows)))
         if self.critic is not None:
             with self.critic.at_hand():
-                values = self._whole(token_values(self.critic.critic, self._own(rows)))
+                critic = self.workers.precisely(self.critic.critic)
+                values = self._whole(token_values(critic, self._own(rows)))
             rows = with_tensors(rows, "values", values)
         if self.algorithm.by_token:
             rewards = [each.reward for each in experiences]
             rows = with_token_advantages(rows, rewards, self.algorithm, kl_coef=kl_coef)
         if self.settings.top_entropy < 1:
-            found = entropies(self.policy, self._own(rows), temperature=self.temperature)
+            policy = self.workers.precisely(self.policy)
+            found = entropies(policy, self._own(rows), temperature=self.temperature)
             rows = at_high_entropy(rows, self._whole(found), share=self.settings.top_entropy)
         return rows
 
@@ -155,7 +158,7 @@ class Learner:
         if limit is None or not below:
             return kept
         rows = _plain_rows([kept[place] for place in below])
-        found = self._whole(logprobs(self.policy, self._own(rows), temperature=self.temperature))
+        found = self._whole(self._logprobs(self.policy, rows))
         for place, row, logp in zip(below, rows, found, strict=True):
             columns = (logp[None], row.sampler_logp[None], row.advantages[None], torch.ones(1, len(row)))
             if not stale_sequence_mask(*columns, limit=limit).item():
@@ -194,7 +197,7 @@ class Learner:
         if self.reference is None or all(row.ref_logp is not None for row in rows):
             return rows
         with self.reference.active() as reference:
-            found = logprobs(reference, self._own(rows), temperature=self.temperature)
+            found = self._logprobs(reference, rows)
         return with_tensors(rows, "ref_logp", self._whole(found))
 
     def _policy_step(self, rows: Sequence[Row], micros: Sequence[MicroBatch], *, kl_coef: float) -> StepStats:
@@ -214,11 +217,16 @@ class Learner:
         losses = policy_losses(
             self.workers.module, objective, own, temperature=self.temperature, entropy=entropy
         )
-        for number, (loss, micro, logp, each_entropy) in enumerate(losses, start=1):
-            self.workers.accumulate(loss, is_last=number == len(own))
-            tally.add(loss, micro, logp, each_entropy)
+        with recomputing(self.policy):
+            for number, (loss, micro, logp, each_entropy) in enumerate(losses, start=1):
+                self.workers.accumulate(loss, is_last=number == len(own))
+                tally.add(loss, micro, logp, each_entropy)
         tally.merge(self.workers.num_processes)
         return tally.stats(self.workers.step())
+
+    def _logprobs(self, policy: Policy, rows: Sequence[Row]) -> dict[int, Tensor]:
+        """Of this process' rows."""
+        return logprobs(self.workers.precisely(policy), self._own(rows), temperature=self.temperature)
 
     def _own(self, rows: Sequence[Row]) -> list[MicroBatch]:
         """This process' micro-batches; all of them where there are too few rows to share out."""

@@ -15,6 +15,7 @@ from proctor.rl.prompts import Deck
 from proctor.sft.checkpoint import random_states, restore_random_states
 from proctor.sft.model import Policy
 from proctor.sft.parallel import Workers
+from proctor.sft.saving import read_weights, write_model
 
 
 @dataclass(slots=True)
@@ -47,21 +48,9 @@ class Progress:
         self.rate_scale = data["rate_scale"]
 
 
-def save_policy(path: Path, policy: Policy, workers: Workers, tokenizer: Any) -> None:
-    """Model (or adapter alone) and tokenizer, as `from_pretrained` loads them. Collective."""
-    weights = workers.weights()
-    if workers.rank != 0:
-        return
-    if hasattr(policy.model, "peft_config"):
-        policy.model.save_pretrained(str(path))
-    else:
-        policy.base.save_pretrained(str(path), state_dict=dict(weights))
-    tokenizer.save_pretrained(str(path))
-
-
 def write_state(folder: Path, policy: Policy, workers: Workers, tokenizer: Any, critic: Any = None) -> None:
     """Model (or adapter), tokenizer, optimiser, critic and random states into a checkpoint folder."""
-    save_policy(folder / "model", policy, workers, tokenizer)
+    write_model(folder / "model", policy, workers, tokenizer)
     if critic is not None and workers.rank == 0:
         torch.save(critic.state(), folder / "critic.pt")
     workers.save(folder)
@@ -70,30 +59,8 @@ def write_state(folder: Path, policy: Policy, workers: Workers, tokenizer: Any, 
 
 def read_state(folder: Path, policy: Policy, workers: Workers, critic: Any = None) -> None:
     """What `write_state` wrote, into a policy of the same shape."""
-    model = folder / "model"
-    if hasattr(policy.model, "peft_config"):
-        from peft import set_peft_model_state_dict
-        from peft.utils.save_and_load import load_peft_weights
-
-        set_peft_model_state_dict(policy.model, load_peft_weights(str(model)))
-    else:
-        _load_weights(policy, model)
-    workers.load(folder)
+    read_weights(folder, policy, workers)
     if critic is not None:
-        critic.load(torch.load(folder / "critic.pt", map_location=workers.device, weights_only=True))
+        critic.load(torch.load(folder / "critic.pt", map_location="cpu", weights_only=True))
     states = torch.load(folder / f"random-{workers.rank}.pt", weights_only=False)  # our own file
     restore_random_states(states)
-
-
-def _load_weights(policy: Policy, folder: Path) -> None:
-    from safetensors.torch import load_file
-
-    weights: dict[str, torch.Tensor] = {}
-    for path in sorted(folder.glob("*.safetensors")):
-        weights |= load_file(str(path))
-    missing, unexpected = policy.base.load_state_dict(weights, strict=False)
-    # A tied head is stored once, under the embedding's name.
-    missing = [name for name in missing if name not in (policy.base._tied_weights_keys or ())]
-    if missing or unexpected:
-        raise ValueError(f"{folder}: not this model's weights: missing {missing}, unexpected {unexpected}")
-    policy.base.tie_weights()

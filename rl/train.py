@@ -15,10 +15,11 @@ from proctor.rl.guard import Guard, Vitals
 from proctor.rl.ledger import Fate
 from proctor.rl.record import Recorder
 from proctor.rl.setup import Run
-from proctor.rl.state import read_state, save_policy, write_state
+from proctor.rl.state import read_state, write_state
 from proctor.rl.update import StepStats
 from proctor.sft.checkpoint import Checkpoint, CheckpointFolder
 from proctor.sft.optimizer import learning_rate, set_learning_rate
+from proctor.sft.saving import write_model
 
 _EVALUATION_KEPT = 32  # prompts of each evaluation whose completions are recorded, to be read side by side
 
@@ -62,7 +63,7 @@ def train(
         is_main=run.workers.rank == 0,
     ) as recorder:
         found = _loop(run, folder, recorder, watch)
-    save_policy(config.run.output / "model", run.policy, run.workers, run.tokenizer)
+    write_model(config.run.output / "model", run.policy, run.workers, run.tokenizer)
     return found
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,10 +12,11 @@ from torch import Tensor, nn
 from proctor.rl.algorithms.correction import SamplerGap, sampler_gap
 from proctor.rl.algorithms.kl import kl_estimate
 from proctor.rl.algorithms.losses import value_loss
-from proctor.rl.critic import Critic
 from proctor.rl.objective import Objective
 from proctor.rl.rows import MicroBatch, Row
 from proctor.rl.sharing import gather
+
+Forward = Callable[..., Any]  # of a policy or a critic
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,7 @@ def policy_losses(
 
 
 @torch.no_grad()
-def logprobs(policy: nn.Module, micros: Iterable[MicroBatch], *, temperature: float) -> dict[int, Tensor]:
+def logprobs(policy: Forward, micros: Iterable[MicroBatch], *, temperature: float) -> dict[int, Tensor]:
     """Log-probs of the rows' tokens, by row one (L,) tensor, on the CPU, without gradient."""
     found: dict[int, Tensor] = {}
     for micro in micros:
@@ -61,7 +63,7 @@ def logprobs(policy: nn.Module, micros: Iterable[MicroBatch], *, temperature: fl
 
 
 @torch.no_grad()
-def entropies(policy: nn.Module, micros: Iterable[MicroBatch], *, temperature: float) -> dict[int, Tensor]:
+def entropies(policy: Forward, micros: Iterable[MicroBatch], *, temperature: float) -> dict[int, Tensor]:
     """Entropies of what the rows' tokens were drawn from, nats, as `logprobs` gives log-probs."""
     found: dict[int, Tensor] = {}
     for micro in micros:
@@ -70,7 +72,7 @@ def entropies(policy: nn.Module, micros: Iterable[MicroBatch], *, temperature: f
 
 
 @torch.no_grad()
-def token_values(critic: Critic, micros: Iterable[MicroBatch]) -> dict[int, Tensor]:
+def token_values(critic: Forward, micros: Iterable[MicroBatch]) -> dict[int, Tensor]:
     """The critic's values of the rows' tokens, by row one (L,) tensor, on the CPU."""
     found: dict[int, Tensor] = {}
     for micro in micros:
@@ -79,7 +81,7 @@ def token_values(critic: Critic, micros: Iterable[MicroBatch]) -> dict[int, Tens
 
 
 def critic_losses(
-    critic: nn.Module, rows: Sequence[Row], micros: Iterable[MicroBatch], *, clip: float | None
+    critic: Forward, rows: Sequence[Row], micros: Iterable[MicroBatch], *, clip: float | None
 ) -> Iterable[Tensor]:
     """The critic's token-mean loss in parts that add up over the micro-batches."""
     total = sum(len(row) for row in rows)

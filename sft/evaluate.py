@@ -50,7 +50,7 @@ class Evaluator:
         }
         if not (self.num_questions and (self.accuracy or self.form)):
             return Evaluation(numbers)
-        if not (learner.is_main or learner.is_in_pieces):
+        if not (learner.is_main or learner.workers.in_pieces):
             return Evaluation(numbers)
         return self._with_generations(numbers, learner)
 
@@ -82,7 +82,7 @@ def make_evaluator(
         max_new_tokens=settings.max_new_tokens,
         temperature=settings.temperature,
         samples=settings.samples,
-        synced=learner.is_in_pieces,
+        synced=learner.workers.in_pieces,
     )
     return Evaluator(
         held_back=held_back,

@@ -92,7 +92,7 @@ def _attention(
     attend = ALL_ATTENTION_FUNCTIONS.get_interface(
         module.config._attn_implementation, eager_attention_forward
     )
-    options |= {"dropout": module.attention_dropout if layer.training else 0.0, "scaling": module.scaling}
+    options |= {"dropout": module.attention_dropout if module.training else 0.0, "scaling": module.scaling}
     options["sliding_window"] = getattr(module, "sliding_window", None)
     attended = attend(module, query, key, value, attention_mask, **options)[0]
     return module.o_proj(attended.flatten(-2))

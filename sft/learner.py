@@ -16,7 +16,7 @@ from proctor.sft.model import (
     wants_bfloat16,
 )
 from proctor.sft.optimizer import make_optimizer
-from proctor.sft.parallel import Plain, Workers, Zero, read_zero_config, zero_config
+from proctor.sft.parallel import Plain, Workers, Zero, read_zero_config, stage_of, zero_config
 from proctor.sft.settings import ModelSettings, OptimizerSettings, ParallelSettings, Precision
 from proctor.sft.tokenizer import end_ids_of, prepare_tokenizer
 
@@ -35,11 +35,6 @@ class Learner:
         """Whether this is the process that prints and writes."""
         return self.workers.rank == 0
 
-    @property
-    def is_in_pieces(self) -> bool:
-        """Whether every process must take part in a forward, because each holds a share of the weights."""
-        return isinstance(self.workers, Zero) and self.workers.stage == 3
-
 
 def make_workers(parallel: ParallelSettings, precision: Precision, *, clip: float) -> Workers:
     """ZeRO where the settings ask for it, else one process or DDP. Comes first: ZeRO-3 changes loading."""
@@ -49,6 +44,13 @@ def make_workers(parallel: ParallelSettings, precision: Precision, *, clip: floa
         bf16 = wants_bfloat16(precision)
         return Zero(zero_config(parallel.zero, offload=parallel.offload, clip=clip, bf16=bf16))
     return Plain(precision=precision, clip=clip)
+
+
+def zero_stage(parallel: ParallelSettings) -> int:
+    """Which stage of ZeRO the settings ask for, 0: none. Raises ConfigError where their file cannot be read."""
+    if parallel.deepspeed_config:
+        return stage_of(read_zero_config(parallel.deepspeed_config))
+    return parallel.zero
 
 
 def make_policy(

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, Literal
 
@@ -37,11 +37,22 @@ class Plain:
         self.num_processes = self._accelerator.num_processes
         self.device = self._accelerator.device
 
+    in_pieces = False
+
     def prepare(self, policy: Policy, optimizer: torch.optim.Optimizer) -> None:
         """Takes policy and optimizer; `module` is then what to call."""
         self._policy, self.optimizer = policy.to(self.device), optimizer
         self._trained = [parameter for parameter in policy.parameters() if parameter.requires_grad]
         self.module: nn.Module = self._accelerator.prepare_model(policy)
+
+    def precisely(self, module: nn.Module) -> Callable[..., Any]:
+        """The forward of a module that was not prepared, in the precision of the one that was."""
+
+        def forward(*inputs: Any, **options: Any) -> Any:
+            with self._accelerator.autocast():
+                return module(*inputs, **options)
+
+        return forward
 
     def accumulate(self, loss: Tensor, *, is_last: bool) -> None:
         """Backward of one micro-batch; gradients are exchanged with the last one of a step."""
@@ -67,7 +78,8 @@ class Plain:
 
     def load(self, folder: Path) -> None:
         """Reads what `save` wrote; the weights are loaded apart."""
-        state = torch.load(folder / "optimizer.pt", map_location=self.device, weights_only=True)
+        # The optimiser takes each state to its parameter's device.
+        state = torch.load(folder / "optimizer.pt", map_location="cpu", weights_only=True)
         self.optimizer.load_state_dict(state)
 
     def total(self, values: Sequence[float]) -> list[float]:
@@ -96,24 +108,23 @@ class Zero:
         import deepspeed
 
         self._deepspeed, self._config = deepspeed, dict(config)
-        self.stage = int(config.get("zero_optimization", {}).get("stage", 0))
+        self.stage = stage_of(config)
+        self.in_pieces = (
+            self.stage == 3
+        )  # every process must take part in a forward: each has a share of the weights
         backend = "nccl" if torch.cuda.is_available() else "gloo"
         deepspeed.init_distributed(dist_backend=backend, auto_mpi_discovery=False, verbose=False)
         self.rank, self.num_processes = torch.distributed.get_rank(), torch.distributed.get_world_size()
         local = int(os.environ["LOCAL_RANK"])
         self.device = torch.device("cuda", local) if torch.cuda.is_available() else torch.device("cpu")
-        if self.stage == 3:
+        if self.in_pieces:
             from transformers.integrations import HfDeepSpeedConfig
 
             self._sharded_loading = HfDeepSpeedConfig(self._config)  # holds while it lives
 
     def prepare(self, policy: Policy, optimizer: torch.optim.Optimizer) -> None:
         """Takes policy and optimizer; `module` is then what to call."""
-        if self.stage == 3:
-            # The head's weight is used outside its own module's forward.
-            self._deepspeed.zero.register_external_parameter(policy, policy.head.weight)
-            if policy.head.bias is not None:
-                self._deepspeed.zero.register_external_parameter(policy, policy.head.bias)
+        self._announce_head(policy)
         own = None if "optimizer" in self._config else optimizer
         self._policy = policy
         self.module, self.optimizer, *_ = self._deepspeed.initialize(
@@ -122,6 +133,28 @@ class Zero:
             model_parameters=[p for p in policy.parameters() if p.requires_grad],
             config=self._config,
         )
+
+    def hold(self, policy: Policy) -> None:
+        """Takes a policy that is only read and was loaded in pieces: its weights come and go as they are used."""
+        self._announce_head(policy)
+        kept = {name: self._config[name] for name in ("bf16", "fp16") if name in self._config}
+        zero = {
+            name: value
+            for name, value in self._config["zero_optimization"].items()
+            if name != "offload_optimizer"
+        }
+        config = {"train_micro_batch_size_per_gpu": 1, "zero_optimization": zero, **kept}
+        self._deepspeed.initialize(model=policy, config=config)
+
+    def _announce_head(self, policy: Policy) -> None:
+        if self.in_pieces:  # the head's weight is used outside its own module's forward
+            self._deepspeed.zero.register_external_parameter(policy, policy.head.weight)
+            if policy.head.bias is not None:
+                self._deepspeed.zero.register_external_parameter(policy, policy.head.bias)
+
+    def precisely(self, module: nn.Module) -> Callable[..., Any]:
+        """The forward of a module that was not prepared; DeepSpeed's precision is that of the weights."""
+        return module
 
     def accumulate(self, loss: Tensor, *, is_last: bool) -> None:
         """Backward of one micro-batch; gradients are exchanged as the stage does it."""
@@ -135,7 +168,7 @@ class Zero:
 
     def weights(self) -> Mapping[str, Tensor]:
         """The model's weights under its own names; whole on the first process only."""
-        if self.stage < 3:
+        if not self.in_pieces:
             return weights_of(self._policy)
         gathered = self.module._zero3_consolidated_16bit_state_dict() or {}
         return {name.removeprefix("model."): value for name, value in gathered.items()}
@@ -158,6 +191,11 @@ class Zero:
 
 
 Workers = Plain | Zero
+
+
+def stage_of(config: Mapping[str, Any]) -> int:
+    """The ZeRO stage of a DeepSpeed configuration."""
+    return int(config.get("zero_optimization", {}).get("stage", 0))
 
 
 def zero_config(
@@ -192,6 +230,22 @@ def read_zero_config(path: str | Path) -> dict[str, Any]:
     ours = {"train_micro_batch_size_per_gpu": 1, "gradient_accumulation_steps": 1}
     config.pop("train_batch_size", None)
     return {"zero_allow_untested_optimizer": True, "zero_force_ds_cpu_optimizer": False, **config, **ours}
+
+
+def is_shared_out(parameter: Tensor) -> bool:
+    """Whether ZeRO-3 has cut the parameter into pieces, of which this process holds one."""
+    return hasattr(parameter, "ds_id")
+
+
+def whole(parameters: Iterable[nn.Parameter]) -> AbstractContextManager[Any]:
+    """Inside, the parameters are whole on every process, to be read. Collective for those shared out."""
+    shared = [parameter for parameter in parameters if is_shared_out(parameter)]
+    if not shared:
+        return nullcontext()
+    import deepspeed
+
+    gathered: AbstractContextManager[Any] = deepspeed.zero.GatheredParameters(shared)
+    return gathered
 
 
 def _settle_on_cpu() -> None:

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from transformers import PreTrainedTokenizerBase
 
 from proctor.sft.checkpoint import CheckpointFolder, random_states, restore_random_states
 from proctor.sft.learner import Learner
 from proctor.sft.model import Policy
-from proctor.sft.parallel import Zero
+from proctor.sft.parallel import Workers, Zero
 
 
 class Saver:
@@ -31,7 +32,7 @@ class Saver:
         def write(folder: Path) -> None:
             self.workers.save(folder)
             torch.save(random_states(), folder / f"random-{self.workers.rank}.pt")
-            write_model(folder / "model", self.learner)
+            write_model(folder / "model", self.learner.policy, self.workers, self.learner.tokenizer)
 
         state = {"data": self.data}
         return self.checkpoints.save(step, write, metric=metric, state=state).path
@@ -48,21 +49,19 @@ class Saver:
             raise ValueError(
                 f"{latest.path} was trained on other data; set run.resume = false or another run.output"
             )
-        if not isinstance(self.workers, Zero):
-            load_weights(self.learner.policy, latest.path / "model")
-        self.workers.load(latest.path)
+        read_weights(latest.path, self.learner.policy, self.workers)
         states = torch.load(latest.path / f"random-{self.workers.rank}.pt", weights_only=False)
         restore_random_states(states)
         return latest.step
 
 
-def write_model(folder: Path, learner: Learner) -> None:
+def write_model(folder: Path, policy: Policy, workers: Workers, tokenizer: PreTrainedTokenizerBase) -> None:
     """Weights (or adapters), config and tokenizer. Collective: ZeRO-3 gathers the weights."""
-    weights = learner.workers.weights()
-    if learner.is_main:
-        learner.policy.model.save_pretrained(folder, state_dict=dict(weights))
-        learner.tokenizer.save_pretrained(folder)
-    learner.workers.wait()
+    weights = workers.weights()
+    if workers.rank == 0:
+        policy.model.save_pretrained(folder, state_dict=dict(weights))
+        tokenizer.save_pretrained(folder)
+    workers.wait()
 
 
 def write_merged(folder: Path, learner: Learner) -> None:
@@ -72,8 +71,14 @@ def write_merged(folder: Path, learner: Learner) -> None:
     learner.tokenizer.save_pretrained(folder)
 
 
-def load_weights(policy: Policy, folder: Path) -> None:
-    """Weights, or adapters, from a saved model into a policy of the same shape."""
+def read_weights(folder: Path, policy: Policy, workers: Workers) -> None:
+    """Weights and optimiser state from a checkpoint, into a policy of the same shape. Collective."""
+    if not isinstance(workers, Zero):  # DeepSpeed's own files hold both
+        _load_weights(policy, folder / "model")
+    workers.load(folder)
+
+
+def _load_weights(policy: Policy, folder: Path) -> None:
     if hasattr(policy.model, "peft_config"):
         from peft import load_peft_weights, set_peft_model_state_dict
 

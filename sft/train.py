@@ -47,7 +47,7 @@ def train(
         display.show_data(data)
     data.require_proof()
     learning = learner.make_learner(config.model, config.optimizer, workers, tokenizer, model)
-    if config.batch.packing and not learning.is_in_pieces:  # what is in pieces cannot be tried out alone
+    if config.batch.packing and not workers.in_pieces:  # what is in pieces cannot be tried out alone
         attention.attend_in_blocks(learning.policy.base)
     loss = losses.find_loss(config.loss.kind)
     cutting = step.Cutting(config.batch.token_budget, config.batch.packing, tokenizer.pad_token_id)
@@ -89,7 +89,7 @@ def _finish(config: SFTConfig, learning: learner.Learner, progress: loop.Progres
             display.note(f"interrupted after step {progress.step}; run the same command again to go on")
         return progress.checkpoint
     folder = run.output / "model"
-    saving.write_model(folder, learning)
+    saving.write_model(folder, learning.policy, learning.workers, learning.tokenizer)
     if run.merge and config.model.lora and learning.is_main:
         saving.write_merged(run.output / "merged", learning)
     if learning.is_main:
