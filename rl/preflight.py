@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
 
-from proctor.rl.algorithms.check import AlgorithmError, check
-from proctor.rl.algorithms.presets import Algorithm, preset
+from proctor.rl.algorithms.presets import Algorithm
+from proctor.rl.choice import choose_algorithm
 from proctor.rl.rollouts.server_engine import find_hook
-from proctor.rl.settings import AlgorithmSettings, RLConfig
+from proctor.rl.settings import RLConfig
 from proctor.sft.config import ConfigError, read_reward
+from proctor.sft.learner import zero_stage
 from proctor.verifiers.expression import Expression
-from proctor.verifiers.files.loading import load_parts
 
 
 def check_config(config: RLConfig) -> tuple[Expression, Algorithm]:
@@ -26,11 +25,15 @@ def check_config(config: RLConfig) -> tuple[Expression, Algorithm]:
     ):
         if not value:
             raise ConfigError(f"'{name}' is required and has no value; set it or pass --{name}")
-    load_parts(config.reward.load)
-    expression = read_reward("reward.expression", config.reward.expression)
+    expression = read_reward("reward.expression", config.reward.expression, config.reward.load)
     algorithm = choose_algorithm(config.algorithm, expression.plan.parts)
-    if config.parallel.zero == 3 and config.rollouts.engine == "transformers":
-        raise ConfigError("zero = 3 shards the weights, so the policy cannot sample; set engine = 'vllm'")
+    if zero_stage(config.parallel) == 3:
+        _check_pieces(config, needs_critic=algorithm.needs_critic)
+    if config.model.quantize != "none" and config.rollouts.engine == "vllm":
+        raise ConfigError(
+            "model.quantize: vLLM would sample from the whole weights, not from the quantised policy; "
+            "set rollouts.engine = 'transformers', or quantize = 'none'"
+        )
     if config.update.max_staleness is not None and algorithm.by_token:
         raise ConfigError(
             f"update.max_staleness is of completions below average; '{algorithm.advantage}' judges tokens"
@@ -47,27 +50,13 @@ def check_config(config: RLConfig) -> tuple[Expression, Algorithm]:
     return expression, algorithm
 
 
-def choose_algorithm(settings: AlgorithmSettings, parts: Collection[str]) -> Algorithm:
-    """The preset with the config's pieces. parts: of the reward.
-
-    Raises ConfigError for what does not exist, does not go together, or would have no effect.
-    """
-    given = settings.model_dump(exclude={"name"})
-    pieces = {name: value for name, value in given.items() if value is not None and value != {}}
-    try:
-        algorithm = preset(settings.name, **pieces)
-        check(algorithm, parts)
-    except (KeyError, AlgorithmError) as error:
-        raise ConfigError(f"[algorithm]: {error.args[0]}") from error
-    needs = {
-        "gamma": (algorithm.by_token, "advantage = 'gae' or 'discounted_returns'"),
-        "gae_lambda": (algorithm.needs_critic, "advantage = 'gae'"),
-        "value_clip": (algorithm.needs_critic, "advantage = 'gae'"),
-        "kl_target": (algorithm.kl_coef > 0, "a kl_coef to start from"),
-        "kl_gradient": (algorithm.kl_placement == "loss", "kl_placement = 'loss'"),
-        "kl_off_policy": (algorithm.kl_placement == "loss", "kl_placement = 'loss'"),
-    }
-    for name, (is_used, need) in needs.items():
-        if name in pieces and not is_used:
-            raise ConfigError(f"[algorithm]: {name} = {pieces[name]} has no effect; it needs {need}")
-    return algorithm
+def _check_pieces(config: RLConfig, *, needs_critic: bool) -> None:
+    """What cannot be where ZeRO-3 gives every process a piece of the weights."""
+    if config.rollouts.engine == "transformers":
+        raise ConfigError("zero = 3 shards the weights, so the policy cannot sample; set engine = 'vllm'")
+    if needs_critic and not config.critic.shared:
+        raise ConfigError("zero = 3 has no whole policy to copy a critic from; set critic.shared = true")
+    if config.offload.reference:
+        raise ConfigError(
+            "with zero = 3 what waits on the CPU is parallel.offload's, not offload.reference's"
+        )

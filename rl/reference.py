@@ -15,17 +15,20 @@ from proctor.sft.model import Policy
 class Reference:
     """Gives the policy as it was at the start, for log-probs without gradient."""
 
-    def __init__(self, policy: Policy, *, device: torch.device, offload: bool = False) -> None:
+    def __init__(
+        self, policy: Policy, *, device: torch.device, offload: bool = False, own: Policy | None = None
+    ) -> None:
         """With LoRA nothing is copied. Weights a run resumes from are not a reference: make it before.
 
-        offload: between uses the copy is on the CPU.
+        own: in place of a copy, where it cannot be made. offload: between uses the copy is on the CPU.
         """
         self._policy = policy
         self._device, self._offload = device, offload
         self._copy: Policy | None = None
         if not hasattr(policy.model, "disable_adapter"):
-            self._copy = copy.deepcopy(policy).eval().requires_grad_(False)
-            self._copy.to("cpu" if offload else device)
+            if own is None:
+                own = copy.deepcopy(policy).to("cpu" if offload else device)
+            self._copy = own.eval().requires_grad_(False)
 
     @contextmanager
     def active(self) -> Iterator[Policy]:

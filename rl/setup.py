@@ -23,10 +23,11 @@ from proctor.rl.rollouts.local import LocalEngine
 from proctor.rl.rollouts.server_engine import ServerEngine, find_hook
 from proctor.rl.settings import RLConfig
 from proctor.rl.state import Progress
+from proctor.sft.config import ConfigError
 from proctor.sft.learner import make_policy, make_workers
-from proctor.sft.model import Policy, load_policy
+from proctor.sft.model import Policy, load_policy, wants_bfloat16
 from proctor.sft.optimizer import make_optimizer
-from proctor.sft.parallel import Plain, Workers
+from proctor.sft.parallel import Plain, Workers, Zero
 from proctor.sft.pretrained import check_model_name
 from proctor.sft.tokenizer import end_ids_of, load_tokenizer
 
@@ -76,6 +77,7 @@ def set_up(config: RLConfig) -> Run:
     policy = make_policy(config.model, workers.device)
     learner = _learner(config, algorithm, policy, workers, tokenizer)
     longest = max(len(problem.prompt_ids) for problem in [*problems, *evaluation])
+    _check_length(policy, longest, config.rollouts.max_new_tokens)
     engine = _engine(config, policy, max_length=longest + config.rollouts.max_new_tokens)
     generation = getattr(policy.base, "generation_config", None)
     sampling = Sampling(
@@ -100,6 +102,15 @@ def set_up(config: RLConfig) -> Run:
     )
 
 
+def _check_length(policy: Policy, longest: int, new: int) -> None:
+    positions = getattr(policy.base.config.get_text_config(), "max_position_embeddings", None)
+    if positions and longest + new > positions:
+        raise ConfigError(
+            f"a prompt of {longest} tokens and rollouts.max_new_tokens = {new} are more than the model's "
+            f"{positions} positions; lower data.max_prompt_tokens or rollouts.max_new_tokens"
+        )
+
+
 def _learner(
     config: RLConfig,
     algorithm: Algorithm,
@@ -109,7 +120,7 @@ def _learner(
 ) -> Learner:
     reference = critic = None
     if algorithm.kl_coef > 0:
-        reference = Reference(policy, device=workers.device, offload=config.offload.reference)
+        reference = _reference(config, policy, workers)
     if algorithm.needs_critic:
         own = load_policy(config.critic.path) if config.critic.path else None
         critic = CriticLearner(
@@ -137,6 +148,14 @@ def _learner(
     )
 
 
+def _reference(config: RLConfig, policy: Policy, workers: Workers) -> Reference:
+    own = None
+    if isinstance(workers, Zero) and workers.in_pieces and not config.model.lora:  # pieces cannot be copied
+        own = load_policy(config.model.path, attention=config.model.attention)
+        workers.hold(own)
+    return Reference(policy, device=workers.device, offload=config.offload.reference, own=own)
+
+
 def _engine(config: RLConfig, policy: Policy, *, max_length: int) -> Any:
     """max_length: of prompt and completion, in tokens; what vLLM must find room for."""
     rollouts = config.rollouts
@@ -145,7 +164,7 @@ def _engine(config: RLConfig, policy: Policy, *, max_length: int) -> Any:
 
         return VllmEngine(
             Path(config.model.path),
-            dtype=torch.bfloat16 if torch.cuda.is_available() else torch.float32,
+            dtype=torch.bfloat16 if wants_bfloat16(config.model.precision) else torch.float32,
             max_model_len=max_length,
             max_num_seqs=rollouts.max_rows,
             lora_rank=config.model.lora_rank if config.model.lora else None,

