@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from torch import nn
+
 from proctor.rl.setup import Run
 from proctor.sft.head import TILE_BYTES
+from proctor.sft.parallel import is_shared_out
 
 
 def estimate(run: Run) -> dict[str, str]:
@@ -14,8 +17,9 @@ def estimate(run: Run) -> dict[str, str]:
     plan by for a forward without checkpointing.
     """
     policy, config = run.policy, run.config
-    trained = sum(p.numel() * p.element_size() for p in policy.parameters() if p.requires_grad)
-    held = sum(p.numel() * p.element_size() for p in policy.parameters())
+    sizes = [(p.requires_grad, _bytes_here(p)) for p in policy.parameters()]
+    held = sum(size for _, size in sizes)
+    trained = sum(size for is_trained, size in sizes if is_trained)
     reference = 0 if run.learner.reference is None or hasattr(policy.model, "disable_adapter") else held
     shape = policy.base.config.get_text_config()
     tokens = config.update.token_budget
@@ -33,6 +37,12 @@ def estimate(run: Run) -> dict[str, str]:
     }
     rows = {f"memory: {name}": _megabytes(size) for name, size in parts.items()}
     return {**rows, "memory: sum": _megabytes(sum(parts.values()))}
+
+
+def _bytes_here(parameter: nn.Parameter) -> int:
+    """What this process holds of it: with ZeRO-3 a piece."""
+    held = parameter.ds_tensor if is_shared_out(parameter) else parameter
+    return int(held.numel()) * parameter.element_size()
 
 
 def _megabytes(size: float) -> str:

@@ -9,10 +9,10 @@ from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerB
 from proctor.sft.chat import Conversation, read_conversations, read_questions
 from proctor.sft.config import ConfigError, read_reward
 from proctor.sft.dataset import Data, load_data
+from proctor.sft.learner import zero_stage
 from proctor.sft.quality import Quality, judge_quality
 from proctor.sft.settings import SFTConfig
 from proctor.sft.tokenizer import end_ids_of, load_tokenizer
-from proctor.verifiers.expression import reward
 
 
 def load(
@@ -42,7 +42,8 @@ def load(
 
 def judge(config: SFTConfig, conversations: Sequence[Conversation]) -> Quality:
     """The quality report of a run's rows, with its own reward and evaluation sets."""
-    expression = reward(config.evaluation.reward) if config.evaluation.reward else None
+    text = config.evaluation.reward
+    expression = read_reward("evaluation.reward", text) if text else None
     sets = {path: read_questions(path) for path in config.data.against}
     return judge_quality(conversations, reward=expression, evaluation_sets=sets)
 
@@ -52,6 +53,11 @@ def _check(config: SFTConfig) -> None:
     for key in ("reward", "format"):
         if text := getattr(config.evaluation, key):
             read_reward(f"evaluation.{key}", text)
+    if config.run.merge and config.model.lora and zero_stage(config.parallel) == 3:
+        raise ConfigError(
+            "run.merge: with zero = 3 no process has the whole weights; merge the saved adapter afterwards "
+            "(peft: PeftModel.from_pretrained(...).merge_and_unload())"
+        )
     for finding, key, given in (
         ("wrong", "evaluation.reward", config.evaluation.reward),
         ("contaminated", "data.against", config.data.against),

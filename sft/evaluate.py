@@ -80,6 +80,7 @@ def make_evaluator(
     decoding = Decoding(
         end_ids=learner.end_ids,
         max_new_tokens=settings.max_new_tokens,
+        device=learner.workers.device,
         temperature=settings.temperature,
         samples=settings.samples,
         synced=learner.workers.in_pieces,

@@ -38,6 +38,7 @@ class Decoding:
 
     end_ids: Sequence[int]
     max_new_tokens: int
+    device: torch.device  # of the inputs; weights that ZeRO-3 has shared out may wait elsewhere
     temperature: float = 1.0  # 0: greedy
     samples: int = 1  # completions of each question
     batch_size: int = 64  # questions at once
@@ -81,7 +82,7 @@ def _complete(
     policy: Policy, tokenizer: PreTrainedTokenizerBase, prompts: list[list[int]], decoding: Decoding
 ) -> list[list[int]]:
     batch = tokenizer.pad({"input_ids": prompts}, return_tensors="pt", padding_side="left")
-    batch = batch.to(next(policy.parameters()).device)
+    batch = batch.to(decoding.device)
     options: dict[str, Any] = {"do_sample": False}
     if decoding.temperature > 0:
         options = {"do_sample": True, "temperature": decoding.temperature, "top_k": 0, "top_p": 1.0}

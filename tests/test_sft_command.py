@@ -13,7 +13,10 @@ from typer.testing import CliRunner
 
 import proctor.commands.sft  # noqa: F401 - adds the command
 from proctor.app import app
+from proctor.sft.config import ConfigError, load_config
 from proctor.sft.demo_task import demonstrations, make_model, make_tokenizer, split_problems
+from proctor.sft.demonstrations import load
+from proctor.sft.settings import SFTConfig
 
 ROOT = Path(__file__).parents[1]
 
@@ -109,6 +112,12 @@ def test_what_cannot_be_used_exits_2_and_says_why(words, message, folder):
     result = sft(*([str(folder / "warm.toml")] if needs_config else []), *words)
     assert result.exit_code == 2
     assert message in result.stderr
+
+
+def test_pieces_cannot_be_merged(folder):
+    words = ("--merge", "true", "--lora", "true", "--zero", "3")
+    with pytest.raises(ConfigError, match=r"run\.merge: with zero = 3 no process has the whole weights"):
+        load(load_config(SFTConfig, folder / "warm.toml", words))
 
 
 def test_keys_are_listed_on_stdout():
