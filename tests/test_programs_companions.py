@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from proctor.verifiers.core import Rollout, Status
@@ -72,7 +74,12 @@ def test_all_are_known_by_name_and_print_as_written() -> None:
 def test_options_are_checked_where_they_are_given() -> None:
     with pytest.raises(ValueError, match="'timeout' must be above 0"):
         Code(timeout=0)
-    with pytest.raises(ValueError, match="'tolerance' must be 0 or more"):
-        Code(tolerance=-1)
+    with pytest.raises(ValueError, match="'tolerance' must be 0 or more and finite, got inf"):
+        Code(tolerance=math.inf)
+    for part in (Code, Executes):  # programs were blamed for limits under which nothing runs
+        with pytest.raises(ValueError, match="'timeout' must be above 0 and finite, got nan"):
+            part(timeout=math.nan)
+        with pytest.raises(ValueError, match="'memory_mb' must be 1 or more, got -5"):
+            part(memory_mb=-5)
     with pytest.raises(ValueError, match="unknown language"):
         Compiles(language="klingon")

@@ -86,6 +86,15 @@ def test_weights_and_partial_credit_on_standard_input() -> None:
     )
 
 
+def test_a_right_answer_may_be_longer_than_the_limit_of_output() -> None:
+    tests = [{"input": "", "output": "é" * 1_500_000}]
+    right, flood = Code(extraction="raw").verify(
+        [Rollout(code, tests=tests) for code in ("print('é' * 1_500_000)", "while True: print('é' * 1000)")]
+    )
+    assert (right.value, right.status) == (1.0, Status.CORRECT)
+    assert (flood.value, flood.status) == (0.0, Status.OUTPUT_LIMIT)
+
+
 CHECKERS = {
     "function": "def check(input, output, expected):\n    a, b = map(int, output.split())\n    return a + b == int(input)\n",
     "script": (

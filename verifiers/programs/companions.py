@@ -21,6 +21,7 @@ from proctor.verifiers.programs.rows import (
     Isolation,
     Where,
     check_language,
+    check_limits,
     extract_row,
     run_limits,
     sandboxed,
@@ -98,6 +99,7 @@ class Executes(Part):
 
     def __post_init__(self) -> None:
         check_language(self.language)
+        check_limits(self.timeout, self.memory_mb)
 
     @property
     def bounds(self) -> Bounds:

@@ -78,11 +78,14 @@ def _close(got: str, expected: str, tolerance: float) -> bool:
 
 
 def _number(word: str) -> float | None:
-    """The number that a word is; None for words, and for what only Python would call a number (1_000, nan)."""
+    """The number that a word is. None for words, for what only Python would call a number (1_000, nan), and for
+    digits beyond every float: as infinities, all of those would be equal."""
     if len(word) > 400 or "_" in word or not word.isascii():
         return None
     try:
         value = float(word)
     except ValueError:
         return None
-    return None if math.isnan(value) else value
+    if math.isnan(value) or (math.isinf(value) and any(map(str.isdigit, word))):
+        return None
+    return value

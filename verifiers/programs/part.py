@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,15 @@ from proctor.verifiers.programs.exams import ExamRow, examine_rows, run_together
 from proctor.verifiers.programs.extraction import Rule
 from proctor.verifiers.programs.output import Comparison
 from proctor.verifiers.programs.prompts import code_of_prompt
-from proctor.verifiers.programs.rows import Isolation, Where, check_language, extract_row, fault, run_limits
+from proctor.verifiers.programs.rows import (
+    Isolation,
+    Where,
+    check_language,
+    check_limits,
+    extract_row,
+    fault,
+    run_limits,
+)
 from proctor.verifiers.programs.sandboxes import SandboxKey, sandbox_for
 from proctor.verifiers.programs.stdio import StdioRow, StdioRules, run_rows
 from proctor.verifiers.programs.testset import ExamTests, StdioTests, TestShapeError, read_tests
@@ -82,10 +91,9 @@ class Code(Part):
 
     def __post_init__(self) -> None:
         check_language(self.language)
-        if self.timeout <= 0:
-            raise ValueError(f"option 'timeout' must be above 0, got {self.timeout:g}")
-        if self.tolerance < 0:
-            raise ValueError(f"option 'tolerance' must be 0 or more, got {self.tolerance:g}")
+        check_limits(self.timeout, self.memory_mb)
+        if not 0 <= self.tolerance < math.inf:
+            raise ValueError(f"option 'tolerance' must be 0 or more and finite, got {self.tolerance:g}")
 
     @property
     def bounds(self) -> Bounds:

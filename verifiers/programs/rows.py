@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Literal, TypeAlias
@@ -22,6 +23,14 @@ _THREADS = 8
 def run_limits(timeout: float, memory_mb: int) -> Limits:
     """Processor seconds are the limit; the clock's is wider, so that a busy machine is not a verdict."""
     return Limits(cpu_s=timeout, wall_s=2 * timeout + 5, memory_mb=memory_mb)
+
+
+def check_limits(timeout: float, memory_mb: int) -> None:
+    """Raises ValueError for limits under which nothing can run: a program must not be blamed for those."""
+    if not 0 < timeout < math.inf:
+        raise ValueError(f"option 'timeout' must be above 0 and finite, got {timeout:g}")
+    if memory_mb < 1:
+        raise ValueError(f"option 'memory_mb' must be 1 or more, got {memory_mb}")
 
 
 def check_language(name: str) -> None:

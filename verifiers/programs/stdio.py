@@ -96,11 +96,14 @@ def _judge_row(row: StdioRow, sandbox: Sandbox, rules: StdioRules) -> Verdict:
 
 def _run(case: Case, row: StdioRow, built: Built | None, sandbox: Sandbox, rules: StdioRules) -> _Result:
     stdin = case.input.encode("utf-8", "surrogateescape")
+    # Room for the right answer, however long: UTF-8 takes up to four bytes a character.
+    most = max(rules.limits.output_bytes, 4 * len(case.output))
+    limits = replace(rules.limits, output_bytes=most)
     if built is None:
         line = json.dumps({"sources": list(row.extracted.readings)}).encode()
-        program = Program(entry=_SCRIPT, payload=line + b"\n" + stdin, limits=rules.limits)
+        program = Program(entry=_SCRIPT, payload=line + b"\n" + stdin, limits=limits)
     else:
-        program = built.program(stdin, rules.limits)
+        program = built.program(stdin, limits)
     execution = sandbox.run(program)
     if execution.outcome is not Outcome.OK:
         not_compiled = built is None and execution.report == NOT_COMPILED
