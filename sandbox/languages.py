@@ -8,7 +8,6 @@ in a forked interpreter; the one below runs them as a command.
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -18,6 +17,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from proctor.sandbox.core import Limits
+from proctor.sandbox.java_main import java_main
 
 _PROBE_S = 20.0
 
@@ -77,20 +77,6 @@ class Tools:
     def command(self, words: tuple[str, ...], **values: str) -> tuple[str, ...]:
         """A command with tools as paths and `{main}` and the like filled in."""
         return tuple(self.paths.get(word) or word.format(**self.paths, **values) for word in words)
-
-
-_JAVA_MAIN = re.compile(r"^\s*(?:public\s+)?(?:final\s+)?class\s+(\w+)[^{]*\{", re.MULTILINE)
-_JAVA_PUBLIC = re.compile(r"^\s*public\s+(?:final\s+|abstract\s+)?class\s+(\w+)", re.MULTILINE)
-
-
-def _java_main(source: str) -> str:
-    """The public class; failing that, the class in whose text `main` stands; failing that, Main."""
-    public = _JAVA_PUBLIC.search(source)
-    if public:
-        return public[1]
-    main = source.find("void main")
-    names = [found[1] for found in _JAVA_MAIN.finditer(source) if main < 0 or found.start() < main]
-    return names[-1] if names else "Main"
 
 
 LANGUAGES = (
@@ -156,7 +142,7 @@ LANGUAGES = (
         extra_memory_mb=512,
         extra_processes=64,
         readable=("etc/java-*-openjdk",),
-        main_of=_java_main,
+        main_of=java_main,
     ),
     Language(
         name="rust",

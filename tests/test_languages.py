@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from proctor.sandbox import languages
@@ -124,6 +126,35 @@ def test_a_java_program_may_have_any_class_name() -> None:
     assert main_of("class A {}\npublic class Solve { void main }") == "Solve"
     assert main_of("class Helper { }\nclass Run { public static void main(String[] a) {} }") == "Run"
     assert main_of("no class at all") == "Main"
+    assert main_of("/* public class No { */ // public class No {\npublic enum Yes { A }") == "Yes"
+    assert main_of('@A(x = "}{") public strictfp final class Yes<T> extends No {') == "Yes"
+    assert (
+        main_of("class Yes { static class No { int main; } void main() {} }\nclass No { void main() {} }")
+        == "Yes"
+    )
+    assert main_of("package org.example ;\npublic record Yes(int x) {}") == "org/example/Yes"
+
+
+def test_a_java_program_in_a_package_runs() -> None:
+    if not is_installed("java"):
+        pytest.skip("java is not installed on this machine")
+    code = SUMS["java"][0].replace("import", "package org.example;\nimport", 1)
+    assert judge("java", code).status is Status.CORRECT
+
+
+@pytest.mark.parametrize("head", ["public class {}", "package {}; class A", "package a.{}; class A"])
+def test_a_java_name_too_long_for_a_file_is_the_programs_own_fault(head: str) -> None:
+    if not is_installed("java"):
+        pytest.skip("java is not installed on this machine")
+    main = " { public static void main(String[] a) {} }"
+    assert judge("java", head.format("\u00e9" * 300) + main).value == 0.0
+
+
+@pytest.mark.parametrize("bomb", ["\n", "class a\n", "class ", "package a.", "/*", '"', '"""\\', "class a{"])
+def test_the_search_for_a_java_class_takes_linear_time(bomb: str) -> None:
+    start = time.process_time()
+    find_language("java").main_of(bomb * (400_000 // len(bomb)) + "\\")
+    assert time.process_time() - start < 5  # a tenth of a second; minutes where it looks back
 
 
 def test_limits_of_a_program_in_another_language() -> None:
