@@ -237,7 +237,8 @@ def test_hostile_text_takes_linear_time(bit: str) -> None:
     start = time.process_time()
     fault_of_sections(text, ("think", "answer"))
     fault_of_box(text)
-    fault_of_code(text, "python")
+    for code in (text, f"``` {text}`", f"{'~' * 50_000}{text}`"):  # fences that a last sign spoils
+        fault_of_code(code, "python")
     parse_json(text)
     judge(AnswerShown(), text)
     assert time.process_time() - start < 2
