@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,7 +15,7 @@ from proctor.benchmarks.pass_at_k import PassAtK, estimate
 from proctor.benchmarks.suites import Task
 from proctor.verifiers.core import Blame, Status, Verdict, is_correct
 from proctor.verifiers.expression import Expression
-from proctor.verifiers.files.scored import check_stamp, cut_torn_line, dumps, write_stamp
+from proctor.verifiers.files.scored import check_stamp, cut_torn_line, dumps, told, write_stamp
 from proctor.verifiers.files.scoring import Ready, Scored, score_stream
 from proctor.verifiers.files.sources import InputError, read_rows
 
@@ -27,6 +28,7 @@ class Outcome:
 
     counts: dict[str, tuple[int, int]] = field(default_factory=dict)  # task -> (judged, right)
     statuses: Counter[str] = field(default_factory=Counter)
+    unanswered: int = 0  # tasks without a sample: in no count either
     unscorable: int = 0  # samples without a verdict: in no count
     reason: str = ""  # why, for the first of them
 
@@ -45,6 +47,7 @@ class Outcome:
         return {
             "pass_at_k": {str(each.k): [each.value, each.low, each.high] for each in estimates},
             "tasks": len(self.counts),
+            "unanswered": self.unanswered,
             "samples": sum(self.statuses.values()),
             "statuses": dict(self.statuses),
             "unscorable": self.unscorable,
@@ -122,11 +125,12 @@ def evaluate_samples(
         new = results.with_name(f"{results.name}.new")
         new.write_text("".join(dumps(line) + "\n" for line in lines), encoding="utf-8")
         new.replace(results)
-    outcome, done = Outcome(), len(lines)
+    answered = {str(sample.row.data["task_id"]) for sample in samples}
+    outcome, done = Outcome(unanswered=len(tasks.keys() - answered)), len(lines)
     for line in lines:
         outcome.add(line)
     progress(done)
-    with results.open("a", encoding="utf-8") as file:
+    with told(results), results.open("a", encoding="utf-8") as file:
         for batch in _judge(samples[done:], reward):
             for line in batch:
                 file.write(dumps(line) + "\n")
@@ -188,12 +192,13 @@ def _earlier(
     with results.open("a+b") as file:
         if overwrite:
             file.truncate(0)
-        cut_torn_line(file)
+        if file.seek(0, os.SEEK_END):
+            check_stamp(results, made_by)  # before a line is cut off: the file may be another's
+            cut_torn_line(file)
         is_empty = file.tell() == 0
     if is_empty:
         write_stamp(results, made_by)
         return []
-    check_stamp(results, made_by)
     lines = [row.data for row in read_rows(results)]
     for place, line in enumerate(lines):
         same = place < len(samples) and all(

@@ -165,7 +165,10 @@ def _already(path: Path, names: Sequence[str], origin: Origin) -> int:
     if done < len(names):
         done -= done % _TASKS_AT_ONCE
     kept = rows[: done * origin.samples_per_task]
-    path.write_text("".join(f"{row.raw}\n" for row in kept), encoding="utf-8")
+    if len(kept) < len(rows):  # never in place: what is answered takes hours, and a kill may come at any time
+        new = path.with_name(f"{path.name}.new")
+        new.write_text("".join(f"{row.raw}\n" for row in kept), encoding="utf-8")
+        new.replace(path)
     return done
 
 

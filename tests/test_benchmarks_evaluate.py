@@ -120,6 +120,30 @@ def test_results_of_another_reward_task_or_sample_are_not_reused() -> None:
     assert len(lines("s_results.jsonl")) == 2
 
 
+def test_a_file_of_somebody_elses_is_left_as_it_is() -> None:
+    Path("notes.jsonl").write_text("notes without a line end")
+    result = judge("--out", "notes.jsonl")
+    assert result.exit_code == 2
+    assert "notes.jsonl exists, and no notes.run.json says what made it" in result.stderr
+    assert Path("notes.jsonl").read_text() == "notes without a line end"
+
+
+def test_a_full_disk_names_the_file() -> None:
+    Path("r.jsonl").symlink_to("/dev/full")
+    result = judge("--out", "r.jsonl")
+    assert result.exit_code == 2
+    assert "r.jsonl: cannot be written: No space left on device" in result.stderr
+
+
+def test_tasks_without_a_sample_are_told() -> None:
+    write_samples(SAMPLES[:2])
+    result = judge("--json")
+    assert "1 tasks of the suite have no sample; they are in no figure" in result.stderr
+    assert json.loads(result.stdout)["unanswered"] == 1
+    write_samples(SAMPLES)
+    assert "no sample" not in judge("--overwrite").stderr
+
+
 def test_what_infrastructure_kept_from_being_judged_is_judged_again() -> None:
     tasks = find_suite("gsm8k").tasks(Path("tasks.jsonl"))
     samples = read_samples(Path("s.jsonl"), tasks)

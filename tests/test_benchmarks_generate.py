@@ -73,6 +73,19 @@ def test_an_interrupted_run_goes_on_to_the_same_samples(
     assert run(origin(), "torn.jsonl") == whole
 
 
+def test_what_is_answered_outlives_a_kill_while_the_rest_is_cut_off(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(generate, "_TASKS_AT_ONCE", 2)
+    run(origin(), "samples.jsonl")
+    lines = Path("samples.jsonl").read_text().splitlines(keepends=True)
+    Path("samples.jsonl").write_text("".join(lines[:5]))
+    Path("samples.jsonl.new").symlink_to("/dev/full")  # stands for the kill: what was to be written is not
+    with pytest.raises(OSError, match="No space left"):
+        run(origin(), "samples.jsonl")
+    assert Path("samples.jsonl").read_text() == "".join(lines[:5])
+
+
 def test_completions_may_hold_what_other_readers_take_for_a_line_end(folder: Path) -> None:
     run(origin(), "samples.jsonl")
     rows = [row.data for row in read_rows(Path("samples.jsonl"))]

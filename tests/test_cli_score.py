@@ -244,6 +244,14 @@ def test_report_is_written() -> None:
     assert page.count('"n": ') == 48
 
 
+def test_a_report_that_cannot_be_written_takes_no_summary_with_it() -> None:
+    Path("report.html").symlink_to("/dev/full")
+    result = score("rollouts.jsonl", "--report", "report.html")
+    assert result.exit_code == 2
+    assert "48 rows = 48 with a reward" in result.stdout
+    assert "report.html: cannot be written: No space left on device" in result.stderr
+
+
 def start(*arguments: str) -> subprocess.Popen[str]:
     """The command in a process of its own, whose parts are slow."""
     command = [

@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 from pathlib import Path
 
 import pytest
@@ -197,6 +198,45 @@ def test_file_of_unknown_origin_is_refused(tmp_path: Path) -> None:
     write_rows(tmp_path / "out.jsonl", 5)
     with pytest.raises(InputError, match=r"out\.jsonl exists, and no out\.run\.json says what made it"):
         run(tmp_path / "in.jsonl", tmp_path / "out.jsonl")
+
+
+def test_a_refused_file_of_somebody_elses_keeps_its_last_line(tmp_path: Path) -> None:
+    write_rows(tmp_path / "in.jsonl", 5)
+    for text in ("notes", "notes\nwithout a line end"):
+        (tmp_path / "notes.txt").write_text(text)
+        with pytest.raises(InputError, match=r"notes\.txt exists, and no notes\.run\.json says"):
+            run(tmp_path / "in.jsonl", tmp_path / "notes.txt")
+        assert (tmp_path / "notes.txt").read_text() == text
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("out.jsonl", r"out\.jsonl, line 1: not as it was"), ("out.run.json", r"out\.run\.json: not as")],
+)
+def test_a_file_that_was_edited_is_refused(tmp_path: Path, name: str, message: str) -> None:
+    write_rows(tmp_path / "in.jsonl", 2)
+    run(tmp_path / "in.jsonl", tmp_path / "out.jsonl")
+    text = (tmp_path / name).read_text()
+    (tmp_path / name).write_text(text.replace("1.0", "").replace('"step"', ""))
+    with pytest.raises(InputError, match=message):
+        run(tmp_path / "in.jsonl", tmp_path / "out.jsonl")
+
+
+def test_a_full_disk_says_which_file_and_that_the_run_can_go_on(tmp_path: Path) -> None:
+    rows = [json.dumps({"response": str(n), "pad": "x" * 10_000}) + "\n" for n in range(25)]
+    (tmp_path / "in.jsonl").write_text("".join(rows))
+    _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (150_000, most))  # as good as a full disk
+    try:
+        with pytest.raises(
+            InputError, match=r"out\.jsonl: cannot be written: File too large.* goes on there"
+        ):
+            run(tmp_path / "in.jsonl", tmp_path / "out.jsonl")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+    SEEN.clear()
+    assert run(tmp_path / "in.jsonl", tmp_path / "out.jsonl").rollouts == 25
+    assert len(SEEN) == 11  # 14 lines are whole
 
 
 def test_overwrite_starts_again(tmp_path: Path) -> None:

@@ -176,6 +176,8 @@ def _show(outcome: Outcome, asked: Sequence[int] | None, *, as_json: bool) -> No
         console.warning(
             f"no pass@{k}: it needs {k} judged samples of each task, and one has {outcome.fewest}"
         )
+    if outcome.unanswered:
+        console.warning(f"{outcome.unanswered:,} tasks of the suite have no sample; they are in no figure")
     if outcome.unscorable:
         console.warning(f"{outcome.unscorable} samples could not be judged; the first is {outcome.reason}")
     if as_json:

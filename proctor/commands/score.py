@@ -14,7 +14,7 @@ from proctor.app import Exit, command, usable
 from proctor.commands.reading import Load, read_pairs, read_reward
 from proctor.verifiers.files.job import Batch, Job, unsaved
 from proctor.verifiers.files.report import About, Report
-from proctor.verifiers.files.scored import ScoredFile, Unsaved
+from proctor.verifiers.files.scored import ScoredFile, Unsaved, told
 from proctor.verifiers.files.sources import BadRow, InputError, Source
 from proctor.verifiers.files.summary import Summary
 
@@ -100,11 +100,13 @@ def score(
         sink = _sink(job, out, overwrite)
         page = Report() if report is not None else None
         summary = _run(job, sink, page, batch_size)
+        _conclude(job, sink, summary, as_json=json, data_on_stdout=out == "-")
         if page is not None and report is not None:
             warnings = [f"{concern.problem}. What to do: {concern.fix}" for concern in concerns]
             about = About(source.name, str(expression), expression.hash, warnings, __version__)
-            page.write(report, about, summary)
-    _conclude(job, sink, summary, as_json=json, data_on_stdout=out == "-", report=report)
+            with told(report):
+                page.write(report, about, summary)
+            console.note(f"written: {report}")
     raise typer.Exit(Exit.FAILURES if summary.failed else Exit.DONE)
 
 
@@ -168,7 +170,6 @@ def _conclude(
     *,
     as_json: bool,
     data_on_stdout: bool,
-    report: Path | None,
 ) -> None:
     if job.torn_groups:
         console.warning(
@@ -187,6 +188,5 @@ def _conclude(
         console.as_json({**about, "columns": dict(job.columns.sources), **summary.to_json()})
     else:
         console.summary_tables(summary, on_stderr=data_on_stdout)
-    kept = [str(path) for path in (sink.path if isinstance(sink, ScoredFile) else None, report) if path]
-    if kept:
-        console.note(f"written: {', '.join(kept)}")
+    if isinstance(sink, ScoredFile):
+        console.note(f"written: {sink.path}")

@@ -14,6 +14,7 @@ import math
 import os
 import re
 from collections.abc import Generator, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -84,7 +85,8 @@ class ScoredFile:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._handle.close()
+        with suppress(OSError):  # what could not be flushed was told when it was written
+            self._handle.close()
         self.rejected.close()
 
     def earlier(self, items: Iterator[Ready | BadRow]) -> Iterator[Scored | BadRow]:
@@ -107,8 +109,9 @@ class ScoredFile:
                 self.rejected.write(item)
             else:
                 lines.append(line_of(item))
-        self._handle.write(to_bytes("".join(lines)))
-        self._handle.flush()
+        with told(self.path):
+            self._handle.write(to_bytes("".join(lines)))
+            self._handle.flush()
 
     def _lock(self) -> IO[bytes]:
         try:
@@ -124,10 +127,10 @@ class ScoredFile:
     def _take_up(self, overwrite: bool) -> None:
         if overwrite:
             self._handle.truncate(0)
-        cut_torn_line(self._handle)
         if self._handle.seek(0, os.SEEK_END):
-            check_stamp(self.path, self._made_by)
-        else:
+            check_stamp(self.path, self._made_by)  # before a line is cut off: the file may be another's
+            cut_torn_line(self._handle)
+        if not self._handle.tell():
             self.rejected.start_again()
             write_stamp(self.path, self._made_by)
 
@@ -136,9 +139,14 @@ class ScoredFile:
         if not line.startswith(opening):
             place = f"{self.path}, line {number}, was not made from {self.source}, line {item.row.number}"
             raise InputError(f"{place}: it is another input, or it has changed{_WAY_OUT}")
-        added = json.loads(b"{" + line[len(opening) :])
-        verdicts = {name: Verdict.from_json(verdict) for name, verdict in added["verdicts"].items()}
-        return Scored(item.row, item.rollout, Score(added["reward"], verdicts))
+        try:
+            added = json.loads(b"{" + line[len(opening) :])
+            verdicts = {name: Verdict.from_json(verdict) for name, verdict in added["verdicts"].items()}
+            return Scored(item.row, item.rollout, Score(added["reward"], verdicts))
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            raise InputError(
+                f"{self.path}, line {number}: not as it was written ({error}){_WAY_OUT}"
+            ) from error
 
 
 def write_stamp(path: Path, made_by: Mapping[str, Any]) -> None:
@@ -152,7 +160,10 @@ def check_stamp(path: Path, made_by: Mapping[str, Any]) -> None:
     stamp = side_files(path)[0]
     if not stamp.is_file():
         raise InputError(f"{path} exists, and no {stamp.name} says what made it{_WAY_OUT}")
-    before = json.loads(stamp.read_text(encoding="utf-8"))
+    try:
+        before = dict(json.loads(stamp.read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{stamp}: not as it was written ({error}){_WAY_OUT}") from error
     for name, now in made_by.items():
         if before.get(name) != now:
             then = before.get(name)
@@ -160,6 +171,17 @@ def check_stamp(path: Path, made_by: Mapping[str, Any]) -> None:
 
 
 _WAY_OUT = "; give another --out, or start again with --overwrite"
+
+
+@contextmanager
+def told(path: Path) -> Iterator[None]:
+    """Says which file it was where writing fails: a full disk's own error names none."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be written: {error.strerror}; what it has is kept, and the same command goes on there"
+        ) from error
 
 
 class Unsaved:
@@ -202,7 +224,8 @@ class Rejected:
 
     def start_again(self) -> None:
         """Forgets an earlier run."""
-        self.path.unlink(missing_ok=True)
+        if self.path.exists():  # a folder that cannot be written to is none of our business without bad rows
+            self.path.unlink()
 
     def write(self, bad: BadRow) -> None:
         """Adds a row, unless an earlier run did."""
@@ -213,13 +236,15 @@ class Rejected:
             for line in self._handle:
                 self._last = json.loads(line)["line"]
         if bad.number > self._last:
-            self._handle.write((dumps(bad.to_json(self.source)) + "\n").encode())
-            self._handle.flush()
+            with told(self.path):
+                self._handle.write((dumps(bad.to_json(self.source)) + "\n").encode())
+                self._handle.flush()
             self._last = bad.number
 
     def close(self) -> None:
         if self._handle is not None:
-            self._handle.close()
+            with suppress(OSError):  # as above
+                self._handle.close()
 
 
 def _bad_rows_before(items: Iterator[Ready | BadRow]) -> Generator[BadRow, None, Ready | None]:
