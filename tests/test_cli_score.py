@@ -4,6 +4,7 @@ import gzip
 import json
 import os
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -242,6 +243,20 @@ def test_report_is_written() -> None:
     page = Path("report.html").read_text(encoding="utf-8")
     assert "<title>rollouts.jsonl: cli_right</title>" in page
     assert page.count('"n": ') == 48
+
+
+def test_a_full_disk_names_the_file_and_the_run_can_go_on() -> None:
+    score("rollouts.jsonl", "--out", "whole.jsonl")
+    _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (Path("whole.jsonl").stat().st_size // 2, most))
+    try:
+        full = score("rollouts.jsonl", "--out", "scored.jsonl")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+    assert full.exit_code == 2
+    assert "scored.jsonl: cannot be written: File too large; what it has is kept" in full.stderr
+    assert score("rollouts.jsonl", "--out", "scored.jsonl").exit_code == 0
+    assert len(lines("scored.jsonl")) == 48
 
 
 def test_a_report_that_cannot_be_written_takes_no_summary_with_it() -> None:
