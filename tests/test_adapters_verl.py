@@ -111,6 +111,26 @@ def test_tests_come_from_ground_truth_or_extra_info() -> None:
     assert function(solution_str="x", ground_truth="1", extra_info={"tests": tests})["score"] == 2.0
 
 
+def test_arrays_of_numpy_inside_of_tests_are_lists() -> None:
+    """pandas reads the lists of a Parquet file as arrays, wherever they stand."""
+    tests = {"inputs": np.array(["1", "2"], dtype=object), "outputs": [np.array(["2", "3"], dtype=object)]}
+    for call in ({"ground_truth": tests}, {"extra_info": {"tests": tests}}):
+        result = adapter.reward_function("verl_plain_tests")(solution_str="x", **call)
+        assert (result["score"], result["reason"]) == (1.0, "")
+
+
+def test_a_batch_may_come_without_a_column() -> None:
+    results = adapter.reward_function("verl_right")(
+        solution_strs=["42"], ground_truths=["42"], data_sources=None, extra_infos=None
+    )
+    assert [result["score"] for result in results] == [1.0]
+
+
+@part(columns=("tests",))
+def verl_plain_tests(rollout: Rollout) -> float:
+    return float(rollout.tests == {"inputs": ["1", "2"], "outputs": [["2", "3"]]})
+
+
 @part(columns=("tests",))
 def verl_tests(rollout: Rollout) -> float:
     return float(len(rollout.tests))

@@ -40,6 +40,13 @@ def test_only_the_language_of_the_prompt_is_right(asked: str) -> None:
     assert values == {answered: float(answered == asked) for answered in TEXTS}
 
 
+@pytest.mark.parametrize("name", ["english", "EN", "zh-cn", "xx", ""])
+def test_a_language_that_nobody_knows_is_no_zero(name: str) -> None:
+    verdict = judge(TEXTS["en"], language=name)
+    assert (verdict.value, verdict.status) == (None, Status.MISCONFIGURED)
+    assert f"'language' is '{name}'; known are ace, af, " in verdict.evidence["problem"]
+
+
 def test_a_mixture_is_right_by_its_share() -> None:
     verdict = judge(f"{TEXTS['en']} {TEXTS['zh']}")
     # 18 English words; 21 Chinese characters, each a word

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
+import numpy as np
 import pytest
 
 import proctor
@@ -229,6 +230,14 @@ def test_the_seed_reward_word_for_word() -> None:
     assert made.score([right])[0].total == pytest.approx(1.2)
     # 2,000 tokens too many cost 0.2
     assert made.score([replace(right, num_tokens=long)])[0].total == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("source", ["blue == 1", "blue in (1, 2)", "blue < 2"])
+def test_an_array_in_a_column_costs_its_own_row_only(source: str) -> None:
+    array, number = Rollout("", fields={"blue": np.array([1, 1])}), Rollout("", fields={"blue": 1})
+    lost, kept = reward(source.replace("blue", 'field("blue")')).score([array, number])
+    assert (lost.total, kept.total) == (None, 1.0)
+    assert [verdict.status for verdict in lost.verdicts.values()] == [Status.MISCONFIGURED]
 
 
 def test_nothing_to_score() -> None:

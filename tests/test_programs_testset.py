@@ -7,8 +7,12 @@ from typing import Any
 
 import pytest
 
+from proctor.sandbox.core import Execution, Limits, Outcome, Program
 from proctor.verifiers.core import Rollout, Status
+from proctor.verifiers.programs.extraction import extract
 from proctor.verifiers.programs.part import Code
+from proctor.verifiers.programs.sandboxes import SandboxKey, sandbox_for
+from proctor.verifiers.programs.stdio import StdioRow, StdioRules, run_rows
 from proctor.verifiers.programs.testset import ExamTests, StdioTests, TestShapeError, read_tests
 from tests.judging import judge
 
@@ -116,6 +120,33 @@ def test_a_checker_of_the_tasks_own_decides(name: str) -> None:
     assert (right.value, wrong.value) == (1.0, 0.0), (right, wrong)
 
 
+def test_a_checker_says_no_by_a_message_too() -> None:
+    tests = {"tests": [{"input": "", "output": ""}], "checker": "import sys\nsys.exit('wrong answer')"}
+    verdict = Code(extraction="raw").verify([Rollout("print(1)", tests=tests)])[0]
+    assert (verdict.value, verdict.status) == (0.0, Status.INCORRECT)
+
+
+class LostAfter:
+    """A sandbox that is lost after so many programs."""
+
+    def __init__(self, runs: int) -> None:
+        self.sandbox, self.left = sandbox_for(SandboxKey("local", "full")), runs
+
+    def run(self, program: Program) -> Execution:
+        self.left -= 1
+        return self.sandbox.run(program) if self.left >= 0 else Execution(outcome=Outcome.INTERNAL_ERROR)
+
+
+def test_a_checker_that_could_not_be_tried_has_not_said_no() -> None:
+    tests = read_tests({"tests": [{"input": "7\n", "output": "1 6"}], "checker": CHECKERS["function"]})
+    assert isinstance(tests, StdioTests)
+    row = StdioRow(extract("print('one six')"), tests)
+    rules = StdioRules("python", "local", Limits(), "token", 0.0, False)
+    lost, whole = (run_rows([row], LostAfter(runs), rules)[0] for runs in (2, 3))  # type: ignore[arg-type]
+    assert (lost.value, lost.status) == (None, Status.UNAVAILABLE)
+    assert (whole.value, whole.status) == (0.0, Status.INCORRECT)
+
+
 @pytest.mark.parametrize(
     "checker", ["def check(input, output, expected):\n    return 1 / 0\n", "import sys\nsys.exit(7)", "x ="]
 )
@@ -150,11 +181,20 @@ def test_reading_alone() -> None:
         ([{"input": 1, "output": 2}], "must be text"),
         ({"calls": [{"args": [1]}], "entry_point": "f"}, "needs 'expected'"),
         ([{"input": "", "output": "", "weight": -1}], "a weight must be"),
+        ([{"input": "", "output": "", "weight": 10**400}], "a weight must be a number from 0 to 1e"),
+        ([{"input": "a" * (33 << 20), "output": ""}], "an input of 34,603,008 characters"),
+        (" null\n", "the row has no tests"),
+        ({"calls": [{"args": {"a": 1}, "expected": 1}], "fn_name": "f"}, "must be a list, got {'a': 1}"),
+        ({"calls": [{"args": "ab", "expected": 1}], "fn_name": "f"}, "must be a list, got 'ab'"),
+        ({"calls": [{"kwargs": [1], "expected": 1}], "fn_name": "f"}, "'kwargs' of a call must be an object"),
+        ({"inputs": ["ab"], "outputs": [1], "fn_name": "f"}, "must be a list, got 'ab'"),
         ({"asserts": [1]}, "text only"),
         ({"asserts": "assert 1"}, "a list of tests was expected"),
     ):
         with pytest.raises(TestShapeError, match=message):
             read_tests(tests)
+    nested = "[" * 100_000
+    assert isinstance(read_tests(nested), ExamTests)  # a text that is no JSON is source
 
 
 def test_several_rows_of_every_kind_in_one_batch() -> None:

@@ -97,6 +97,9 @@ class Language(Part):
             if not asked:
                 return Verdict(None, Status.MISCONFIGURED, {"problem": _NO_PROMPT, "column": "prompt"})
             wanted = language_of(asked)
+        elif wanted not in _known():  # no text would ever be in it
+            problem = f"option 'language' is '{wanted}'; known are {', '.join(sorted(_known()))}"
+            return Verdict(None, Status.MISCONFIGURED, {"problem": problem})
         if wanted is None:
             return Verdict(1.0, Status.MEASURED, {"too short": "prompt"})
         found: Counter[str] = Counter()
@@ -141,6 +144,12 @@ def _rank(text: str) -> list[tuple[str, float]]:
 
     ranking: list[tuple[str, float]] = rank(text)
     return ranking
+
+
+@lru_cache(maxsize=1)
+def _known() -> frozenset[str]:
+    """The detector's codes."""
+    return frozenset(name for name, _ in _rank("a"))
 
 
 def _pieces(text: str) -> Iterator[tuple[str, list[str]]]:

@@ -83,7 +83,8 @@ class RewardFunction:
         names = ("data_sources", "ground_truths", "extra_infos")
         none = [None] * len(solution_strs)
         try:
-            return self._results(solution_strs, *(columns or (named.get(name, none) for name in names)))
+            given = columns or [none if named.get(name) is None else named[name] for name in names]
+            return self._results(solution_strs, *given)
         except Exception as error:  # the border to verl, which would repeat the call or end the run
             _LOG.exception("no reward for a batch of %d rollouts", len(solution_strs))
             return [self._without(Blame.GRADER, f"{type(error).__name__}: {error}") for _ in solution_strs]
@@ -210,5 +211,8 @@ def _row(solution: Any, source: Any, truth: Any, extra: Any) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """numpy's scalars and arrays, which verl's parquet reader makes of everything, as Python's own."""
-    return value.tolist() if hasattr(value, "tolist") else value
+    """numpy's scalars and arrays, which verl's parquet reader makes of everything, as Python's own, also inside."""
+    value = value.tolist() if hasattr(value, "tolist") else value
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list) else value

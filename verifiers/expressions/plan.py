@@ -217,7 +217,7 @@ class _Run:
                 continue
             try:
                 values.append(1.0 if holds(a, b) else 0.0)
-            except TypeError:
+            except (TypeError, ValueError):  # the latter from an array of numpy, which has no truth value
                 shown = {"left": repr(a)[:80], "right": repr(b)[:80]}
                 self.problem(row, str(node), "these cannot be compared", **shown)
                 values.append(None)

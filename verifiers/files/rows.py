@@ -108,7 +108,8 @@ def find_columns(
     required = {"completion", *(name for name in in_each if name in ALIASES)}
     for ours in sorted(required - set(sources)):
         raise InputError(
-            f"no column for the {ours}{_nearest(ours, known)}; say which it is with --map {ours}=COLUMN"
+            f"no column for the {ours}{_nearest(ours, known)}; say which it is with --map {ours}=COLUMN "
+            f'(in Python: mapping={{"{ours}": "COLUMN"}})'
         )
     unseen = {name for name in needed if name in ALIASES} - set(sources)
     sources.update((name, name) for name in sorted(unseen))

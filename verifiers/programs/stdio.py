@@ -130,8 +130,10 @@ def _ask_checker(case: Case, got: str, source: str, execution: Execution, sandbo
         return _Result(status, execution, {"checker": said["value"]})
     if got != case.output:
         on_expected = _ask_checker(case, case.output, source, execution, sandbox)
-        if on_expected.status is not Status.GRADER_ERROR:  # it works: what it stumbled over is this output
+        if on_expected.status.has_value:  # it works: what it stumbled over is this output
             return _Result(Status.INCORRECT, execution, {"checker": f"could not read the output: {fault}"})
+        if on_expected.status is Status.UNAVAILABLE:
+            return on_expected
     return _Result(Status.GRADER_ERROR, execution, {"problem": f"the checker failed: {fault}"})
 
 

@@ -103,10 +103,10 @@ def read_tests(
 
 def _parse(text: str) -> Any:
     """A text that is JSON, read; any other text as it is."""
-    if text.lstrip()[:1] in ("[", "{"):
+    if text.lstrip()[:1] in ("[", "{") or text.strip() == "null":
         try:
             return json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             pass
     return text
 
@@ -155,6 +155,8 @@ def _from_list(tests: list[Any]) -> Any:
 
 
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+_MOST_WEIGHT = 1e100  # more, and sums of them could be beyond all floats
+_MOST_INPUT = 32 << 20  # characters; a program's private files hold 64 MB, its standard input included
 _OPTIONS = ("prompt", "examples", "rel", "abs", "tuples_as_lists")
 
 
@@ -171,6 +173,7 @@ def _from_columns(inputs: Any, outputs: Any, entry: str, tests: Mapping[str, Any
         return _stdio(pairs, tests.get("checker") or "")
     calls = []
     for args, output in zip(inputs, outputs, strict=True):
+        _check_arguments(args)
         wrapped = isinstance(output, list) and len(output) == 1  # APPS writes [5] for 5, and not always
         calls.append({"args": args, "expected": output} | ({"or_expected": output[0]} if wrapped else {}))
     return {"calls": calls, "entry_point": entry, "tuples_as_lists": True}
@@ -190,8 +193,17 @@ def _calls(calls: Any) -> list[dict[str, Any]]:
     for call in _filled(calls):
         if not isinstance(call, Mapping) or "expected" not in call:
             raise TestShapeError("every call needs 'expected', and 'args' or 'kwargs'")
+        _check_arguments(call.get("args"), call.get("kwargs"))
         found.append(dict(call))
     return found
+
+
+def _check_arguments(args: Any, kwargs: Any = None) -> None:
+    """Taken apart, a text would be its letters and an object its keys, and every program would fail."""
+    if not isinstance(args, list | tuple | None):
+        raise TestShapeError(f"the arguments of a call must be a list, got {args!r:.100}")
+    if not isinstance(kwargs, Mapping | None):
+        raise TestShapeError(f"'kwargs' of a call must be an object, got {kwargs!r:.100}")
 
 
 def _stdio(tests: Any, checker: str) -> StdioTests:
@@ -201,6 +213,10 @@ def _stdio(tests: Any, checker: str) -> StdioTests:
         if not (isinstance(pair, (list, tuple)) and len(pair) == 2):
             raise TestShapeError(f"a test of no known shape: {str(test)[:100]}")
         cases.append(Case(*(_text(part) for part in pair)))
+        if len(cases[-1].input) > _MOST_INPUT:
+            raise TestShapeError(
+                f"an input of {len(cases[-1].input):,} characters; {_MOST_INPUT:,} are the most"
+            )
         weights.append(_weight(test) if isinstance(test, Mapping) else 1.0)
     return StdioTests(tuple(cases), tuple(weights), checker)
 
@@ -232,6 +248,6 @@ def _filled(tests: Any) -> Sequence[Any]:
 
 def _weight(test: Mapping[str, Any]) -> float:
     weight = test.get("weight", 1.0)
-    if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 <= weight < float("inf"):
-        raise TestShapeError(f"a weight must be a number from 0 up, got {weight!r}")
+    if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 <= weight <= _MOST_WEIGHT:
+        raise TestShapeError(f"a weight must be a number from 0 to {_MOST_WEIGHT:g}, got {weight!r:.100}")
     return float(weight)
