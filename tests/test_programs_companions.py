@@ -36,6 +36,18 @@ def test_more_findings_than_a_linter_may_print_are_the_programs_own() -> None:
     assert (verdict.value, verdict.status) == (0.0, Status.MEASURED)
 
 
+def test_the_rules_are_named_and_not_the_defaults_of_whatever_version() -> None:
+    """By those of ruff 0.17: an `if` inside of an `if`, % for a format, and a bare comment sign."""
+    code = "import sys\n\nif sys.argv:\n    if sys.path:\n        print('%s' % (sys.argv,))\n#\n"
+    verdict = CodeQuality(extraction="raw").verify([Rollout(code)])[0]
+    assert (verdict.value, verdict.evidence["findings"]) == (1.0, [])
+
+
+def test_code_that_fells_the_linter_is_no_fault_of_ours() -> None:
+    verdict = CodeQuality(extraction="raw").verify([Rollout(f"x = {'-' * 100_000}1")])[0]
+    assert (verdict.value, verdict.status) == (0.0, Status.MEASURED)
+
+
 def test_a_missing_linter_is_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(companions, "ruff_path", lambda: None)
     verdict = CodeQuality().verify([Rollout(CLEAN)])[0]

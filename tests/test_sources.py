@@ -126,6 +126,7 @@ def test_csv_fields_may_be_long(tmp_path: Path) -> None:
         ("rows.jsonl.gz", b"plain", "cannot be read: Not a gzipped file"),
         ("rows.parquet", b"plain", "not readable as Parquet"),
         ("rows.csv", b"", "the first line must name the columns"),
+        ("rows.csv", b"a,b,a\n1,2,3\n", "column 'a' stands twice in the header"),
     ],
 )
 def test_unusable_files_are_told(tmp_path: Path, name: str, content: bytes | None, message: str) -> None:

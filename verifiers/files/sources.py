@@ -122,6 +122,9 @@ class Source:
             header = next(reader, None)
             if not header:
                 raise InputError(f"{self.name}: empty; the first line must name the columns")
+            for name in filter(None, header):
+                if header.count(name) > 1:  # one of them would be scored, and nobody would know which
+                    raise InputError(f"{self.name}: column '{name}' stands twice in the header; rename one")
             yield from _csv_rows(reader, header)
 
     def _parquet(self) -> Iterator[Row | BadRow]:

@@ -33,6 +33,8 @@ from proctor.verifiers.registry import register
 
 _COMPILE_LIMITS = Limits(cpu_s=10, wall_s=30, memory_mb=1024)
 _RUFF_LIMITS = Limits(cpu_s=10, wall_s=30, memory_mb=1024)
+_RUFF_OPTIONS = ("--isolated", "--no-cache", "--output-format=json", "--select=E4,E7,E9,F")
+_RUFF_FELL = b"overflowed its stack"  # over brackets or signs nested in thousands, which Python refuses too
 _SHOWN_FINDINGS = 20
 
 
@@ -117,15 +119,15 @@ class Executes(Part):
 class CodeQuality(Part):
     """How clean the program in a response is, by a linter.
 
-    What it measures: findings of `ruff` with its default rules and no configuration file, on the extracted
-    code. Only Python.
+    What it measures: findings of `ruff` on the extracted code, by the rules below and no configuration file: what
+    ruff's own defaults are differs from version to version. Only Python.
 
     Formula and range: max(0, 1 - findings / lines), lines being those that are not blank; in [0, 1]. Code
     that does not parse gets 0.
 
     What it pays wrongly: short and empty programs, and `# noqa`. Use it with a small weight, behind a gate.
 
-    Source: ruff's rules F and E, after pyflakes and pycodestyle.
+    Source: ruff's rules F, E4, E7 and E9, after pyflakes and pycodestyle: its defaults for years.
     """
 
     name: ClassVar[str] = "code_quality"
@@ -212,12 +214,14 @@ def _lint(extracted: Extracted, sandbox: Sandbox) -> Verdict:
     if path is None:
         return Verdict(None, Status.MISCONFIGURED, {"problem": "ruff is not installed: pip install ruff"})
     code = extracted.code
-    command = (str(Path(path).resolve()), "check", "--isolated", "--no-cache", "--output-format=json", "-")
+    command = (str(Path(path).resolve()), "check", *_RUFF_OPTIONS, "-")
     done = sandbox.run(Program(argv=command, stdin=code.encode("utf-8", "replace"), limits=_RUFF_LIMITS))
     if done.outcome is Outcome.INTERNAL_ERROR:
         return Verdict(None, Status.UNAVAILABLE, {"problem": done.detail})
     if done.outcome is Outcome.OUTPUT_LIMIT:
         return Verdict(0.0, Status.MEASURED, {"problem": "more findings than can be listed"})
+    if _RUFF_FELL in done.stderr:
+        return Verdict(0.0, Status.MEASURED, {"problem": "nested too deep to be read"})
     try:
         findings = json.loads(done.stdout)
     except ValueError:
