@@ -60,7 +60,10 @@ def validate_all(schema: str, texts: Sequence[str]) -> list[str | None]:
 
 def fault_by_schema(schema: str, value: Any) -> str | None:
     """What is wrong with a value by a JSON schema; the first fault that is found."""
-    error = next(validator_of(schema).iter_errors(value), None)
+    try:
+        error = next(validator_of(schema).iter_errors(value), None)
+    except OverflowError:  # a whole number beyond every float, where the schema has a fraction
+        return "a number too large to be compared"
     return f"{error.json_path}: {error.message}"[:_MAX_MESSAGE] if error else None
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import unicodedata
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -37,10 +38,15 @@ def fault_of_sections(text: str, tags: Sequence[str]) -> str | None:
     for opening, closing in zip(marks[::2], marks[1::2], strict=True):
         if text[end : opening.start()].strip():
             return f"text before {opening[0]}"
-        if not text[opening.end() : closing.start()].strip():
+        if _is_blank(text[opening.end() : closing.start()]):
             return f"{opening[0]} is empty"
         end = closing.end()
     return f"text after {expected[-1]}" if text[end:].strip() else None
+
+
+def _is_blank(text: str) -> bool:
+    """Whether nothing is to be seen: white space, and signs of no width such as U+200B."""
+    return not any(sign.isprintable() and sign != " " for sign in text)
 
 
 @lru_cache(maxsize=64)
@@ -67,7 +73,12 @@ def fault_of_box(text: str) -> str | None:
     if end is None:
         return "\\boxed{ is never closed"
     content = text[start + 1 : end - 1]
-    return None if any(map(str.isalnum, content)) else f"\\boxed{{{content[:20]}}} holds no answer"
+    return None if any(map(_may_answer, content)) else f"\\boxed{{{content[:20]}}} holds no answer"
+
+
+def _may_answer(sign: str) -> bool:
+    """A letter, a figure, or a sign of mathematics, such as ∞ and <."""
+    return sign.isalnum() or unicodedata.category(sign) == "Sm"
 
 
 def has_open_box(text: str) -> bool:
@@ -146,7 +157,7 @@ def fault_of_code(text: str, language: str | None) -> str | None:
         return "a code block is never closed"
     if len(blocks) > 1:
         return f"{len(blocks)} {kind}s, where one was expected"
-    return None if blocks[0].body.strip() else f"the {kind} is empty"
+    return f"the {kind} is empty" if _is_blank(blocks[0].body) else None
 
 
 def parse_json(text: str) -> tuple[Any, str | None]:
