@@ -126,6 +126,16 @@ def test_a_checker_says_no_by_a_message_too() -> None:
     assert (verdict.value, verdict.status) == (0.0, Status.INCORRECT)
 
 
+def test_a_checker_that_prints_its_no_is_not_taken_for_a_yes() -> None:
+    tests = {
+        "tests": [{"input": "", "output": "7"}],
+        "checker": "import sys\nprint(int('7' in open(sys.argv[2]).read()))",
+    }
+    wrong, right = Code(extraction="raw").verify([Rollout(f"print({n})", tests=tests) for n in (1, 7)])
+    assert (wrong.value, wrong.status, right.value) == (None, Status.GRADER_ERROR, 1.0)
+    assert "the checker printed 0 and yet said yes" in wrong.evidence["problem"]
+
+
 class LostAfter:
     """A sandbox that is lost after so many programs."""
 

@@ -25,6 +25,7 @@ from proctor.verifiers.programs.testset import Case, StdioTests
 _SCRIPT = "proctor.sandbox.exam.script:run"
 _CHECKER = "proctor.sandbox.exam.checker:check"
 _CHECKER_LIMITS = Limits(cpu_s=10, wall_s=30, memory_mb=1024)
+_NO = (b"0", b"0.0", b"False")  # as checkers of another convention print it, who always end with status 0
 _THREADS = 8
 _SHOWN = 300
 builder = Builder()
@@ -125,6 +126,12 @@ def _ask_checker(case: Case, got: str, source: str, execution: Execution, sandbo
         return _Result(Status.UNAVAILABLE, execution, {"problem": checked.detail})
     said = json.loads(checked.report) if checked.report else {}
     fault = said.get("fault") or (f"{checked.outcome.value}: {tail(checked)}" if "value" not in said else "")
+    printed = checked.stdout.strip()
+    if not fault and said["value"] >= 1 and printed in _NO:
+        problem = (
+            f"the checker printed {printed.decode()} and yet said yes; a script says no by exit status 1"
+        )
+        return _Result(Status.GRADER_ERROR, execution, {"problem": problem})
     if not fault:
         status = Status.CORRECT if said["value"] >= 1 else Status.INCORRECT
         return _Result(status, execution, {"checker": said["value"]})
