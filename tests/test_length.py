@@ -201,3 +201,8 @@ def test_target_stays_within_its_bounds(n: int, wanted: int, form: str) -> None:
     found = value(part, n)
     assert found is not None
     assert part.bounds.low <= found <= part.bounds.high
+
+
+def test_a_mistake_in_an_option_names_its_part_once() -> None:
+    with pytest.raises(ValueError, match="column 1: cosine: max_tokens must be positive"):
+        reward("cosine(max_tokens=0)")

@@ -139,6 +139,11 @@ def test_unusable_files_are_told(tmp_path: Path, name: str, content: bytes | Non
     assert message in str(caught.value)
 
 
+def test_a_pipe_is_no_file_but_can_be_read() -> None:
+    with pytest.raises(InputError, match="/dev/null: not a file; - reads JSON lines from standard input"):
+        Source("/dev/null")
+
+
 def test_cut_gzip_gives_what_was_whole_and_then_fails(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl.gz"
     lines = "".join(json.dumps({"n": n, "x": str(n * 7919 % 10007)}) + "\n" for n in range(5000))

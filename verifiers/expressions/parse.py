@@ -331,7 +331,7 @@ class _Reader:
         try:
             return part(**options)
         except Exception as error:  # the part's own check of its options, whatever it raises
-            self.fail(f"{part.name}: {error}", tree, error)
+            self.fail(f"{part.name}: {str(error).removeprefix(f'{part.name}: ')}", tree, error)
 
     def literal(self, tree: ast.expr) -> Any:
         try:

@@ -239,7 +239,8 @@ def _kind(path: Path) -> str:
     if path.is_dir():
         return "datasets"
     if not path.is_file():
-        raise InputError(f"{path}: no such file")
+        known = "not a file; - reads JSON lines from standard input" if path.exists() else "no such file"
+        raise InputError(f"{path}: {known}")
     suffixes = [suffix.lower() for suffix in path.suffixes]
     if suffixes and suffixes[-1] == ".gz":
         suffixes.pop()
