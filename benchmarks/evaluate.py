@@ -15,7 +15,7 @@ from proctor.benchmarks.pass_at_k import PassAtK, estimate
 from proctor.benchmarks.suites import Task
 from proctor.verifiers.core import Blame, Status, Verdict, is_correct
 from proctor.verifiers.expression import Expression
-from proctor.verifiers.files.scored import check_stamp, cut_torn_line, dumps, told, write_stamp
+from proctor.verifiers.files.scored import check_stamp, cut_torn_line, dumps, open_alone, told, write_stamp
 from proctor.verifiers.files.scoring import Ready, Scored, score_stream
 from proctor.verifiers.files.sources import InputError, read_rows
 
@@ -113,11 +113,26 @@ def evaluate_samples(
     `blame` and `verdicts`. A sample passes where the reward's exams say that it is right, whatever else the
     reward counts. What an earlier run could not judge for want of infrastructure is judged again.
 
-    Raises InputError where `results` is of other samples, tasks or reward. The reward must have an exam, which
-    `check_judging` tells before anything is made to be judged.
+    Raises InputError where `results` is of other samples, tasks or reward, or another process writes to it. The
+    reward must have an exam, which `check_judging` tells before anything is made to be judged.
     """
     made_by = {"reward": str(reward), "hash": reward.hash, "tasks": _fingerprint(tasks)}
-    lines = _earlier(results, samples, made_by, overwrite)
+    with open_alone(results), told(results):
+        lines = _earlier(results, samples, made_by, overwrite)
+        outcome = Outcome(unanswered=len(tasks.keys() - {str(each.row.data["task_id"]) for each in samples}))
+        _evaluate(samples, lines, outcome, reward, results, progress)
+    return outcome
+
+
+def _evaluate(
+    samples: Sequence[Ready],
+    lines: list[Line],
+    outcome: Outcome,
+    reward: Expression,
+    results: Path,
+    progress: Callable[[int], None],
+) -> None:
+    """Judges what `lines`, those of earlier runs, have not, or not for good; all goes into `outcome`."""
     if again := [place for place, line in enumerate(lines) if line["blame"] == Blame.INFRASTRUCTURE.value]:
         judged = chain.from_iterable(_judge([samples[place] for place in again], reward))
         for place, line in zip(again, judged, strict=True):
@@ -125,12 +140,11 @@ def evaluate_samples(
         new = results.with_name(f"{results.name}.new")
         new.write_text("".join(dumps(line) + "\n" for line in lines), encoding="utf-8")
         new.replace(results)
-    answered = {str(sample.row.data["task_id"]) for sample in samples}
-    outcome, done = Outcome(unanswered=len(tasks.keys() - answered)), len(lines)
+    done = len(lines)
     for line in lines:
         outcome.add(line)
     progress(done)
-    with told(results), results.open("a", encoding="utf-8") as file:
+    with results.open("a", encoding="utf-8") as file:
         for batch in _judge(samples[done:], reward):
             for line in batch:
                 file.write(dumps(line) + "\n")
@@ -138,7 +152,6 @@ def evaluate_samples(
             file.flush()
             done += len(batch)
             progress(done)
-    return outcome
 
 
 def _judge(samples: Sequence[Ready], reward: Expression) -> Iterator[list[Line]]:

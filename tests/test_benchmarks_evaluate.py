@@ -11,6 +11,7 @@ from proctor.benchmarks.suites import SUITES, find_suite
 from proctor.verifiers.core import Status, Verdict
 from proctor.verifiers.custom import part
 from proctor.verifiers.expression import reward
+from proctor.verifiers.files.scored import open_alone
 from proctor.verifiers.files.sources import InputError
 from tests.cli_session import lines, proctor
 
@@ -133,6 +134,14 @@ def test_a_full_disk_names_the_file() -> None:
     result = judge("--out", "r.jsonl")
     assert result.exit_code == 2
     assert "r.jsonl: cannot be written: No space left on device" in result.stderr
+
+
+def test_two_runs_at_once_are_refused() -> None:
+    with open_alone(Path("s_results.jsonl")):
+        refused = judge()
+    assert refused.exit_code == 2
+    assert "s_results.jsonl: another process is writing to it" in refused.stderr
+    assert judge().exit_code == 0
 
 
 def test_tasks_without_a_sample_are_told() -> None:

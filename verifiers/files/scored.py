@@ -74,7 +74,7 @@ class ScoredFile:
         self.source = source
         self.rejected = Rejected(side_files(path)[1], source)
         self._made_by = dict(made_by)
-        self._handle: IO[bytes] = self._lock()
+        self._handle = open_alone(path)
         try:
             self._take_up(overwrite)
         except BaseException:
@@ -113,17 +113,6 @@ class ScoredFile:
             self._handle.write(to_bytes("".join(lines)))
             self._handle.flush()
 
-    def _lock(self) -> IO[bytes]:
-        try:
-            handle = self.path.open("a+b")
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            handle.close()
-            raise InputError(f"{self.path}: another process is writing to it") from error
-        except OSError as error:
-            raise InputError(f"{self.path}: cannot be written: {error.strerror}") from error
-        return handle
-
     def _take_up(self, overwrite: bool) -> None:
         if overwrite:
             self._handle.truncate(0)
@@ -147,6 +136,19 @@ class ScoredFile:
             raise InputError(
                 f"{self.path}, line {number}: not as it was written ({error}){_WAY_OUT}"
             ) from error
+
+
+def open_alone(path: Path) -> IO[bytes]:
+    """A file to append to and read, held until it is closed. Raises InputError where another process holds it."""
+    try:
+        handle = path.open("a+b")
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        handle.close()
+        raise InputError(f"{path}: another process is writing to it") from error
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written: {error.strerror}") from error
+    return handle
 
 
 def write_stamp(path: Path, made_by: Mapping[str, Any]) -> None:
