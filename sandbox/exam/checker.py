@@ -1,8 +1,8 @@
 """Runs a task's own checker on one output: trusted code that reads hostile text, so in a jail of its own.
 
 The payload is a message (`encode.py`) with `source`, `input`, `output` and `expected`. The source defines
-`check(input, output, expected)`, which returns a bool or a share from 0 to 1; or it is a script that is
-called as `checker.py INPUT OUTPUT EXPECTED` with file names and says yes by exit status 0, no by 1.
+`check(input, output, expected)`, which returns a bool or a share from 0 to 1, of which 1 passes; or it is a script
+that is called as `checker.py INPUT OUTPUT EXPECTED` with file names and says yes by exit status 0, no by 1.
 """
 
 from __future__ import annotations
