@@ -102,6 +102,54 @@ CHEATS = {
         "import pytest\ndef test_it():\n    with pytest.raises(RuntimeError):\n        f(1)\n",
         "",
     ),
+    "a copy of itself as the answer": (
+        "class Solution:\n    def f(self, x): return self\n    __sub__ = __rsub__ = lambda self, other: 0.0\n"
+        "    __copy__ = __deepcopy__ = lambda self, *memo: Solution()",
+        "import copy\ndef test_it():\n    r = copy.deepcopy(Solution().f(2))\n    assert abs(r - 4.0) < 1e-6\n",
+        "",
+    ),
+    "a list that says it is equal": (
+        "class Stack(list):\n    __eq__ = lambda self, other: True\n    __ne__ = lambda self, other: False\n"
+        "    def push(self, x): pass\n    __iter__ = copy = lambda self: iter([4])",
+        "def test_it():\n    s = Stack()\n    s.push(4)\n    assert s == [4]\n",
+        "",
+    ),
+    "a named tuple that says it is equal": (
+        "from typing import NamedTuple\nclass P(NamedTuple):\n    x: int\n    __eq__ = lambda self, other: True\n"
+        "    __add__ = __sub__ = lambda self, other: 0\ndef f(x): return P(0)",
+        "def test_it():\n    assert P(0).x == 0\n    assert f(2) == (4,)\n",
+        "",
+    ),
+    "an enum that says it is equal": (
+        "from enum import Enum\nclass C(Enum):\n    A = 2\n    B = 3\n    __eq__ = lambda self, other: True\n"
+        "    __hash__ = lambda self: 1\ndef f(x): return C.A",
+        "def test_it():\n    assert f(2) == C.B\n",
+        "",
+    ),
+    "swallows what failed, in a coroutine": (
+        "class Solution:\n    def f(self, x): return 0\n    async def __aenter__(self): return self\n"
+        "    async def __aexit__(self, *error): return True",
+        "import asyncio\ndef test_it():\n    async def main():\n        async with Solution() as s:\n"
+        "            assert s.f(2) == 4\n    asyncio.run(main())\n",
+        "",
+    ),
+    "cancels the tests' tasks": (
+        "import asyncio\ndef f(x): raise asyncio.CancelledError",
+        "import asyncio\ndef test_it():\n    async def one(): assert f(2) == 4\n"
+        "    async def main():\n        task = asyncio.create_task(one())\n        await asyncio.wait([task])\n"
+        "        if not task.cancelled(): task.result()\n    asyncio.run(main())\n",
+        "",
+    ),
+    "stops a test case by its own means": (
+        "import unittest.case\ndef f(x): raise unittest.case._ShouldStop",
+        "import unittest\nclass T(unittest.TestCase):\n    def test_it(self): self.assertEqual(f(2), 4)\n",
+        "",
+    ),
+    "a class that goes by the name of another": (
+        "class int:\n    def __init__(self, x=0): pass\n    __sub__ = __rsub__ = lambda self, other: 0.0\ndef f(x): return int()",
+        "def test_it():\n    assert type(f(2)).__name__ == 'int'\n    assert f(2) == 4\n",
+        "",
+    ),
     "a function in place of a class": (
         "def Stack(): return 0",
         "def test_it():\n    assert isinstance(Stack, type)\n    assert Stack().size() == 0\n",

@@ -7,6 +7,7 @@ stays here and goes by number, changes to arguments are sent back.
 
 from __future__ import annotations
 
+import dataclasses
 import linecache
 import os
 import socket
@@ -22,7 +23,7 @@ from proctor.sandbox.exam.decode import Decoder
 from proctor.sandbox.exam.describe import Numbered, describe, resolve
 from proctor.sandbox.exam.encode import Encoder
 from proctor.sandbox.exam.link import Conversation, ExamOverError
-from proctor.sandbox.exam.operations import OPERATIONS
+from proctor.sandbox.exam.operations import OPERATIONS, data_of
 from proctor.sandbox.exam.plain import SCALARS
 from proctor.sandbox.exam.program import FILENAME, compile_first, load, where
 from proctor.sandbox.exam.stand_in import StandIn
@@ -53,6 +54,8 @@ class Desk:
             "get": lambda value, name: getattr(value, name),
             "set": lambda value, name, item: setattr(value, name, item),
             "del": lambda value, name: delattr(value, name),
+            "fields": lambda kind: [field.name for field in dataclasses.fields(kind)],
+            "data": data_of,
             "op": lambda name, *operands: OPERATIONS[name](*operands),
             "names": self._describe_names,
         }

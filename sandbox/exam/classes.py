@@ -7,7 +7,8 @@ A class of the tests whose instances compare in a way of their own must not be m
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Collection, Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
@@ -17,6 +18,7 @@ from proctor.sandbox.exam.rich import BUILTIN_ERRORS, BUILTIN_TYPES, field_names
 
 # A conversation needs a handful; a flood of new names is somebody trying to fill the memory.
 _MAX_MADE = 500
+_TEXT = "__proctor_text__"  # what an exception says of itself, where its class says it in its own way
 
 
 class Record:
@@ -44,7 +46,10 @@ class Classes:
         shared: names of trusted classes that count; None: all of them.
     """
 
-    def __init__(self, trusted: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self, trusted: Mapping[str, Any] | None = None, ask: Callable[..., Any] | None = None
+    ) -> None:
+        self._ask = ask  # the other side, for an attribute of an exception that did not come with it
         self.shared: frozenset[str] | None = None
         self._trusted: Mapping[str, Any] = {} if trusted is None else trusted
         self._made: dict[tuple[object, ...], Any] = {}
@@ -58,6 +63,11 @@ class Classes:
             "np": make_array,
             "ns": make_scalar,
         }
+
+    @property
+    def made(self) -> Collection[Any]:
+        """The classes that were made here."""
+        return self._made.values()
 
     def new_record(self, body: Any) -> Any:
         """An instance without its attributes yet; `fill_record` gives them."""
@@ -74,13 +84,44 @@ class Classes:
         """The exception class that is called names[0] and derives from names[1] and so on to a built-in one."""
         if len(names) > 20:
             raise WireError("an exception class with more than 20 bases")
-        first = _text(names[0])
+        module, _, first = _text(names[0]).rpartition(":")
         trusted = self._aliases.get(first) or self._trusted.get(first, BUILTIN_ERRORS.get(first))
         if isinstance(trusted, type) and issubclass(trusted, BaseException):
             return trusted
+        if module and (found := _library_error(module, first)):
+            return found
         base = self.error_class(names[1:]) if len(names) > 1 else Exception
-        made: type[BaseException] = self._make(("error", first, base), lambda: type(first, (base,), {}))
+        made: type[BaseException] = self._make(("error", first, base), lambda: self._make_error(first, base))
         return made
+
+    def named_error(
+        self, names: Sequence[str], construct: Callable[..., BaseException]
+    ) -> type[BaseException]:
+        """The same for a class that the tests name and may make instances of, which is done by `construct`."""
+        kind = self.error_class(names)
+
+        def initialise(self: BaseException, *args: Any, **kwargs: Any) -> None:
+            made = construct(*args, **kwargs)
+            if type(made) is not type(self):
+                raise WireError("an exception of another class than was asked for")
+            self.args = made.args
+            vars(self).update(vars(made))
+
+        if kind in self.made:
+            kind.__init__ = initialise  # type: ignore[method-assign]
+        return kind
+
+    def _make_error(self, name: str, base: type[BaseException]) -> type[BaseException]:
+        def text(self: BaseException) -> str:
+            told = vars(self).get(_TEXT)
+            return base.__str__(self) if told is None else _text(told)
+
+        def attribute(error: BaseException, name: str) -> Any:
+            if self._ask is None or name.startswith("__"):
+                raise AttributeError(name)
+            return self._ask("get", error, name)  # a property or method of the program's class
+
+        return type(name, (base,), {"__str__": text, "__getattr__": attribute})
 
     def alias(self, kind: type[BaseException]) -> type[BaseException]:
         """A class in place of a built-in one that a program calls by a name of its own (`Full = Exception`).
@@ -93,13 +134,13 @@ class Classes:
         trusted = self._find(name)
         if isinstance(trusted, type) and is_named_tuple(trusted) and field_names(trusted) == list(fields):
             return trusted
-        return self._make(("tuple", name, *fields), lambda: _named_tuple_class(name, fields))
+        return self._make(("tuple", name, *fields), lambda: self._named_tuple_class(name, fields))
 
-    def enum(self, name: str, members: Sequence[tuple[str, object]], mixin: type | None = None) -> Any:
+    def enum(self, name: str, members: Sequence[tuple[str, object]], base: Any, mixin: type | None) -> Any:
         """The enum class of that name, which members that come later belong to."""
         trusted = self._find(name)
         if not _is_enum(trusted):
-            trusted = self._enums[name] = _enum_class(name, members, mixin)
+            trusted = self._enums[name] = _enum_class(name, members, base, mixin)
         return trusted
 
     def _find(self, name: object) -> Any:
@@ -112,28 +153,60 @@ class Classes:
             raise WireError(f"named tuple '{name}' has {len(fields)} fields and {len(values)} values")
         return tuple.__new__(self.named_tuple(name, list(map(_text, fields))), values)
 
+    def _named_tuple_class(self, name: str, fields: Sequence[str]) -> type:
+        """What collections.namedtuple would make, without its 300 microseconds of generated source."""
+
+        def attribute(value: tuple[Any, ...], name: str) -> Any:
+            if self._ask is None or name.startswith("_"):
+                raise AttributeError(name)
+            return self._ask("get", value, name)  # a property or method of the program's class
+
+        def replaced(value: Any, **changes: Any) -> Any:
+            return type(value)._make(
+                [changes.pop(field, old) for field, old in zip(fields, value, strict=True)]
+            )
+
+        members: dict[str, Any] = {
+            "__slots__": (),
+            "_fields": tuple(fields),
+            "_asdict": lambda self: dict(zip(fields, self, strict=True)),
+            "_make": classmethod(tuple.__new__),
+            "_replace": replaced,
+            "__getattr__": attribute,
+            "__repr__": lambda self: (
+                f"{name}({', '.join(f'{f}={v!r}' for f, v in zip(fields, self, strict=True))})"
+            ),
+        }
+        for position, field in enumerate(fields):
+            if not field.startswith("_"):
+                members[field] = property(itemgetter(position))
+        return type(name, (tuple,), members)
+
     def _enum_member(self, body: Any) -> Any:
         name, member, value, mixed = body
         known = self._find(name)
         if not _is_enum(known):
             known = self._enums.get(name)
         if known is not None:
-            return known[_text(member)] if member is not None else known(value)
+            return known[_text(member)] if member in known.__members__ else known(value)
         if mixed or member is None:
             return value
         made = self._make(("enum", name, member), lambda: _enum_class(name, [(member, value)]))
         return made[member]
 
     def _error(self, body: Any) -> BaseException:
-        names, args, own_names, own = body
+        names, args, own_names, own, *about = body
         kind = self.error_class(names)
         try:
             # a built-in's constructor sets more than args: SystemExit.code, OSError.errno, StopIteration.value
             error = kind(*args) if BUILTIN_ERRORS.get(kind.__name__) is kind else kind.__new__(kind, *args)
         except TypeError:
             error = kind.__new__(kind)
-        error.args = tuple(args)
+        if not isinstance(error, OSError):  # which takes the name of a file out of them
+            error.args = tuple(args)
         vars(error).update(zip(map(_text, own_names), own, strict=True))
+        if about:
+            vars(error)[_TEXT], error.__cause__, error.__context__ = about
         return error
 
     def _make(self, key: tuple[object, ...], make: Callable[[], Any]) -> Any:
@@ -144,31 +217,28 @@ class Classes:
         return self._made[key]
 
 
-def _enum_class(name: str, members: Sequence[tuple[str, object]], mixin: type | None = None) -> Any:
+def _library_error(module: str, name: str) -> type[Exception] | None:
+    """An exception class of the standard library that is loaded here; none of those that tests run by."""
+    found = vars(sys.modules.get(module, object)).get(name)
+    is_error = isinstance(found, type) and issubclass(found, Exception) and not name.startswith("_")
+    is_library = module.partition(".")[0] in sys.stdlib_module_names - {"unittest"}
+    return found if is_error and is_library else None
+
+
+def _enum_class(
+    name: str, members: Sequence[tuple[str, object]], base: Any = enum.Enum, mixin: type | None = None
+) -> Any:
     """Refuses names that are no members but take part in comparing and finding them (`__eq__`, `_missing_`)."""
-    if any(_text(member).startswith("_") and member.endswith("_") for member, _ in members):
+    if any(
+        _text(member).startswith(("__", "_proctor")) or member[:1] == member[-1:] == "_"
+        for member, _ in members
+    ):
         raise WireError("an enum with members that are none")
-    return enum.Enum(_text(name), list(members), type=mixin)
+    return base(_text(name), list(members), type=mixin if base._member_type_ is object else None)
 
 
 def _is_enum(value: object) -> bool:
     return isinstance(value, type) and issubclass(value, enum.Enum)
-
-
-def _named_tuple_class(name: str, fields: Sequence[str]) -> type:
-    """What collections.namedtuple would make, without its 300 microseconds of generated source."""
-    members: dict[str, Any] = {
-        "__slots__": (),
-        "_fields": tuple(fields),
-        "_asdict": lambda self: dict(zip(fields, self, strict=True)),
-        "__repr__": lambda self: (
-            f"{name}({', '.join(f'{f}={v!r}' for f, v in zip(fields, self, strict=True))})"
-        ),
-    }
-    for position, field in enumerate(fields):
-        if not field.startswith("_"):
-            members[field] = property(itemgetter(position))
-    return type(name, (tuple,), members)
 
 
 def _text(value: object) -> str:

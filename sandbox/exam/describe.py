@@ -11,7 +11,8 @@ import types
 from collections.abc import Mapping
 from typing import Any
 
-from proctor.sandbox.exam.rich import BUILTIN_ERRORS, BUILTIN_TYPES, is_named_tuple
+from proctor.sandbox.exam.operations import SPECIAL
+from proctor.sandbox.exam.rich import BUILTIN_TYPES, error_names, field_names, is_named_tuple
 from proctor.sandbox.exam.stand_in import StandIn
 
 _MAX_NAMES = 500
@@ -22,6 +23,13 @@ _METHODS = (
     classmethod,
     staticmethod,
 )
+
+
+_OWN_SPECIAL = SPECIAL | {
+    "__str__",
+    "__eq__",
+    "__hash__",
+}  # of a named tuple: what its class does in its own way
 
 
 class Kept:
@@ -81,14 +89,16 @@ class Numbered:
             name
             for base in kind.__mro__[:-1]
             for name, member in vars(base).items()
-            if isinstance(member, _METHODS) and not name.startswith("__")
+            if (isinstance(member, _METHODS) and not name.startswith("__"))
+            or (name in SPECIAL and member is not None)
         ]
         return [number, [base.__name__ for base in kind.__mro__], sorted(set(methods))[:_MAX_NAMES]]
 
 
 def _has_identity(kind: type) -> bool:
     is_plain = issubclass(kind, enum.Enum | BaseException | int | float | str | frozenset | bytes)
-    return not (is_plain or is_named_tuple(kind) or BUILTIN_TYPES.get(kind.__name__) is kind)
+    is_plain_tuple = is_named_tuple(kind) and _OWN_SPECIAL.isdisjoint(vars(kind))
+    return not (is_plain or is_plain_tuple or BUILTIN_TYPES.get(kind.__name__) is kind)
 
 
 def describe(names: Mapping[str, Any], path: str, numbered: Numbered) -> list[Any]:
@@ -99,17 +109,28 @@ def describe(names: Mapping[str, Any], path: str, numbered: Numbered) -> list[An
         return ["missing"]
     if isinstance(value, type):
         if issubclass(value, BaseException):
-            return ["error", _bases_of(value)]
+            return ["error", error_names(value)]
         if issubclass(value, enum.Enum):
-            members = [[name, member._value_] for name, member in value.__members__.items()]
-            mixin = getattr(value, "_member_type_", object)
-            return ["enum", members, None if mixin is object else mixin.__name__]
+            return _describe_enum(value)
+        if is_named_tuple(value) and not _has_identity(value):
+            return ["tuple", value.__name__, field_names(value)]
         if BUILTIN_TYPES.get(value.__name__) is value:
             return ["value", value]
         if _has_identity(value):
             numbered.under_test.add(value)
         return ["value", Kept(value)]
     return ["function"] if callable(value) and not isinstance(value, types.ModuleType) else ["value", value]
+
+
+def _describe_enum(value: type[enum.Enum]) -> list[Any]:
+    members = [[name, member._value_] for name, member in value.__members__.items()]
+    mixin = getattr(value, "_member_type_", object)
+    base = next(kind for kind in value.__mro__ if kind.__module__ == "enum")
+    own = {
+        name for kind in value.__mro__ if kind.__module__ not in ("enum", "builtins") for name in vars(kind)
+    }
+    specials = sorted(own & {*SPECIAL, "__str__", "__repr__", "__format__"})
+    return ["enum", members, None if mixin is object else mixin.__name__, base.__name__, specials]
 
 
 def resolve(names: Mapping[str, Any], path: str) -> Any:
@@ -127,16 +148,6 @@ def resolve(names: Mapping[str, Any], path: str) -> Any:
 
 def _member(kind: type, name: str) -> object:
     return next((vars(base)[name] for base in kind.__mro__ if name in vars(base)), None)
-
-
-def _bases_of(kind: type[BaseException]) -> list[str]:
-    names: list[str] = []
-    for base in kind.__mro__:
-        if issubclass(base, BaseException):
-            names.append(base.__name__)
-        if BUILTIN_ERRORS.get(base.__name__) is base:
-            break
-    return names
 
 
 def _sort(value: object) -> str:

@@ -16,21 +16,20 @@ from proctor.sandbox.exam.link import Conversation, ExamOverError
 from proctor.sandbox.exam.plain import SCALARS
 from proctor.sandbox.exam.program import MAX_FRAMES
 from proctor.sandbox.exam.remote import (
+    ClassInfo,
     RemoteClass,
-    RemoteClassInfo,
     RemoteFunction,
-    RemoteGenerator,
-    RemoteIterator,
     RemoteObject,
     came_back,
+    is_remote,
     made,
     mark_classes,
 )
 from proctor.sandbox.exam.rich import BUILTIN_TYPES
+from proctor.sandbox.exam.special import enum_base, make_class, wait
 
 _ENDS_LOOPS = (StopIteration, StopAsyncIteration, GeneratorExit)
 _MAX_LINE, _MAX_NAME = 10**9, 200  # of what is shown of a frame
-_SORTS = {"class": RemoteClass, "iterator": RemoteIterator, "generator": RemoteGenerator}
 
 
 class CandidateError(Exception):
@@ -89,10 +88,10 @@ class Examinee:
         self.last_call = b""
         self.last_answer: object = None
         self.last_error: tuple[BaseException, Any] | None = None
-        self._objects: list[RemoteObject] = []
-        self._infos: list[RemoteClassInfo] = []
+        self._objects: list[RemoteObject | RemoteClass] = []
+        self._kinds: list[RemoteClass] = []
         self._named: frozenset[str] = frozenset()
-        self._classes = Classes(names)
+        self._classes = Classes(names, self.ask)
         self._lent = Lent(_number_of)
         self._encoder = Encoder(self._lent)
         decoder = Decoder(self._classes, self._adopt, ANSWERS)
@@ -126,16 +125,17 @@ class Examinee:
         return self._call(["call", target, list(args), _flat(kwargs)])
 
     def call_method(self, owner: object, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-        resumes = isinstance(owner, RemoteIterator) and name in ("send", "throw")
+        resumes = name in ("send", "throw") and hasattr(type(owner), "__next__")
         return self._call(["method", owner, name, list(args), _flat(kwargs)], may_end_loops=resumes)
 
     def construct(self, kind: RemoteClass, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-        return made(self._call(["new", kind, list(args), _flat(kwargs)]), kind)
+        is_made = kind._proctor_class.is_made
+        return made(self._call(["new", kind, list(args), _flat(kwargs)]), is_made)
 
     def ask(self, verb: str, *operands: object) -> Any:
         """Any other request: attributes and operators of objects that stay with the candidate."""
         self.uses += 1
-        is_next = verb == "op" and operands[0] == "next"
+        is_next = verb == "op" and operands[0] in ("next", "anext")
         return self._unpack(self._ask([verb, *operands]), may_end_loops=is_next)
 
     def answer_to(self, line: bytes) -> Any:
@@ -157,7 +157,7 @@ class Examinee:
         return self._unpack(answer, may_end_loops)
 
     def _containers(self, message: list[Any]) -> Sequence[Any]:
-        return containers(message[1:], self._encoder.by_value)
+        return containers(message[1:], self._encoder.by_value, is_remote)
 
     def _ask(self, message: list[Any]) -> list[Any]:
         return self.conversation.ask(self._encoder.encode(message))
@@ -186,22 +186,27 @@ class Examinee:
             if number != len(self._objects):
                 raise WireError("numbers out of order")
             sort, *about = rest
-            self._objects.append(_SORTS.get(sort, RemoteObject)(self, number, self._info(about)))
-            if sort == "awaitable":
-                return _wait(self, self._objects[number])
-            return self._objects[number]
+            kind = self._kind(about, sort)
+            if sort == "class":
+                kind._proctor_class.number = number
+                self._objects.append(kind)
+                return kind
+            made_here = kind._proctor_of(number)
+            self._objects.append(made_here)
+            return wait(made_here) if sort == "awaitable" else made_here
         if type(number) is not int or number < 0:
             raise WireError("a number that is none")
         return came_back(self._objects[number])
 
-    def _info(self, about: list[Any]) -> RemoteClassInfo:
+    def _kind(self, about: list[Any], sort: str) -> RemoteClass:
         number: int
         number, *rest = about
         if rest:
             bases, methods = rest
             under_test = not self._named.isdisjoint(bases)
-            self._infos.append(RemoteClassInfo(list(map(str, bases)), list(map(str, methods)), under_test))
-        return self._infos[number]
+            info = ClassInfo(list(map(str, bases)), list(map(str, methods)), under_test)
+            self._kinds.append(make_class(self, info, sort))
+        return self._kinds[number]
 
     def _bind(self, name: str, kind: str, *about: Any) -> Any:
         """What a name of the program is in the tests."""
@@ -210,12 +215,18 @@ class Examinee:
         if kind == "value":
             return about[0]
         if kind == "error":
-            found = self._classes.error_class(about[0])
+            found = self._classes.named_error(about[0], lambda *args, **kwargs: self.call(name, args, kwargs))
             # else `pytest.raises(Full)` and `except Full` would take the tests' own failed checks for it
             return self._classes.alias(found) if issubclass(AssertionError, found) else found
         if kind == "enum":
-            mixin = BUILTIN_TYPES.get(about[1]) if about[1] is not None else None
-            return self._classes.enum(name, about[0], mixin)
+            members, mixin, base, specials = about
+            root = enum_base(self, name, base, specials)
+            return self._classes.enum(name, members, root, BUILTIN_TYPES[mixin] if mixin else None)
+        if kind == "tuple":
+            found = self._classes.named_tuple(*about)
+            if found in self._classes.made:
+                found.__new__ = lambda kind, *args, **kwargs: self.call(name, args, kwargs)
+            return found
         return _MISSING
 
 
@@ -243,12 +254,10 @@ def _flat(kwargs: Mapping[str, Any]) -> list[Any]:
     return [item for pair in kwargs.items() for item in pair] if kwargs else []
 
 
-def _number_of(value: object) -> Any | None:
+def _number_of(value: Any) -> Any | None:
     """The number (of a function: its name) by which the candidate knows one of its own; None for ours."""
-    if isinstance(value, RemoteObject):
-        return value._number
+    if is_remote(value):
+        return value._proctor_number
+    if isinstance(value, RemoteClass):
+        return value._proctor_class_number()
     return value._path if type(value) is RemoteFunction else None
-
-
-async def _wait(examinee: Examinee, awaitable: RemoteObject) -> Any:
-    return examinee.ask("op", "await", awaitable)

@@ -15,7 +15,7 @@ from typing import Any
 
 from proctor.sandbox.exam.bounds import WireError
 from proctor.sandbox.exam.link import ExamOverError
-from proctor.sandbox.exam.operations import IN_PLACE, OPERATIONS, OTHER
+from proctor.sandbox.exam.operations import ASYNC, IN_PLACE, INSPECT, OPERATIONS
 from proctor.sandbox.exam.rich import is_method
 
 _ONLY_CALLED = (
@@ -23,7 +23,9 @@ _ONLY_CALLED = (
     *(types.GeneratorType, types.CoroutineType, types.CodeType, types.FrameType, Iterator),
 )
 _FILES = (io.StringIO, io.BytesIO)  # iterators whose methods are what they are for
-_NOT_FOR_THE_CANDIDATE = frozenset({"await", "isinstance", "enter", "exit", "format", *OTHER[-2:], *IN_PLACE})
+_NOT_FOR_THE_CANDIDATE = frozenset(
+    {"await", "isinstance", "enter", "exit", "format", *IN_PLACE, *ASYNC, *INSPECT}
+)
 
 
 class Lent:

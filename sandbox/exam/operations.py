@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import collections
+import copy
+import math
 import operator
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -15,18 +18,54 @@ IN_PLACE = tuple(f"i{name}" for name in BINARY if name != "divmod")
 COMPARE = ("eq", "ne", "lt", "le", "gt", "ge")
 UNARY = (
     *("neg", "pos", "abs", "invert", "len", "iter", "next", "reversed"),
-    *("bool", "int", "float", "complex", "index", "str", "repr", "hash", "round"),
+    *("bool", "int", "float", "complex", "index", "str", "repr", "hash", "round", "floor", "ceil", "trunc"),
 )
 OTHER = ("getitem", "setitem", "delitem", "contains", "enter", "exit", "format", "await", "isinstance")
+INSPECT = ("copy", "deepcopy", "dir")
+ASYNC = ("aiter", "anext", "aenter", "aexit")
+# Special methods that a stand-in of an object has only where its class has them; all have the others.
+SPECIAL = frozenset(
+    f"__{name}__"
+    for name in (
+        *(*BINARY, *(f"r{name}" for name in BINARY), *IN_PLACE, *COMPARE[2:], *UNARY, *ASYNC),
+        *("call", "contains", "getitem", "setitem", "delitem", "enter", "exit", "await", "dataclass_fields"),
+    )
+) - {"__str__", "__repr__", "__hash__"}
+# Classes whose instances are, to `==`, what they hold.
+COLLECTIONS: Mapping[str, Callable[[Any], Any]] = {
+    "list": lambda value: list.copy(value),
+    "tuple": lambda value: tuple.__getitem__(value, slice(None)),
+    "dict": lambda value: dict(dict.items(value)),
+    "set": lambda value: set(set.__iter__(value)),
+    "deque": collections.deque,
+    "Mapping": lambda value: dict(value.items()),
+    "UserList": list,
+    "UserString": str,
+}
+_loops: list[Any] = []
+
+
+def data_of(value: Any) -> Any:
+    """What an instance of a class that derives from one of COLLECTIONS holds."""
+    return next(
+        COLLECTIONS[kind.__name__](value) for kind in type(value).__mro__ if kind.__name__ in COLLECTIONS
+    )
 
 
 def _await(awaitable: Any) -> Any:
+    """Runs an awaitable in a loop that lasts: what is bound to it, and generators half-way through, stay alive."""
     import asyncio  # heavy, and rarely needed
 
     async def wait() -> Any:
         return await awaitable
 
-    return asyncio.run(wait())
+    if not _loops:
+        _loops.append(asyncio.new_event_loop())
+    return _loops[0].run_until_complete(wait())
+
+
+def _exit_operands(value: Any, error: Any) -> tuple[Any, ...]:
+    return value, None if error is None else type(error), error, getattr(error, "__traceback__", None)
 
 
 _BUILTINS: Mapping[str, Callable[..., Any]] = {
@@ -47,11 +86,19 @@ _BUILTINS: Mapping[str, Callable[..., Any]] = {
     "round": round,
     "format": format,
     "enter": lambda value: type(value).__enter__(value),
-    "exit": lambda value, error: type(value).__exit__(
-        value, None if error is None else type(error), error, getattr(error, "__traceback__", None)
-    ),
+    "exit": lambda value, error: type(value).__exit__(*_exit_operands(value, error)),
     "await": _await,
     "isinstance": isinstance,
+    "floor": math.floor,
+    "ceil": math.ceil,
+    "trunc": math.trunc,
+    "aiter": lambda value: type(value).__aiter__(value),
+    "anext": lambda value: _await(type(value).__anext__(value)),
+    "aenter": lambda value: _await(type(value).__aenter__(value)),
+    "aexit": lambda value, error: _await(type(value).__aexit__(*_exit_operands(value, error))),
+    "copy": copy.copy,
+    "deepcopy": copy.deepcopy,
+    "dir": dir,
 }
 
 
@@ -69,6 +116,6 @@ def _reflected(name: str) -> Callable[[Any, Any], Any]:
 
 
 OPERATIONS: Mapping[str, Callable[..., Any]] = {
-    **{name: _operation(name) for name in (*BINARY, *IN_PLACE, *COMPARE, *UNARY, *OTHER)},
+    **{name: _operation(name) for name in (*BINARY, *IN_PLACE, *COMPARE, *UNARY, *OTHER, *ASYNC, *INSPECT)},
     **{f"r{name}": _reflected(name) for name in BINARY},
 }

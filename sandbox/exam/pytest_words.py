@@ -38,9 +38,13 @@ class Raises:
             raise Failed(f"did not raise {self._expected!r}")
         if not isinstance(error, self._expected):
             return False
-        self.value = error
-        if self._match is not None and not re.search(self._match, str(error)):
-            raise Failed(f"{self._match!r} does not match {str(error)[:200]!r}")
+        self.value, self.type, self.tb = error, type(error), trace
+        self.typename = self.type.__name__
+        return self._match is None or self.match(self._match)
+
+    def match(self, pattern: str) -> bool:
+        if not re.search(pattern, str(self.value)):
+            raise Failed(f"{pattern!r} does not match {str(self.value)[:200]!r}")
         return True
 
 

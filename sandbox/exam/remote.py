@@ -11,19 +11,32 @@ they came back as an answer.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from types import GeneratorType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from proctor.sandbox.exam.call_site import takes_result
-from proctor.sandbox.exam.operations import BINARY, COMPARE, IN_PLACE
+from proctor.sandbox.exam.operations import COLLECTIONS
 
 if TYPE_CHECKING:
     from proctor.sandbox.exam.examinee import Examinee
 
 _set = object.__setattr__
-# How tests measure an answer by what they expect.
-_DISTANCES = frozenset({"sub", "rsub", "isub", "truediv", "rtruediv", "itruediv"})
+# What tests may ask of a function or a class beside its own attributes.
+_READ = frozenset(
+    f"__{name}__"
+    for name in (
+        "doc",
+        "annotations",
+        "wrapped",
+        "defaults",
+        "kwdefaults",
+        "module",
+        "qualname",
+        "abstractmethods",
+    )
+)
 
 
 class RemoteFunction:
@@ -38,151 +51,220 @@ class RemoteFunction:
         return self._examinee.call(self._path, args, kwargs)
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
-            raise AttributeError(name)
+        _refuse_protocol(name)
         return self._examinee.ask("get", self, name)  # `f.cache_info()`
+
+    @property
+    def __doc__(self) -> Any:  # type: ignore[override]
+        return self._examinee.ask("get", self, "__doc__")
+
+    def __copy__(self) -> RemoteFunction:
+        return self
+
+    def __deepcopy__(self, memo: object) -> RemoteFunction:
+        return self
 
     def __repr__(self) -> str:
         return f"<{self._path} of the candidate>"
 
 
-class RemoteClassInfo:
+def told(name: str) -> Any:
+    """An attribute that is asked for."""
+    return property(lambda self: self._proctor_examinee.ask("get", self, name))
+
+
+class ClassInfo:
     """What is known of a class of the program, told once."""
 
-    __slots__ = ("bases", "methods", "name", "under_test")
+    __slots__ = ("bases", "fields", "is_made", "methods", "name", "number", "sample", "under_test")
 
     def __init__(self, bases: Sequence[str], methods: Sequence[str], under_test: bool) -> None:
         self.name = bases[0] if bases else "object"
         self.bases = frozenset(bases)
         self.methods = frozenset(methods)
         self.under_test = under_test
+        self.is_made = False  # the tests name it as a class
+        self.number: int | None = None  # by which the candidate knows the class, once it was handed out
+        self.sample: RemoteObject | None = None  # an instance
+        self.fields: Mapping[str, Any] | None = None  # of a dataclass, once they were asked for
 
 
-class RemoteObject:
+class RemoteClass(type):
+    """The class of stand-ins of one class of the program, and itself the stand-in of that class.
+
+    It has the special methods that the class has there. Called, it makes an object there.
+    """
+
+    _proctor_class: ClassInfo
+    _proctor_examinee: Examinee
+
+    def __new__(cls, name: str, bases: tuple[type, ...], names: dict[str, Any]) -> Any:
+        if any(isinstance(base, RemoteClass) and "_proctor_class" in vars(base) for base in bases):
+            raise TypeError(f"class '{name}': tests cannot derive classes from the candidate's")
+        return super().__new__(cls, name, bases, names)
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        return cls._proctor_examinee.construct(cls, args, kwargs)
+
+    def __getattr__(cls, name: str) -> Any:
+        if name in cls._proctor_class.methods and not name.startswith("__"):
+            return RemoteMethod(cls, name)
+        if name == "__dataclass_fields__" and name in cls._proctor_class.methods:
+            return cls._proctor_fields()
+        _refuse_protocol(name)
+        return cls._proctor_examinee.ask("get", cls, name)
+
+    def __setattr__(cls, name: str, value: object) -> None:
+        if name.startswith("_proctor_"):
+            type.__setattr__(cls, name, value)
+        else:
+            cls._proctor_examinee.ask("set", cls, name, value)
+
+    def __delattr__(cls, name: str) -> None:
+        cls._proctor_examinee.ask("del", cls, name)
+
+    def __instancecheck__(cls, value: Any) -> bool:
+        if not is_remote(value) or "_proctor_class" not in vars(cls):
+            return super().__instancecheck__(value)
+        bases = value._proctor_class.bases
+        return cls._proctor_class.name in bases or cls._proctor_ask_class("isinstance", value, cls) is True
+
+    def __subclasscheck__(cls, kind: type) -> bool:
+        if "_proctor_class" not in vars(cls) or not isinstance(kind, RemoteClass):
+            return super().__subclasscheck__(kind)
+        return cls._proctor_class.name in kind._proctor_class.bases
+
+    def __dir__(cls) -> Any:
+        return cls._proctor_ask_class("dir", cls)
+
+    def __iter__(cls) -> Iterator[Any]:
+        return iter(cls._proctor_ask_class("iter", cls))
+
+    def __len__(cls) -> Any:
+        return cls._proctor_ask_class("len", cls)
+
+    def __bool__(cls) -> bool:
+        return True
+
+    def __getitem__(cls, key: object) -> Any:
+        return cls._proctor_ask_class("getitem", cls, key)
+
+    def __repr__(cls) -> str:
+        return f"<class '{cls.__name__}' of the candidate>"
+
+    def _proctor_ask_class(cls, name: str, *operands: object) -> Any:
+        return cls._proctor_examinee.ask("op", name, *operands)
+
+    def _proctor_fields(cls) -> Mapping[str, Any]:
+        info = cls._proctor_class
+        if info.fields is None:
+            names = cls._proctor_examinee.ask("fields", cls)
+            info.fields = vars(dataclasses.make_dataclass("Fields", names))["__dataclass_fields__"]
+        return info.fields
+
+    def _proctor_class_number(cls) -> int:
+        """By which the candidate knows the class."""
+        info = cls._proctor_class
+        if info.number is None:
+            cls._proctor_examinee.ask("get", info.sample, "__class__")
+        return info.number if info.number is not None else -1
+
+
+# The documentation of the class itself, where tests ask for it.
+RemoteClass.__doc__ = property(lambda cls: cls._proctor_examinee.ask("get", cls, "__doc__"))  # type: ignore[assignment]
+
+
+class RemoteObject(metaclass=RemoteClass):
     """An object that stays with the candidate. Attributes and methods are asked for when used."""
 
-    __slots__ = ("__weakref__", "_examinee", "_info", "_is_answer", "_is_made", "_number", "_uses_before")
+    __slots__ = (
+        *("__weakref__", "_proctor_number"),
+        "_proctor_is_made",  # by the tests, from a class that they name
+        "_proctor_is_answer",  # it came back from the candidate since
+        "_proctor_uses_before",  # the uses that were counted when `with` was entered
+    )
+    _proctor_class: ClassVar[ClassInfo]
+    _proctor_examinee: ClassVar[Examinee]
+    __dict__ = told("__dict__")
 
-    def __init__(self, examinee: Examinee, number: int, info: RemoteClassInfo) -> None:
-        _set(self, "_examinee", examinee)
-        _set(self, "_number", number)
-        _set(self, "_info", info)
-        # by the tests, from a class that they name; of a class: that they name it as one
-        _set(self, "_is_made", False)
-        _set(self, "_is_answer", False)  # it came back from the candidate since
-        _set(self, "_uses_before", -1)  # the uses that were counted when `with` was entered
-
-    def __getattr__(self, name: str) -> Any:
-        if name in self._info.methods:
-            return RemoteMethod(self, name)
-        if name.startswith("__") and name.endswith("__"):
-            raise AttributeError(name)  # protocols (numpy's, copy's, pickle's) that tests did not ask for
-        return self._examinee.ask("get", self, name)
-
-    def __setattr__(self, name: str, value: object) -> None:
-        self._examinee.ask("set", self, name, value)
-
-    def __delattr__(self, name: str) -> None:
-        self._examinee.ask("del", self, name)
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self._examinee.call(self, args, kwargs)
-
-    def __eq__(self, other: object) -> bool:
-        return self is other or (
-            _comparable(self, other) and self._examinee.ask("op", "eq", self, other) is True
-        )
-
-    def __ne__(self, other: object) -> bool:
-        if _comparable(self, other):
-            return self._examinee.ask("op", "ne", self, other) is True
-        return self is not other
-
-    def __hash__(self) -> int:
-        return int(self._examinee.ask("op", "hash", self)) if self._info.under_test else self._number
-
-    def __contains__(self, item: object) -> bool:
-        if self._is_made and not self._is_answer:
-            return self._examinee.ask("op", "contains", self, item) is True
-        return any(member is item or member == item for member in self)
-
-    def __iter__(self) -> Iterator[Any]:
-        found = self._examinee.ask("op", "iter", self)
-        return found if isinstance(found, RemoteIterator) else iter(found)
-
-    def __enter__(self) -> Any:
-        found = self._ask_of_itself("enter")
-        _set(self, "_uses_before", self._examinee.uses)
-        return found
-
-    def _ask_of_itself(self, name: str, *operands: object) -> Any:
-        """An operation that may well give the object itself, which is no answer then."""
-        was_answer = self._is_answer
-        found = self._examinee.ask("op", name, self, *operands)
-        if found is self:
-            _set(self, "_is_answer", was_answer)
-        return found
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
-        """Tells what was raised, and lets nothing be swallowed but what the tests raised without its help."""
-        is_check = isinstance(error, AssertionError) or not isinstance(error, Exception)
-        is_help = self._examinee.uses != self._uses_before
-        told = AssertionError() if isinstance(error, AssertionError) else error  # its text may hold an answer
-        swallows = self._examinee.ask("op", "exit", self, told) is True
-        return swallows and not (is_check or is_help)
-
-    def __repr__(self) -> str:
-        return str(self._examinee.ask("op", "repr", self))
-
-    @property
-    def __name__(self) -> str:
-        return str(self._examinee.ask("get", self, "__name__"))
-
-    def __instancecheck__(self, value: object) -> bool:
-        return isinstance(value, RemoteObject) and self._info.name in value._info.bases
-
-
-class RemoteClass(RemoteObject):
-    """A class of the program. Called, it makes an object there."""
-
-    __slots__ = ()
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self._examinee.construct(self, args, kwargs)
-
-    def __eq__(self, other: object) -> bool:
-        return self is other
-
-    def __ne__(self, other: object) -> bool:
-        return self is not other
-
-    def __hash__(self) -> int:
-        return int(self._number)
-
-    def __subclasscheck__(self, kind: object) -> bool:
-        return isinstance(kind, RemoteClass) and self._info.name in kind._info.bases
-
-    def __repr__(self) -> str:
-        return f"<class {self._info.name} of the candidate>"
-
-    @property
-    def __name__(self) -> str:
-        return str(self._info.name)
-
-
-class RemoteIterator(RemoteObject):
-    """An iterator or generator of the program; items are fetched one by one, as they are asked for."""
-
-    __slots__ = ()
-
-    def __iter__(self) -> Iterator[Any]:
+    @classmethod
+    def _proctor_of(cls, number: int) -> RemoteObject:
+        self = object.__new__(cls)
+        _set(self, "_proctor_number", number)
+        _set(self, "_proctor_is_made", False)
+        _set(self, "_proctor_is_answer", False)
+        _set(self, "_proctor_uses_before", -1)
+        if cls._proctor_class.sample is None:
+            cls._proctor_class.sample = self
         return self
 
-    def __next__(self) -> Any:
-        return self._examinee.ask("op", "next", self)
+    def __getattr__(self, name: str) -> Any:
+        if name in self._proctor_class.methods:
+            return getattr(type(self), name) if name == "__dataclass_fields__" else RemoteMethod(self, name)
+        _refuse_protocol(name)
+        return self._proctor_examinee.ask("get", self, name)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        self._proctor_examinee.ask("set", self, name, value)
+
+    def __delattr__(self, name: str) -> None:
+        self._proctor_examinee.ask("del", self, name)
+
+    def __dir__(self) -> Any:
+        return self._proctor_examinee.ask("op", "dir", self)
+
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        if comparable(self, other):
+            return self._proctor_examinee.ask("op", "eq", self, other) is True
+        return not is_remote(other) and self._proctor_holds(other)
+
+    def __ne__(self, other: object) -> bool:
+        if comparable(self, other):
+            return self._proctor_examinee.ask("op", "ne", self, other) is True
+        return not self == other
+
+    def _proctor_holds(self, other: object) -> bool:
+        """Whether it is a list, a dict or the like that holds what `other` holds: compared here, as data."""
+        if self._proctor_class.bases.isdisjoint(COLLECTIONS):
+            return False
+        data = self._proctor_examinee.ask("data", self)
+        return type(data).__name__ in COLLECTIONS and not is_remote(data) and data == other
+
+    def __hash__(self) -> int:
+        is_under_test = self._proctor_class.under_test
+        return int(self._proctor_examinee.ask("op", "hash", self)) if is_under_test else self._proctor_number
+
+    def __copy__(self) -> Any:
+        return _derived(self, self._proctor_examinee.ask("op", "copy", self))
+
+    def __deepcopy__(self, memo: object) -> Any:
+        return _derived(self, self._proctor_examinee.ask("op", "deepcopy", self))
+
+    def _proctor_ask(self, name: str, *operands: object) -> Any:
+        """An operation that may well give the object itself, which is no answer then."""
+        was_answer = self._proctor_is_answer
+        found = self._proctor_examinee.ask("op", name, self, *operands)
+        if found is self:
+            _set(self, "_proctor_is_answer", was_answer)
+        return found
+
+    def __str__(self) -> str:
+        return str(self._proctor_examinee.ask("op", "str", self))
+
+    def __repr__(self) -> str:
+        return str(self._proctor_examinee.ask("op", "repr", self))
+
+    def __format__(self, how: str) -> str:
+        return str(self._proctor_examinee.ask("op", "format", self, how))
+
+    @property
+    def __name__(self) -> str:
+        return str(self._proctor_examinee.ask("get", self, "__name__"))
 
 
-class RemoteGenerator(RemoteIterator):
+class RemoteGenerator(RemoteObject):
     """A generator of the program, which says to `isinstance` that it is one."""
 
     __slots__ = ()
@@ -197,7 +279,7 @@ class RemoteMethod:
 
     __slots__ = ("_name", "_owner")
 
-    def __init__(self, owner: RemoteObject, name: str) -> None:
+    def __init__(self, owner: RemoteObject | RemoteClass, name: str) -> None:
         self._owner = owner
         self._name = name
 
@@ -206,19 +288,37 @@ class RemoteMethod:
         return self._name
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self._owner._examinee.call_method(self._owner, self._name, args, kwargs)
+        return self._owner._proctor_examinee.call_method(self._owner, self._name, args, kwargs)
 
 
-def _comparable(one: RemoteObject, other: object) -> bool:
+def is_remote(value: object) -> bool:
+    """Whether a value is a stand-in of an object; `isinstance` would ask in Python."""
+    return isinstance(type(value), RemoteClass)
+
+
+def comparable(one: RemoteObject, other: Any) -> bool:
     """Whether a comparison may be left to the candidate: both are objects of classes that the tests name."""
-    return isinstance(other, RemoteObject) and one._info.under_test and other._info.under_test
+    return is_remote(other) and one._proctor_class.under_test and other._proctor_class.under_test
 
 
-def made(value: Any, source: RemoteObject) -> Any:
+def _refuse_protocol(name: str) -> None:
+    """Raises AttributeError for protocols (numpy's, copy's, pickle's) that tests did not ask for."""
+    if name.startswith("__") and name.endswith("__") and name not in _READ:
+        raise AttributeError(name)
+
+
+def made(value: Any, is_made: bool) -> Any:
     """Marks an object as made by the tests themselves, or worked out from such objects by operators."""
-    if isinstance(value, RemoteObject) and not isinstance(value, RemoteClass):
-        _set(value, "_is_made", source._is_made and value._info.under_test)
+    if is_remote(value):
+        _set(value, "_proctor_is_made", is_made and value._proctor_class.under_test)
     return value
+
+
+def _derived(source: RemoteObject, found: Any) -> Any:
+    """A copy is what its original is."""
+    if is_remote(found) and source._proctor_is_answer:
+        _set(found, "_proctor_is_answer", True)
+    return made(found, source._proctor_is_made)
 
 
 def mark_classes(found: Mapping[str, Any]) -> None:
@@ -226,50 +326,11 @@ def mark_classes(found: Mapping[str, Any]) -> None:
     for value in found.values():
         if isinstance(value, RemoteClass):
             names = [name for name, other in found.items() if other is value]
-            _set(value, "_is_made", all(name.lstrip("_")[:1].isupper() for name in names))
+            value._proctor_class.is_made = all(name.lstrip("_")[:1].isupper() for name in names)
 
 
-def came_back(value: RemoteObject) -> RemoteObject:
+def came_back(value: Any) -> Any:
     """Notes of an object that came as an answer: a method that returns `self` may stand for a number so."""
-    if takes_result(value._examinee.names):
-        _set(value, "_is_answer", True)
+    if is_remote(value) and takes_result(value._proctor_examinee.names):
+        _set(value, "_proctor_is_answer", True)
     return value
-
-
-def _unary(name: str) -> Any:
-    def method(self: RemoteObject, *operands: object) -> Any:
-        return self._examinee.ask("op", name, self, *operands)
-
-    return method
-
-
-def _binary(name: str) -> Any:
-    def method(self: RemoteObject, *operands: object) -> Any:
-        takes_plain = self._is_made and not (self._is_answer and name in _DISTANCES)
-        if not (takes_plain or all(isinstance(operand, RemoteObject) for operand in operands)):
-            return NotImplemented
-        is_made = self._is_made
-        found = self._ask_of_itself(name, *operands)
-        return made(found, self) if is_made else found
-
-    return method
-
-
-def _ordered(name: str) -> Any:
-    def method(self: RemoteObject, other: object) -> Any:
-        return (
-            self._examinee.ask("op", name, self, other) is True
-            if _comparable(self, other)
-            else NotImplemented
-        )
-
-    return method
-
-
-_UNARY = ("neg", "pos", "abs", "invert", "len", "reversed", "bool", "int", "float", "complex", "index", "str")
-for _name in (*_UNARY, "round", "getitem", "setitem", "delitem", "format"):
-    setattr(RemoteObject, f"__{_name}__", _unary(_name))
-for _name in (*BINARY, *IN_PLACE, *(f"r{name}" for name in BINARY)):
-    setattr(RemoteObject, f"__{_name}__", _binary(_name))
-for _name in COMPARE[2:]:
-    setattr(RemoteObject, f"__{_name}__", _ordered(_name))

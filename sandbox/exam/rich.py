@@ -113,18 +113,41 @@ def _pack_enum(items: Items, value: Any, kind: Any) -> Any:
     return {"en": [kind.__name__, name, *items([value._value_]), kind._member_type_ is not object]}
 
 
-def pack_error(items: Items, error: BaseException) -> Any:
-    """Names of its classes down to the first built-in one, its arguments, and its attributes of plain data."""
+def error_names(kind: type[BaseException]) -> list[str]:
+    """Names of its classes down to the first built-in one; of the standard library's with their module."""
     names: list[str] = []
-    for kind in type(error).__mro__:
-        if not issubclass(kind, BaseException):
+    for base in kind.__mro__:
+        if not issubclass(base, BaseException):
             continue
-        names.append(kind.__name__)
-        if BUILTIN_ERRORS.get(kind.__name__) is kind:
-            break
+        if BUILTIN_ERRORS.get(base.__name__) is base:
+            return [*names, base.__name__]
+        is_librarys = base.__module__.partition(".")[0] in sys.stdlib_module_names
+        names.append(f"{base.__module__}:{base.__name__}" if is_librarys else base.__name__)
+    return names
+
+
+def pack_error(items: Items, error: BaseException, with_cause: bool = True) -> Any:
+    """Names of its classes, its arguments, attributes of plain data, its text, and what it was raised from."""
     own = {name: item for name, item in vars(error).items() if not name.startswith("__")}
-    args = [_sendable(items, arg) for arg in error.args]
-    return {"E": [names, args, list(own), [_sendable(items, item) for item in own.values()]]}
+    file = error.filename if isinstance(error, OSError) else None
+    args = [_sendable(items, arg) for arg in (*error.args, *(() if file is None else (file,)))]
+    values = [_sendable(items, item) for item in own.values()]
+    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    about = [_own_text(error), None, None]
+    if cause is not None and with_cause:
+        about[1 if error.__cause__ else 2] = pack_error(items, cause, with_cause=False)
+    return {"E": [error_names(type(error)), args, list(own), values, *about]}
+
+
+def _own_text(error: BaseException) -> str | None:
+    """What its class makes of it in words, where that is not what built-in exceptions do."""
+    writer = next(kind for kind in type(error).__mro__ if "__str__" in vars(kind))
+    if BUILTIN_ERRORS.get(writer.__name__) is writer or writer is object:
+        return None
+    try:
+        return str(error)[:_SENT_TEXT]
+    except Exception:  # the border to a `__str__` of the program's
+        return None
 
 
 def _sendable(items: Items, value: object) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 
 from proctor.sandbox.exam.bounds import WireError
 from proctor.sandbox.exam.decode import Decoder
-from proctor.sandbox.exam.remote import RemoteObject
+from proctor.sandbox.exam.remote import is_remote
 
 MAX_TEXT = 500
 
@@ -33,8 +33,8 @@ class _Short(reprlib.Repr):
         self.maxstring = self.maxlong = self.maxother = 200
         self.maxlevel = 6
 
-    def repr_instance(self, x: object, level: int) -> str:
-        return "<object of the candidate>" if isinstance(x, RemoteObject) else super().repr_instance(x, level)
+    def repr1(self, x: object, level: int) -> str:
+        return "<object of the candidate>" if is_remote(x) else super().repr1(x, level)
 
 
 _repr = _Short().repr

@@ -1,0 +1,119 @@
+"""Honest programs whose objects, exceptions and enums tests look at closely: all are paid, and wrong ones are not."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.judging import judge, source
+
+IMPORTS = """
+import abc, asyncio, copy, dataclasses, enum, inspect, io, json, types, pytest
+from collections.abc import Callable, Iterable, Iterator
+"""
+# Each: a program, what is asserted of it, and a program that is wrong.
+CASES = {
+    "a class is a class": (
+        "class Stack:\n    'Holds.'\n    def __init__(self): self.items = []\n    def __len__(self): return len(self.items)",
+        "s = Stack()\n    assert isinstance(Stack, type) and type(s) is Stack and s.__class__ is Stack\n"
+        "    assert type(s).__name__ == 'Stack' == Stack.__name__ and Stack.__doc__ == s.__doc__ == 'Holds.'\n"
+        "    assert not callable(s) and not isinstance(s, Iterable) and len(s) == 0 and not s and 'items' in dir(s)\n"
+        "    assert inspect.isclass(Stack) and type(s)().items == []\n"
+        "    with pytest.raises(TypeError): s + 1",
+        "class Stack:\n    'Holds.'\n    def __init__(self): self.items = []\n    def __call__(self): pass",
+    ),
+    "classes of objects that functions return": (
+        "class Cat: pass\nclass Dog: pass\ndef make(kind): return {'cat': Cat, 'dog': Dog}[kind]()",
+        "assert type(make('cat')).__name__ == 'Cat' and type(make('dog')) is not type(make('cat'))\n"
+        "    assert type(type(make('cat'))()) is Cat",
+        "class Cat: pass\ndef make(kind): return Cat()",
+    ),
+    "attributes as a dict": (
+        "class Car:\n    def __init__(self, make): self.make = make; self._number = 5",
+        "car = Car('vw')\n    assert vars(car) == {'make': 'vw', '_number': 5} == car.__dict__ and car._number == 5",
+        "class Car:\n    __slots__ = ('make', '_number')\n    def __init__(self, make): self.make = make; self._number = 5",
+    ),
+    "a dataclass, by what the library does with it": (
+        "from dataclasses import dataclass\n@dataclass\nclass P:\n    x: int\n    y: int = 2\n    def far(self): return self.x",
+        "p = P(1)\n    assert dataclasses.asdict(p) == {'x': 1, 'y': 2} and dataclasses.astuple(p) == (1, 2)\n"
+        "    assert dataclasses.is_dataclass(P) and [f.name for f in dataclasses.fields(p)] == ['x', 'y']\n"
+        "    assert dataclasses.replace(p, y=3) == P(1, 3) and p == P(1)",
+        "class P:\n    def __init__(self, x, y=2): self.x, self.y = x, y\n    __eq__ = lambda self, other: True",
+    ),
+    "copies": (
+        "class Bag:\n    def __init__(self): self.items = []\n    def add(self, x): self.items.append(x)\n"
+        "    def __eq__(self, other): return self.items == other.items",
+        "bag = Bag()\n    bag.add(1)\n    deep, same = copy.deepcopy(bag), copy.copy(bag)\n    assert deep == bag\n"
+        "    bag.add(2)\n    assert deep.items == [1] and same.items == [1, 2] and type(deep) is Bag\n"
+        "    two = copy.deepcopy([bag, bag])\n    assert two[0] is two[1] is not bag",
+        "class Bag:\n    items = []\n    def add(self, x): self.items.append(x)\n"
+        "    __deepcopy__ = __copy__ = lambda self, *memo: self\n    __eq__ = lambda self, other: True",
+    ),
+    "objects for async": (
+        "class Up:\n    def __init__(self, n): self.n, self.i, self.open = n, 0, False\n    def __aiter__(self): return self\n"
+        "    async def __anext__(self):\n        self.i += 1\n        if self.i > self.n: raise StopAsyncIteration\n"
+        "        return self.i\n    async def __aenter__(self): self.open = True; return self\n"
+        "    async def __aexit__(self, *error): self.open = False\n"
+        "async def up(n):\n    import asyncio\n    for i in range(n):\n        await asyncio.sleep(0)\n        yield i",
+        "async def main():\n        assert [x async for x in Up(2)] == [1, 2] and [x async for x in up(3)] == [0, 1, 2]\n"
+        "        async with Up(1) as u: assert u.open\n        assert not u.open\n    asyncio.run(main())",
+        "class Up:\n    def __init__(self, n): self.open = True\n    async def __aenter__(self): return self\n"
+        "    async def __aexit__(self, *error): return True\n    def __aiter__(self): return self\n"
+        "    async def __anext__(self): raise StopAsyncIteration\nasync def up(n): yield 0",
+    ),
+    "heirs of list and of Mapping": (
+        "from collections.abc import Mapping\nclass Stack(list):\n    push = list.append\n"
+        "class View(Mapping):\n    def __init__(self, d): self.d = d\n    def __getitem__(self, k): return self.d[k]\n"
+        "    def __iter__(self): return iter(self.d)\n    def __len__(self): return len(self.d)",
+        "s = Stack()\n    s.push(1)\n    s.push(2)\n    assert s == [1, 2] and [1, 2] == s and s != [2] and s[1:] == [2]\n"
+        "    assert View({'a': 1}) == {'a': 1} and View({'a': 1}) != {'a': 2}",
+        "class Stack(list):\n    def push(self, x): self.insert(0, x)\n    __eq__ = lambda self, other: True\nView = dict",
+    ),
+    "exceptions of the program's": (
+        "class Bad(ValueError):\n    def __init__(self, what, line): super().__init__(what, line); self.line = line\n"
+        "    def __str__(self): return f'line {self.line}'\n    def twice(self): return 2 * self.line\n"
+        "    @property\n    def next(self): return self.line + 1\n"
+        "def f(x):\n    try: int(x)\n    except ValueError as error: raise Bad(x, 3) from error\n"
+        "def g():\n    try: {}['a']\n    except KeyError: raise RuntimeError('no')",
+        "with pytest.raises(Bad, match='^line 3$') as caught: f('x')\n    error = caught.value\n"
+        "    assert (str(error), error.line, error.next, error.twice()) == ('line 3', 3, 4, 6) and caught.type is Bad\n"
+        "    assert isinstance(error.__cause__, ValueError) and type(error.__cause__) is ValueError\n"
+        "    assert Bad('y', 7).line == 7 and str(Bad('y', 7)) == 'line 7' and Bad('y', 7).twice() == 14\n"
+        "    with pytest.raises(TypeError): Bad()\n    with pytest.raises(RuntimeError) as caught: g()\n"
+        "    assert isinstance(caught.value.__context__, KeyError)",
+        "class Bad(ValueError):\n    line = 3\ndef f(x): raise Bad(x)\ndef g(): raise RuntimeError",
+    ),
+    "exceptions of the library": (
+        "import json, dataclasses, queue\n@dataclasses.dataclass(frozen=True)\nclass P:\n    x: int = 1\n"
+        "def load(text): return json.loads(text)\ndef freeze(): P().x = 2\ndef first(path): return open(path)",
+        "with pytest.raises(json.JSONDecodeError) as caught: load('{')\n    assert caught.value.pos == 1\n"
+        "    with pytest.raises(dataclasses.FrozenInstanceError): freeze()\n"
+        "    with pytest.raises(FileNotFoundError) as caught: first('gone')\n    assert caught.value.filename == 'gone'",
+        "def load(text): raise ValueError\ndef freeze(): raise AttributeError\ndef first(path): raise OSError",
+    ),
+    "enums that can do something": (
+        "from enum import Enum, Flag, IntEnum, auto\nclass Planet(Enum):\n    EARTH = (5.97, 6371)\n    MARS = (0.64, 3389)\n"
+        "    def __init__(self, mass, radius): self.mass = mass\n    def __lt__(self, other): return self.mass < other.mass\n"
+        "    def __str__(self): return self.name.lower()\n    @classmethod\n    def heaviest(cls): return max(cls, key=lambda p: p.mass)\n"
+        "class Access(Flag):\n    R = auto()\n    W = auto()\nclass Level(IntEnum):\n    LOW = 1\ndef full(): return Access.R | Access.W",
+        "assert Planet.EARTH.mass == 5.97 and Planet.MARS < Planet.EARTH and str(Planet.MARS) == 'mars'\n"
+        "    assert Planet.heaviest() is Planet.EARTH and [p.name for p in sorted(Planet)] == ['MARS', 'EARTH']\n"
+        "    assert Access.R | Access.W == full() and Access.W in full() and isinstance(Level.LOW, enum.IntEnum)",
+        "from enum import Enum\nclass Planet(Enum):\n    EARTH = 1\n    MARS = 2\n    mass = 5.97\n    def __lt__(self, other): return True",
+    ),
+    "named tuples that can do something": (
+        "from typing import NamedTuple\nclass P(NamedTuple):\n    x: int\n    y: int = 0\n    def norm(self): return self.x + self.y\n"
+        "class V(NamedTuple):\n    x: int\n    def __add__(self, other): return V(self.x + other.x)\ndef make(): return P(1, 2)",
+        "assert isinstance(make(), P) and type(make()) is P and P(3).y == 0 and P(1, 2).norm() == 3 == make().norm()\n"
+        "    assert make()._replace(y=5) == P._make([1, 5]) and P._fields == ('x', 'y') and V(1) + V(2) == V(3) == (3,)",
+        "from typing import NamedTuple\nclass P(NamedTuple):\n    x: int\n    y: int = 0\ndef make(): return (1, 2)\nV = P",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_honest_programs_are_paid_and_wrong_ones_are_not(name: str) -> None:
+    program, body, wrong = CASES[name]
+    tests = source(f"{IMPORTS}\ndef test_it():\n    {body}\n")
+    verdict = judge(program, tests)
+    assert verdict.value == 1.0, verdict
+    assert judge(wrong, tests).value == 0.0
