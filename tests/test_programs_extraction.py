@@ -59,6 +59,35 @@ def first_that_compiles(completion: str, prompt: str = PROMPT) -> object:
         "```python3.11\ndef f(xs):\n    return sum(xs)\n```",
         "```python:sums.py\ndef f(xs):\n    return sum(xs)\n```",
         "def f(xs):\r\n    return sum(xs)\r\n",
+        # marks of thinking that are text of the program, or only spoken of
+        "```python\ndef f(xs):\n    s = '<think>'\n    return sum(xs)\n```",
+        "```python\n# <reasoning> short\ndef f(xs):\n    s = '<think>a</think>'\n    return sum(xs)\n```",
+        "<think>x</think>\n```python\ndef f(xs):\n    s = '<think>', '</think>'\n    return sum(xs)\n```",
+        "I use no <think> tags.\n```python\ndef f(xs):\n    return sum(xs)\n```\nNo `</think>` either.",
+        "<think>Draft: ```python\ndef f(xs): return 9\n</think>\n```python\ndef f(xs): return sum(xs)\n```",
+        # fences that are text of the program
+        "```python\ndef f(xs):\n    '''Sums.\n```\nf([1])\n```\n    '''\n    return sum(xs)\n```\nDone.",
+        "```python\ndef f(xs):\n    end = '''\n```\n'''\n    return sum(xs)\n```\nThat is it.",
+        # quotations, lists, characters that only look like white space
+        "> So:\n> ```python\n> def f(xs):\n>     return sum(xs)\n> ```\n",
+        ">```python\n>def f(xs):\n>    return sum(xs)\n>```\n\nUse:\n```python\nprint(f([1]))\n```",
+        "1. Do:\n\n    ```python\n    def f(xs):\n        return sum(xs)\n    ```\n2. Use:\n\n```python\nf([1])\n```",
+        "\ufeff```python\n\ufeffdef f(xs):\n\u00a0\u00a0\u00a0\u00a0return\u00a0sum(xs)\u200b\n```",
+        "```python\ndef f(xs):\n\u3000\u3000return sum(xs)\n```",
+        # several blocks
+        "```python\nimport math\ndef g(x):\n    return math.floor(x)\n```\nThen:\n```python\ndef f(xs):\n    return g(sum(xs))\n```",
+        "```python, linenos\ndef f(xs):\n    return sum(xs)\n```",
+        "```text\ndef f(xs):\n    return sum(xs)\n```",
+        # fences that are no fences, prose, and marks around a program without fences
+        "```python\ndef f(xs):\n    return sum(xs)\n``` as asked",
+        "```python\ndef f(xs):\n    return sum(xs)```",
+        "Sure\n```python\ndef f(xs):\n    return sum(xs)\n\nThis sums xs: all of them.",
+        "def f(xs):\n    return sum(xs)\n\nThis function sums its argument.",
+        "Here is the code:\n\ndef f(xs):\n    return sum(xs)\n\nIt's easy.",
+        "<answer>\ndef f(xs):\n    return sum(xs)\n</answer>",
+        "[BEGIN]\ndef f(xs):\n    return sum(xs)\n[DONE]",
+        "def f(xs):\n    return sum(xs)\n<|im_end|>\n",
+        "```python\ndef f(xs):\n    return sum(xs)\n```<|eot_id|>",
     ],
 )
 def test_the_function_is_found(completion: str) -> None:
@@ -74,6 +103,19 @@ def test_which_block_counts() -> None:
     assert extract(text, language="javascript").code == "let a\n"
     assert extract(text, rule="last", entry="a").code == "a = 1\n"
     assert extract(text).rule == "last of 2 blocks"
+
+
+def test_which_block_counts_where_no_entry_is_known() -> None:
+    program = "```python\ndef f(x):\n    return 2 * x\n```\n"
+    tests = b"assert f(2) == 4"
+    for after in ("print(f(2))", "def test_f():\n    assert f(2) == 4\ntest_f()", "def main(): f(1)"):
+        assert (
+            extract(f"{program}```python\n{after}\n```", tests=tests).code == "def f(x):\n    return 2 * x\n"
+        )
+    script = "```python\nprint(2 * int(input()))\n```\n"
+    for after in ("```python\n2 * int(input())\n```", "```python\n# main()\n```"):
+        assert extract(script + after).code == "print(2 * int(input()))\n"
+    assert extract("```\nprint(1)\n```\nOutput:\n```\n1\n```").code == "print(1)\n"
 
 
 def test_where_there_is_no_code() -> None:
@@ -106,5 +148,12 @@ def test_long_responses_take_linear_time() -> None:
         "    x\n" * 100_000,
         "`" * 300_000,
         "def " * 100_000,
+        "<think>" * 50_000,
+        "x </think> '" * 50_000,
+        "\n" * 300_000,
+        "<|end|> " * 50_000,
+        "```python\nimport a\n```\n" * 10_000 + "```python\n" + "a = f\n" * 20_000,
+        "> ```\n" * 50_000,
+        "a\u00a0" * 100_000,
     ):
         extract(text, prompt_code=PROMPT, entry="f")

@@ -8,6 +8,7 @@ Does not cover channels that a tokenizer strips before the text gets here, nor m
 from __future__ import annotations
 
 import re
+from bisect import bisect
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -22,6 +23,9 @@ _MARK = re.compile(
 )
 # A search in lower case costs a fifth of the case-blind pattern; most responses hold none of these.
 _HINTS = ("think", "thought", "reasoning")
+_FENCE = re.compile(r"^[ \t]*(?:```|~~~)", re.MULTILINE)
+_QUOTES = tuple("\"'`")
+_MARGIN = 80  # white space in front of a mark at the start of its line
 # Templates end with the mark and white space; whatever stands further back was closed or is content.
 _PROMPT_TAIL = 64
 
@@ -35,7 +39,7 @@ class Thinking:
     closed: bool = True  # False: the last section never ends, so the response never came to its answer
 
 
-def split_thinking(text: str, *, is_open: bool = False) -> Thinking:
+def split_thinking(text: str, *, is_open: bool = False, holds_code: bool = False) -> Thinking:
     """Takes thinking sections out of a response, in linear time.
 
     A closing mark that nothing opened says that the prompt's template had opened the section: all before
@@ -46,6 +50,9 @@ def split_thinking(text: str, *, is_open: bool = False) -> Thinking:
         text: the completion.
         is_open: the prompt ended inside a section (`opens_thinking`), so that a completion without any
             mark is thinking that never ended.
+        holds_code: the response holds code, which may mention marks: outside of a section, marks count only
+            where no fenced block is open, an opening one only at the start of its line, and a closing one not
+            beside a quote.
     """
     if not is_open and not _may_have_marks(text):
         return Thinking(None, text)
@@ -53,8 +60,12 @@ def split_thinking(text: str, *, is_open: bool = False) -> Thinking:
     outside: list[tuple[int, int]] = []
     kind = "any" if is_open else None  # kind of the section that we are in; None: outside
     start = 0
+    fences = [fence.start() for fence in _FENCE.finditer(text)] if holds_code else []
     for mark in _MARK.finditer(text):
         ends, name = _read(mark)
+        is_in_block = (bisect(fences, mark.start()) - bisect(fences, start)) % 2 == 1
+        if kind is None and holds_code and _is_mentioned(text, mark, ends, is_in_block):
+            continue
         if kind is None and ends:
             inside, outside = [(0, mark.start())], []
         elif kind is None:
@@ -91,6 +102,18 @@ def prompt_tail(prompt: str | Sequence[Message]) -> str:
 def _may_have_marks(text: str) -> bool:
     lower = text.lower()
     return any(hint in lower for hint in _HINTS)
+
+
+def _is_mentioned(text: str, mark: re.Match[str], ends: bool, is_in_block: bool) -> bool:
+    """Whether a mark outside of a section is part of code or only spoken of."""
+    first = max(0, mark.start() - _MARGIN)
+    before = text[first : mark.start()]
+    is_at_start = not before.rpartition("\n")[2].strip() and (first == 0 or "\n" in before)
+    following = text[mark.end() : mark.end() + 1]
+    if ends:
+        is_alone = is_at_start and not following.strip()
+        return not is_alone and (is_in_block or before[-1:] in _QUOTES or following in _QUOTES)
+    return is_in_block or not is_at_start
 
 
 def _read(mark: re.Match[str]) -> tuple[bool, str]:

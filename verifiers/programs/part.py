@@ -135,8 +135,8 @@ class Code(Part):
             )
         except TestShapeError as error:
             return Verdict(None, Status.MISCONFIGURED, {"problem": str(error), "column": self.tests})
-        entry = tests.entry if isinstance(tests, ExamTests) else ""
-        extracted = extract_row(rollout, self.language, self.extraction, prompt_code, entry)
+        entry, text = (tests.entry, tests.spec) if isinstance(tests, ExamTests) else ("", b"")
+        extracted = extract_row(rollout, self.language, self.extraction, prompt_code, entry, text)
         if not extracted.readings:
             return Verdict(0.0, Status.NO_ANSWER, {"extraction": extracted.rule})
         if isinstance(tests, StdioTests):

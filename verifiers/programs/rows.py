@@ -42,7 +42,7 @@ def check_language(name: str) -> None:
 
 
 def extract_row(
-    rollout: Rollout, language: str, rule: Rule, prompt_code: str = "", entry: str = ""
+    rollout: Rollout, language: str, rule: Rule, prompt_code: str = "", entry: str = "", tests: bytes = b""
 ) -> Extracted:
     """The program in a rollout's completion."""
     return extract(
@@ -51,6 +51,7 @@ def extract_row(
         rule=rule,
         prompt_code=prompt_code,
         entry=entry,
+        tests=tests,
         is_thinking=opens_thinking(rollout.prompt),
     )
 
