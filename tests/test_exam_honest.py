@@ -107,6 +107,40 @@ CASES = {
         "    assert make()._replace(y=5) == P._make([1, 5]) and P._fields == ('x', 'y') and V(1) + V(2) == V(3) == (3,)",
         "from typing import NamedTuple\nclass P(NamedTuple):\n    x: int\n    y: int = 0\ndef make(): return (1, 2)\nV = P",
     ),
+    "what objects were given and keep": (
+        "from contextlib import contextmanager\nclass Log:\n    def __init__(self, to): self.to = to\n"
+        "    def __enter__(self): self.to.append('in'); return self\n    def __exit__(self, *error): self.to.append('out')\n"
+        "class Store:\n    def use(self, db): self.db = db\n    def put(self, k, v): self.db[k] = v\n"
+        "@contextmanager\ndef tag(to):\n    to.append('<')\n    yield\n    to.append('>')\n"
+        "def adder(to): return lambda x: to.add(x)",
+        "to, db, seen = [], {}, set()\n    with Log(to): to.append('body')\n    assert to == ['in', 'body', 'out']\n"
+        "    store = Store()\n    store.use(db)\n    store.put('a', [])\n    store.put('b', 2)\n    assert db == {'a': [], 'b': 2}\n"
+        "    with tag(to): to.append('x')\n    assert to[-3:] == ['<', 'x', '>']\n    adder(seen)(5)\n    assert seen == {5}\n"
+        "    db['c'] = 3\n    assert store.db == db and store.db is not None and len(store.db) == 3",
+        "class Log:\n    def __init__(self, to): self.to = list(to)\n    def __enter__(self): return self\n"
+        "    def __exit__(self, *error): pass\nclass Store:\n    def use(self, db): self.db = dict(db)\n"
+        "    def put(self, k, v): self.db[k] = v",
+    ),
+    "attributes changed in place": (
+        "class Node:\n    def __init__(self, v): self.v, self.children = v, []\n"
+        "    def total(self): return self.v + sum(c.total() for c in self.children)\n"
+        "class Board:\n    def __init__(self): self.grid = [[' '] * 3 for _ in range(3)]; self.log = set()\n"
+        "    def row(self, i): return self.grid[i]\n    def __getitem__(self, i): return self.grid[i]\n"
+        "class Safe:\n    def __init__(self): self._items = [1]\n    @property\n    def items(self): return list(self._items)",
+        "node = Node(1)\n    node.children.append(Node(2))\n    node.children[0].children.append(Node(4))\n"
+        "    assert node.total() == 7 and len(node.children) == 1\n    board = Board()\n    board.grid[0][0] = 'X'\n"
+        "    board.grid[1] = ['O'] * 3\n    board[2][1] = 'Y'\n    board.log.add(3)\n    assert board.row(0) == ['X', ' ', ' ']\n"
+        "    assert board.row(1) == ['O'] * 3 and board.row(2)[1] == 'Y' and board.log == {3}\n"
+        "    safe = Safe()\n    safe.items.append(2)\n    assert safe.items == [1]\n"
+        "    for i in range(100): node.children.append(Node(i))\n    assert len(node.children) == 101 and node.children is node.children",
+        "class Node:\n    def __init__(self, v): self.v = v\n    children = property(lambda self: [])\n"
+        "    def total(self): return 7\nclass Board:\n    def __init__(self): self.grid = [[' '] * 3] * 3",
+    ),
+    "a copy of what objects were given": (
+        "class Stack:\n    def __init__(self, items): self._items = list(items)\n    def size(self): return len(self._items)",
+        "given = [1]\n    stack = Stack(given)\n    given.append(2)\n    assert stack.size() == 1",
+        "class Stack:\n    def __init__(self, items): self._items = items\n    def size(self): return len(self._items)",
+    ),
 }
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from functools import lru_cache
+from types import CodeType
 from typing import Any
 
 # Next comes nothing, or an attribute or method of the result.
@@ -14,12 +16,16 @@ def takes_result(names: dict[str, Any]) -> bool:
 
     names: the tests' namespace, which their frames have as globals.
     """
-    import dis  # heavy, and rarely needed
-
     frame = sys._getframe(1)
     while frame.f_globals is not names:
         if frame.f_back is None:
             return True
         frame = frame.f_back
-    following = (each.opname for each in dis.get_instructions(frame.f_code) if each.offset > frame.f_lasti)
-    return next(following, "") not in _NOT_TAKEN
+    return _operation_after(frame.f_code, frame.f_lasti) not in _NOT_TAKEN
+
+
+@lru_cache(maxsize=256)
+def _operation_after(code: CodeType, offset: int) -> str:
+    import dis  # heavy, and rarely needed
+
+    return next((each.opname for each in dis.get_instructions(code) if each.offset > offset), "")

@@ -13,11 +13,11 @@ import os
 import socket
 import sys
 from collections.abc import Callable, Sequence
-from types import ModuleType
+from types import CoroutineType, ModuleType
 from typing import Any
 
 from proctor.sandbox.channel import Channel
-from proctor.sandbox.exam.changes import containers
+from proctor.sandbox.exam.changes import containers, members_of
 from proctor.sandbox.exam.classes import Classes
 from proctor.sandbox.exam.decode import Decoder
 from proctor.sandbox.exam.describe import Numbered, describe, resolve
@@ -26,6 +26,7 @@ from proctor.sandbox.exam.link import Conversation, ExamOverError
 from proctor.sandbox.exam.operations import OPERATIONS, data_of
 from proctor.sandbox.exam.plain import SCALARS
 from proctor.sandbox.exam.program import FILENAME, compile_first, load, where
+from proctor.sandbox.exam.shared import Shared, have_changed, is_kept, is_read
 from proctor.sandbox.exam.stand_in import StandIn
 
 
@@ -46,6 +47,7 @@ class Desk:
         self._pid = 0
         self._encoder = Encoder(self._numbered)
         self._decoder = Decoder(Classes(self._names), self._adopt)
+        self._shared = Shared()
         self.conversation = Conversation(None, self._encoder, self._decoder, self._answer)
         self._verbs: dict[str, Callable[..., Any]] = {
             "call": self._call,
@@ -57,6 +59,7 @@ class Desk:
             "fields": lambda kind: [field.name for field in dataclasses.fields(kind)],
             "data": data_of,
             "op": lambda name, *operands: OPERATIONS[name](*operands),
+            "changed": lambda nothing: self._shared.settle(),
             "names": self._describe_names,
         }
 
@@ -80,20 +83,16 @@ class Desk:
         conversation = self.conversation
         try:
             while True:
-                message = conversation.read()
+                message = conversation.read(lambda: self._shared.items)
                 conversation.lines.send(self._answer(message))
         except ExamOverError:
             return
 
     def _answer(self, message: list[Any]) -> bytes:
-        """The line that answers one request, with the arguments that it changed."""
+        """The line that answers one request, with the containers that it changed."""
         verb, *rest = message
-        args = rest[-2] if verb in ("call", "method", "new") else rest
-        changeable: Sequence[Any] = ()
-        before = b""
-        if verb != "names" and (not SCALARS.issuperset(map(type, args)) or rest[-1]):
-            changeable = containers(rest, self._encoder.by_value, self._numbered.has)
-            before = self._encoder.encode(message) if changeable else b""
+        changeable, shared = self._changeable(message), self._shared
+        before = list(map(members_of, changeable))
         try:
             answer: list[Any] = ["=", self._verbs[verb](*rest)]
         except ExamOverError:
@@ -103,11 +102,39 @@ class Desk:
         if os.getpid() != self._pid:
             os._exit(0)  # a fork of the program came back here: one process answers, not two
         try:
-            if changeable and self._encoder.encode(message) != before:
-                return self._encoder.encode_graph(answer, changeable)
-            return self._encoder.encode(answer)
+            known = [*changeable, *shared.items]
+            if have_changed(changeable, before) or shared.have_changed():
+                line = self._encoder.encode_graph(answer, known)
+                shared.settle()
+            else:
+                line = self._encoder.encode(answer, known)
         except Exception as error:  # too large, too deep, or made to be unreadable
             return self._encoder.encode(["!", error, []])
+        self._share(message, answer[1], changeable)
+        return line
+
+    def _changeable(self, message: list[Any]) -> Sequence[Any]:
+        """The containers among the arguments of a call, but for those that are shared from now on."""
+        verb, *rest = message
+        is_call = verb in ("call", "method", "new")
+        if is_call and not rest[-1] and SCALARS.issuperset(map(type, rest[-2])):
+            return ()
+        keeps = is_kept(message)
+        if not (is_call or keeps):
+            return ()
+        found = containers(rest, self._encoder.by_value, self._numbered.has)
+        is_shared = keeps and self._shared.add(found)
+        return found if is_call and not is_shared else ()
+
+    def _goes_by_number(self, value: object) -> bool:
+        return self._numbered.has(value) and not isinstance(value, CoroutineType)
+
+    def _share(self, message: list[Any], value: Any, changeable: Sequence[Any]) -> None:
+        """Remembers what the tests read, and arguments that what was made of them may keep."""
+        if is_read(message):
+            self._shared.add(containers((value,), self._encoder.by_value, self._numbered.has))
+        elif message[0] == "call" and not is_kept(message) and self._goes_by_number(value):
+            self._shared.add(changeable)
 
     def _call(self, target: Any, args: list[Any], pairs: list[Any]) -> Any:
         function = target

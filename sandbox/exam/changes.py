@@ -8,8 +8,10 @@ Sets are not searched: what they hold is hashable. Objects that go by number cha
 from __future__ import annotations
 
 import sys
+from array import array
 from collections import deque
 from collections.abc import Callable, Sequence
+from itertools import chain
 from typing import Any
 
 from proctor.sandbox.exam.arrays import make_array
@@ -53,6 +55,21 @@ def containers(
     return found
 
 
+def members_of(value: Any) -> Sequence[object]:
+    """What a container holds itself: two lists of the very same objects are a container that did not change."""
+    if isinstance(value, dict):
+        return [*dict.keys(value), *dict.values(value)]
+    if isinstance(value, list | set | deque | bytearray | array):
+        return list(value)
+    if is_array(value):
+        return [value.tobytes()]
+    return list(chain.from_iterable(state_of(value).items()))
+
+
+def is_array(value: object) -> bool:
+    return "numpy" in sys.modules and isinstance(value, sys.modules["numpy"].ndarray)
+
+
 def tag_of(value: object, by_value: frozenset[str]) -> str | None:
     """The tag of a value that can change; "" for a list, None for what cannot change or is not plain."""
     kind = type(value)
@@ -61,9 +78,7 @@ def tag_of(value: object, by_value: frozenset[str]) -> str | None:
         tag = next((tag for base, tag in _TAGS.items() if issubclass(kind, base)), None)
     if tag is None and kind.__name__ in by_value:
         return "o"
-    if tag is None and "numpy" in sys.modules and isinstance(value, sys.modules["numpy"].ndarray):
-        return "np"
-    return tag
+    return "np" if tag is None and is_array(value) else tag
 
 
 def replace(target: Any, tag: str, content: Any) -> None:

@@ -59,14 +59,17 @@ class Encoder:
         self._seen: set[int] = set()
         self._depth = 0
 
-    def encode(self, value: object) -> bytes:
-        """One line without its newline. Raises UnsendableError where a part has no plain form."""
+    def encode(self, value: object, known: Sequence[object] = ()) -> bytes:
+        """One line without its newline. Raises UnsendableError where a part has no plain form.
+
+        known: containers that the other end has too; a value that holds one of them is written as a graph.
+        """
         self._scalars = SCALARS if _digits_limit() == _USUAL_DIGITS_LIMIT else _SCALARS_BUT_INT
         try:
-            return self._encode_tree(value)
+            return self._encode_tree(value, known)
         except (_NotATreeError, ValueError):  # ValueError: a long int, whose decimal form is refused
             pass
-        return self.encode_graph(value)
+        return self.encode_graph(value, known)
 
     def encode_graph(self, root: object, known: Sequence[object] = ()) -> bytes:
         """The graph form. `known` are containers that the other end has too, by position: written anew."""
@@ -83,8 +86,9 @@ class Encoder:
     def is_scalar(self, value: object) -> bool:
         return type(value) in self._scalars or (type(value) is int and value.bit_length() < _INT_BITS)
 
-    def _encode_tree(self, value: object) -> bytes:
+    def _encode_tree(self, value: object, known: Sequence[object]) -> bytes:
         self._seen.clear()
+        self._seen.update(map(id, known))
         self._depth = 0
         self._child = self._branch
         return _text(self._branch(value))

@@ -26,6 +26,7 @@ from proctor.sandbox.exam.remote import (
     mark_classes,
 )
 from proctor.sandbox.exam.rich import BUILTIN_TYPES
+from proctor.sandbox.exam.shared import Shared, is_kept, is_read
 from proctor.sandbox.exam.special import enum_base, make_class, wait
 
 _ENDS_LOOPS = (StopIteration, StopAsyncIteration, GeneratorExit)
@@ -93,6 +94,8 @@ class Examinee:
         self._named: frozenset[str] = frozenset()
         self._classes = Classes(names, self.ask)
         self._lent = Lent(_number_of)
+        self._shared = Shared()
+        self._are_told = False  # changes to what is shared came with an answer
         self._encoder = Encoder(self._lent)
         decoder = Decoder(self._classes, self._adopt, ANSWERS)
         self.conversation = Conversation(sock, self._encoder, decoder, self._serve)
@@ -136,7 +139,14 @@ class Examinee:
         """Any other request: attributes and operators of objects that stay with the candidate."""
         self.uses += 1
         is_next = verb == "op" and operands[0] in ("next", "anext")
-        return self._unpack(self._ask([verb, *operands]), may_end_loops=is_next)
+        message = [verb, *operands]
+        line = self._encode(message)
+        if is_kept(message):
+            self._shared.add(self._containers(message))
+        found = self._unpack(self._ask(line, self._known), may_end_loops=is_next)
+        if is_read(message):
+            self._shared.add(self._containers([verb, found]))
+        return found
 
     def answer_to(self, line: bytes) -> Any:
         own = Decoder(self._classes, self._adopt)  # the bounds on answers are not for what tests ask
@@ -144,23 +154,48 @@ class Examinee:
 
     def _call(self, message: list[Any], may_end_loops: bool = False) -> Any:
         args, pairs = message[-2:]
-        known: Callable[[], Sequence[Any]] = tuple
-        if pairs or not SCALARS.issuperset(map(type, args)):
-            known = lambda: self._containers(message)  # noqa: E731
-        return self._call_line(self._encoder.encode(message), known, may_end_loops)
+        if not pairs and SCALARS.issuperset(map(type, args)):
+            return self._call_line(self._encode(message), self._known, may_end_loops)
+        line = self._encode(message)
+        changeable = self._containers(message)
+        if is_kept(message):
+            changeable = () if self._shared.add(changeable) else changeable
+            return self._call_line(line, lambda: [*changeable, *self._known()], may_end_loops)
+        found = self._call_line(line, lambda: [*changeable, *self._known()], may_end_loops)
+        if is_remote(found) or isinstance(found, RemoteClass):
+            self._shared.add(changeable)
+        return found
 
     def _call_line(self, line: bytes, known: Callable[[], Sequence[Any]], may_end_loops: bool = False) -> Any:
         self.uses += 1
         self.last_call, self.last_answer = line, NO_ANSWER
-        answer = self.conversation.ask(line, known)
+        answer = self._ask(line, known)
         self.last_answer = answer[1]
         return self._unpack(answer, may_end_loops)
 
     def _containers(self, message: list[Any]) -> Sequence[Any]:
         return containers(message[1:], self._encoder.by_value, is_remote)
 
-    def _ask(self, message: list[Any]) -> list[Any]:
-        return self.conversation.ask(self._encoder.encode(message))
+    def _encode(self, message: list[Any]) -> bytes:
+        """A request, behind what the tests changed of what the candidate shares."""
+        if self._shared.have_changed():
+            self._shared.settle()
+            self.conversation.ask(
+                self._encoder.encode_graph(["changed", None], self._shared.items), self._known
+            )
+        return self._encoder.encode(message, self._shared.items)
+
+    def _ask(self, line: bytes, known: Callable[[], Sequence[Any]]) -> list[Any]:
+        answer = self.conversation.ask(line, known)
+        if self._are_told:
+            self._are_told = False
+            self._shared.settle()
+        return answer
+
+    def _known(self) -> Sequence[Any]:
+        """The containers that the candidate shares, which it is about to change."""
+        self._are_told = True
+        return self._shared.items
 
     def _unpack(self, answer: list[Any], may_end_loops: bool = False) -> Any:
         if answer[0] == "=":

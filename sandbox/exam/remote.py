@@ -331,6 +331,7 @@ def mark_classes(found: Mapping[str, Any]) -> None:
 
 def came_back(value: Any) -> Any:
     """Notes of an object that came as an answer: a method that returns `self` may stand for a number so."""
-    if is_remote(value) and takes_result(value._proctor_examinee.names):
+    may_matter = is_remote(value) and value._proctor_is_made and not value._proctor_is_answer
+    if may_matter and takes_result(value._proctor_examinee.names):
         _set(value, "_proctor_is_answer", True)
     return value
