@@ -151,3 +151,19 @@ def test_honest_programs_are_paid_and_wrong_ones_are_not(name: str) -> None:
     verdict = judge(program, tests)
     assert verdict.value == 1.0, verdict
     assert judge(wrong, tests).value == 0.0
+
+
+SCRIPTS = {
+    "wraps its input anew": "import io, sys\nsys.stdin = io.TextIOWrapper(sys.stdin.buffer)\nprint(2 * int(input()))",
+    "writes when it ends": (
+        "import atexit, io, sys\nout, sys.stdout = sys.stdout, io.StringIO()\n"
+        "atexit.register(lambda: out.write(sys.stdout.getvalue()))\nprint(2 * int(input()))"
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_scripts_that_replace_their_streams_are_paid(name: str) -> None:
+    tests = [{"input": "2\n", "output": "4\n"}]
+    assert judge(SCRIPTS[name], tests).value == 1.0
+    assert judge(SCRIPTS[name].replace("2 *", "3 *"), tests).value == 0.0

@@ -132,6 +132,13 @@ def test_a_prompt_may_end_inside_its_block() -> None:
     assert extract("x = 1\n", prompt_code="```python\n").readings == ("x = 1\n",)
 
 
+def test_a_program_stands_behind_the_definitions_of_its_prompt_that_it_uses() -> None:
+    prompt = "class Node:\n    def __init__(self, v):\n        self.v = v\n"
+    program = "class Solution:\n    def f(self, n): return Node(n).v\n"
+    assert extract(program, prompt_code=prompt, entry="Solution.f").readings[0] == f"{prompt}\n{program}"
+    assert extract(prompt + program, prompt_code=prompt, entry="Solution.f").readings == (prompt + program,)
+
+
 def test_code_of_a_prompt() -> None:
     assert code_of_prompt(Rollout("", PROMPT)) == PROMPT
     assert code_of_prompt(Rollout("", "Write a function that adds.")) == ""

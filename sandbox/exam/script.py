@@ -68,7 +68,9 @@ def _give_stdin(data: bytes) -> None:
     os.lseek(source, 0, os.SEEK_SET)
     os.dup2(source, 0)
     os.close(source)
-    sys.stdin = io.TextIOWrapper(open(0, "rb", closefd=False), encoding="utf-8", errors="surrogateescape")
+    stream = io.TextIOWrapper(open(0, "rb", closefd=False), encoding="utf-8", errors="surrogateescape")
+    sys.stdin = stream
+    sys.__stdin__ = stream  # type: ignore[misc]  # a script that wraps its buffer anew drops the other, which closes it
 
 
 def _finish() -> None:

@@ -56,9 +56,9 @@ def call_entry(function: Entry, payload: bytes, channel: Channel) -> int:
         status = 1
         _tell(error)
         traceback.print_exc()
-    for stream in (sys.stdout, sys.stderr):
+    for stream in (sys.stdout, sys.stderr, sys.__stdout__):
         try:
-            stream.flush()
+            stream.flush()  # type: ignore[union-attr]  # None where there was none
         except Exception:  # closed or replaced by the submission: its loss
             continue
     return status

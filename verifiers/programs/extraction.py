@@ -304,7 +304,7 @@ def _readings(code: str, prompt_code: str, entry: str) -> list[str]:
     dedented = textwrap.dedent(code)
     whole = [code] if dedented == code else [code, dedented]
     if not _defines(prompt_code, entry):
-        return whole
+        return [*(f"{prompt_code}\n{text}" for text in whole if _builds_on(text, prompt_code)), *whole]
     stub = f"{prompt_code.rstrip()}\n{_body_indent(prompt_code)}pass\n\n"
     if _defines(dedented, entry):
         # what the prompt imports and defines beside the function is there for a response that repeats only that
