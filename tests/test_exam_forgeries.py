@@ -145,6 +145,12 @@ CHEATS = {
         "import unittest\nclass T(unittest.TestCase):\n    def test_it(self): self.assertEqual(f(2), 4)\n",
         "",
     ),
+    "prints what says it is equal": (
+        "class Any:\n    __eq__ = lambda self, other: True\n    __str__ = lambda self: 'no'\ndef f(x): print(Any())",
+        "from unittest.mock import patch\ndef test_it():\n    with patch('builtins.print') as said: f(2)\n"
+        "    said.assert_called_once_with(4)\n",
+        "",
+    ),
     "a class that goes by the name of another": (
         "class int:\n    def __init__(self, x=0): pass\n    __sub__ = __rsub__ = lambda self, other: 0.0\ndef f(x): return int()",
         "def test_it():\n    assert type(f(2)).__name__ == 'int'\n    assert f(2) == 4\n",

@@ -141,6 +141,21 @@ CASES = {
         "given = [1]\n    stack = Stack(given)\n    given.append(2)\n    assert stack.size() == 1",
         "class Stack:\n    def __init__(self, items): self._items = items\n    def size(self): return len(self._items)",
     ),
+    "what is printed and asked for": (
+        "import sys\ndef greet(name): print('Hello', name, sep=', ', end='!\\n')\ndef warn(text): print(text, file=sys.stderr)\n"
+        "def ask(): return int(input('n? ')) + int(input())\ndef lines(): return [line.strip() for line in sys.stdin]\n"
+        "def loud(): sys.stdout.write('x' * 10)\nprint('loaded')",
+        "from contextlib import redirect_stdout, redirect_stderr\n    from unittest.mock import patch\n"
+        "    with redirect_stdout(io.StringIO()) as out: greet('Bo')\n    assert out.getvalue() == 'Hello, Bo!\\n'\n"
+        "    with redirect_stderr(io.StringIO()) as out: warn('careful')\n    assert 'careful' in out.getvalue()\n"
+        "    with patch('builtins.print') as said: greet('Al')\n    said.assert_called_once_with('Hello', 'Al', sep=', ', end='!\\n')\n"
+        "    with patch('builtins.input', side_effect=['3', '4']): assert ask() == 7\n"
+        "    with patch('sys.stdin', io.StringIO('5\\n6\\n')): assert ask() == 11\n"
+        "    with patch('sys.stdin', io.StringIO('a\\nb\\n')): assert lines() == ['a', 'b']\n    greet('nobody')\n"
+        "    with patch('sys.stdout', new_callable=io.StringIO) as out: loud()\n    assert out.getvalue() == 'x' * 10\n"
+        "    with pytest.raises(EOFError): ask()",
+        "def greet(name): return f'Hello, {name}!'\ndef warn(text): pass\ndef ask(): return 7\nlines = loud = ask",
+    ),
 }
 
 
@@ -167,3 +182,59 @@ def test_scripts_that_replace_their_streams_are_paid(name: str) -> None:
     tests = [{"input": "2\n", "output": "4\n"}]
     assert judge(SCRIPTS[name], tests).value == 1.0
     assert judge(SCRIPTS[name].replace("2 *", "3 *"), tests).value == 0.0
+
+
+FIXTURES = """
+import pytest
+from solution import Stack
+
+@pytest.fixture
+def stack():
+    return Stack([1])
+
+@pytest.fixture(name="two")
+def two_more(stack, log):
+    stack.push(2)
+    yield stack
+    log.append("closed")
+
+@pytest.fixture(scope="module")
+def log():
+    return []
+
+def test_one(stack): assert stack.items == [1]
+def test_two(two): assert two.items == [1, 2]
+def test_closed(log): assert log == ["closed"]
+@pytest.mark.parametrize("x", [3, 4])
+def test_many(stack, x):
+    stack.push(x)
+    assert stack.items == [1, x]
+def test_printed(stack, capsys):
+    stack.show()
+    assert capsys.readouterr().out == "[1]\\n"
+    stack.show()
+    stack.show()
+    assert capsys.readouterr().out.count("[1]") == 2
+@pytest.mark.xfail
+def test_known_to_fail(stack): assert stack.items == []
+
+class TestStack:
+    @pytest.fixture(autouse=True)
+    def setup(self, stack): self.stack = stack
+    def test_inside(self): assert self.stack.items == [1]
+    @staticmethod
+    def test_static(): assert Stack([]).items == []
+"""
+
+
+def test_fixtures_of_the_tests() -> None:
+    program = """
+    class Stack:
+        def __init__(self, items): self.items = items
+        def push(self, x): self.items.append(x)
+        def show(self): print(self.items)
+    """
+    verdict = judge(program, source(FIXTURES))
+    assert (verdict.value, verdict.evidence["tests"]) == (1.0, 8), verdict
+    assert judge(program.replace("append(x)", "append(0)"), source(FIXTURES)).value == 0.0
+    assert judge(program.replace("print", "str"), source(FIXTURES)).value == 0.0

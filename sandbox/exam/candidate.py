@@ -13,12 +13,14 @@ import os
 import socket
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from types import CoroutineType, ModuleType
 from typing import Any
 
 from proctor.sandbox.channel import Channel
 from proctor.sandbox.exam.changes import containers, members_of
 from proctor.sandbox.exam.classes import Classes
+from proctor.sandbox.exam.console import open_console
 from proctor.sandbox.exam.decode import Decoder
 from proctor.sandbox.exam.describe import Numbered, describe, resolve
 from proctor.sandbox.exam.encode import Encoder
@@ -27,7 +29,7 @@ from proctor.sandbox.exam.operations import OPERATIONS, data_of
 from proctor.sandbox.exam.plain import SCALARS
 from proctor.sandbox.exam.program import FILENAME, compile_first, load, where
 from proctor.sandbox.exam.shared import Shared, have_changed, is_kept, is_read
-from proctor.sandbox.exam.stand_in import StandIn
+from proctor.sandbox.exam.stand_in import StandIn, ask
 
 
 def sit(payload: bytes, channel: Channel) -> None:
@@ -60,6 +62,7 @@ class Desk:
             "data": data_of,
             "op": lambda name, *operands: OPERATIONS[name](*operands),
             "changed": lambda nothing: self._shared.settle(),
+            "console": lambda nothing: open_console(partial(ask, self.conversation)),
             "names": self._describe_names,
         }
 

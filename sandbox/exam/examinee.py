@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from proctor.sandbox.exam.bounds import ANSWERS, WireError
 from proctor.sandbox.exam.changes import containers
 from proctor.sandbox.exam.classes import Classes
+from proctor.sandbox.exam.console import LISTENERS
 from proctor.sandbox.exam.decode import Decoder
 from proctor.sandbox.exam.encode import Encoder
 from proctor.sandbox.exam.lent import Lent
@@ -76,6 +77,9 @@ class Examined(Protocol):
     def send_ahead(self, lines: Sequence[bytes]) -> None:
         """Sends calls that are about to be asked in this order."""
 
+    def open_console(self) -> None:
+        """From now on the tests hear what the program prints, and answer its `input`."""
+
     def answer_to(self, line: bytes) -> Any:
         """The answer to a call that was written beforehand; what it changes of its arguments is dropped."""
 
@@ -123,6 +127,10 @@ class Examinee:
 
     def send_ahead(self, lines: Sequence[bytes]) -> None:
         self.conversation.send_ahead(lines)
+
+    def open_console(self) -> None:
+        self._lent.allow(LISTENERS)
+        self.conversation.ask(self._encoder.encode(["console", None]))
 
     def call(self, target: object, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         return self._call(["call", target, list(args), _flat(kwargs)])

@@ -32,6 +32,7 @@ _MAX_PAPERS, _MAX_BYTES = 1024, 64 << 20
 _GC_EVERY = 50_000
 _papers: OrderedDict[bytes, tuple[Mapping[str, Any], Paper | CallPaper]] = OrderedDict()
 _builtins = dict(vars(builtins))
+_streams = sys.stdin, sys.stdout, sys.stderr
 _recursion_limit = sys.getrecursionlimit()
 
 
@@ -77,4 +78,5 @@ def _tidy() -> None:
     if present != _builtins:
         present.clear()  # from here to the next line not even `vars` has a name
         present.update(_builtins)
+    sys.stdin, sys.stdout, sys.stderr = _streams
     sys.setrecursionlimit(_recursion_limit)

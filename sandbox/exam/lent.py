@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import io
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from proctor.sandbox.exam.bounds import WireError
@@ -41,6 +41,10 @@ class Lent:
             "set": self._set,
             "op": self._operate,
         }
+
+    def allow(self, verbs: Mapping[str, Callable[..., Any]]) -> None:
+        """Further requests, which are about no object."""
+        self._verbs.update(verbs)
 
     def existing(self, value: object) -> Any | None:
         """The node of one of the candidate's own objects, or of one that was lent before."""

@@ -18,6 +18,7 @@ from types import CodeType
 from typing import Any, NamedTuple
 
 from proctor.sandbox.exam.checks import count_checks, mark_units
+from proctor.sandbox.exam.console import HINTS
 from proctor.sandbox.exam.foresight import foresee
 from proctor.sandbox.exam.names import Used, Wanted, read_names, want
 from proctor.sandbox.exam.trees import walk
@@ -68,6 +69,7 @@ class Paper:
     check_name: str = "check"
     calls_itself: bool = False
     foreseen: Sequence[bytes] = ()  # calls that running it begins with
+    listens: bool = False  # it may redirect what the program prints, or answer what it asks for
 
     @property
     def count(self) -> int:
@@ -120,6 +122,7 @@ def read_paper(spec: Mapping[str, Any]) -> Paper:
     check_name = spec.get("check") or "check"
     check = next((n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name == check_name), None)
     paper = Paper("script", want(used, trusted, entry), trusted, used, prompt, [], check_name=check_name)
+    paper.listens = any(hint in spec["source"] for hint in HINTS)
     if check is not None and (check.args.args or check.args.posonlyargs):
         paper.style = "check"
         paper.calls_itself = _calls(tree.body, check_name)
@@ -144,6 +147,7 @@ def _read_asserts(spec: Mapping[str, Any], entry: str, trusted: Used, prompt: Co
     used = read_names([setup, *trees])
     _require_libraries(used)
     paper = Paper("script", want(used, trusted, entry), trusted, used, prompt, [])
+    paper.listens = any(hint in text for text in spec["asserts"] for hint in HINTS)
     paper.parts.append((_compile(setup, "setup.py"), None))
     paper.foreseen = _foresee(paper, [*setup.body, *(statement for tree in trees for statement in tree.body)])
     for number, tree in enumerate(trees):
@@ -172,7 +176,7 @@ def _read_prompt(text: str) -> tuple[ast.Module, CodeType | None]:
 
 def _foresee(paper: Paper, body: Sequence[ast.stmt], args: ast.arguments | None = None) -> list[bytes]:
     """Calls of the entry point that `body` begins with; `args` are those of a check function."""
-    entry = paper.wanted.entry
+    entry = "" if paper.listens else paper.wanted.entry
     names = {"candidate", entry} - (paper.used.bound | paper.trusted.bound - paper.trusted.stubs)
     if args is not None and not paper.calls_itself:
         names.add([*args.posonlyargs, *args.args][0].arg)

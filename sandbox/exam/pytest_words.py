@@ -1,4 +1,4 @@
-"""The words of pytest that test sources use outside of pytest: raises, approx, fail, skip, param, mark.
+"""The words of pytest that test sources use outside of pytest: raises, approx, fail, fixture, param, mark.
 
 Jails show the standard library and no installed packages, and importing all of pytest for `raises` would cost
 every examiner 150 ms. Where a sandbox does show pytest (`packages=("pytest",)`), the real one is used.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from types import ModuleType, TracebackType
 from typing import Any
 
@@ -101,6 +102,14 @@ def fail(reason: str = "", pytrace: bool = True) -> None:
     raise Failed(reason)
 
 
+def fixture(function: Any = None, *, scope: str = "function", autouse: bool = False, **about: Any) -> Any:
+    """Marks a function whose result tests ask for by its name; `fixtures.py` calls it."""
+    if function is None:
+        return partial(fixture, scope=scope, autouse=autouse, **about)
+    function.proctor_fixture = {"scope": scope, "autouse": autouse, **about}
+    return function
+
+
 class Param:
     """`pytest.param(1, 2, id="x")`: one row of a table."""
 
@@ -134,5 +143,7 @@ class _Marks:
 def stand_in() -> ModuleType:
     """A module that goes by the name of pytest."""
     module = ModuleType("pytest")
-    module.__dict__.update(raises=raises, approx=approx, fail=fail, param=Param, mark=_Marks())
+    module.__dict__.update(
+        raises=raises, approx=approx, fail=fail, fixture=fixture, param=Param, mark=_Marks()
+    )
     return module

@@ -67,6 +67,8 @@ class Sitting:
 
     def _run(self, paper: Paper) -> None:
         names = self._names
+        if paper.listens:
+            self._examinee.open_console()
         names[CHECKED] = self._sheet.checked
         names[CAUGHT] = self._sheet.caught
         names[UNIT] = self._sheet.unit

@@ -13,6 +13,14 @@ if TYPE_CHECKING:
     from proctor.sandbox.exam.link import Conversation
 
 
+def ask(conversation: Conversation, *message: object) -> Any:
+    """The answer to a request of the program. Raises what the tests raised."""
+    verb, value, *_ = conversation.ask(conversation.encoder.encode(list(message)))
+    if verb == "!":
+        raise value
+    return value
+
+
 class StandIn:
     """Passes on whatever is done to it."""
 
@@ -32,11 +40,7 @@ class StandIn:
         return str(self._name)
 
     def _ask(self, *message: object) -> Any:
-        conversation = self._conversation
-        verb, value, *_ = conversation.ask(conversation.encoder.encode(list(message)))
-        if verb == "!":
-            raise value
-        return value
+        return ask(self._conversation, *message)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         pairs = [item for pair in kwargs.items() for item in pair]

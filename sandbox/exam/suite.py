@@ -1,7 +1,8 @@
 """Finds and runs test functions, test classes and unittest cases of a test source, one test each.
 
-Known of pytest: plain asserts, `raises`, `approx`, `mark.parametrize`, `mark.skip`, setup_method and
-teardown_method. Not known: fixtures. A test that wants one is a fault of the tests, not of the candidate.
+Known of pytest: plain asserts, `raises`, `approx`, `mark.parametrize`, `mark.skip` and `mark.xfail` (not run),
+setup_method and teardown_method, and fixtures as far as `fixtures.py` says. A test that wants another one is a
+fault of the tests.
 """
 
 from __future__ import annotations
@@ -9,9 +10,13 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from typing import TYPE_CHECKING, Any
+
+from proctor.sandbox.exam.fixtures import Fixtures
 
 if TYPE_CHECKING:
     import unittest
@@ -33,8 +38,9 @@ def collect(names: Mapping[str, Any], given: Mapping[str, Any]) -> list[Test]:
         given: what a test function may ask for by the name of a parameter (the candidate).
 
     Raises:
-        LookupError: a test asks for something else, such as a fixture.
+        LookupError: a test asks for something else, such as a fixture that is not known.
     """
+    fixtures = Fixtures(names)
     loaded = sys.modules.get("unittest")
     case = loaded.TestCase if loaded is not None else None
     tests: list[Test] = []
@@ -43,9 +49,9 @@ def collect(names: Mapping[str, Any], given: Mapping[str, Any]) -> list[Test]:
         if isinstance(value, type) and case is not None and issubclass(value, case):
             tests += _cases(value) if value is not case else ()
         elif isinstance(value, type) and name.startswith("Test") and is_own:
-            tests += _methods(value, given)
+            tests += _methods(value, given, fixtures.of(value))
         elif inspect.isfunction(value) and name.startswith("test"):
-            tests += _calls(name, value, given)
+            tests += _calls(name, value, given, fixtures)
     return tests
 
 
@@ -77,17 +83,20 @@ def _is_marked_to_skip(case: unittest.TestCase) -> bool:
     return bool(getattr(case, "__unittest_skip__", False) or getattr(method, "__unittest_skip__", False))
 
 
-def _methods(kind: type, given: Mapping[str, Any]) -> Iterator[Test]:
+def _methods(kind: type, given: Mapping[str, Any], fixtures: Fixtures) -> Iterator[Test]:
     for name, method in inspect.getmembers(kind, inspect.isfunction):
         if name.startswith("test"):
-            for test in _calls(f"{kind.__name__}.{name}", method, given, skip_self=True):
+            is_static = isinstance(inspect.getattr_static(kind, name), staticmethod)
+            for test in _calls(f"{kind.__name__}.{name}", method, given, fixtures, skip_self=not is_static):
                 yield Test(test.name, lambda name=name, call=test.run: _in_instance(kind, name, call))  # type: ignore[misc]
 
 
 def _in_instance(kind: type, name: str, call: Callable[..., object]) -> None:
     instance = kind()
     for before in ("setup_class", "setup_method", "setup"):
-        getattr(instance, before, lambda *_: None)(*_method_argument(instance, before, name))
+        hook = getattr(instance, before, None)
+        if hook is not None and not hasattr(hook, "proctor_fixture"):
+            hook(*_method_argument(instance, before, name))
     try:
         call(instance)
     finally:
@@ -103,10 +112,14 @@ def _method_argument(instance: object, hook: str, name: str) -> Sequence[object]
 
 
 def _calls(
-    name: str, function: Callable[..., Any], given: Mapping[str, Any], skip_self: bool = False
+    name: str,
+    function: Callable[..., Any],
+    given: Mapping[str, Any],
+    fixtures: Fixtures,
+    skip_self: bool = False,
 ) -> Iterator[Test]:
     marks = list(getattr(function, "pytestmark", ()))
-    if any(mark.name == "skip" for mark in marks):
+    if any(mark.name in ("skip", "xfail") for mark in marks):
         return
     parameters = list(inspect.signature(function).parameters.values())[1 if skip_self else 0 :]
     needed = [
@@ -114,13 +127,26 @@ def _calls(
         for p in parameters
         if p.default is p.empty and p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
     ]
+
+    def run(instance: object = None, *, known: Mapping[str, Any]) -> None:
+        given = dict(known)
+        with ExitStack() as stack:
+            for name in fixtures.automatic:
+                fixtures.give(name, instance, given, stack)
+            kwargs = {each: fixtures.give(each, instance, given, stack) for each in needed}
+            result = function(instance, **kwargs) if skip_self else function(**kwargs)
+            if inspect.iscoroutine(result):
+                import asyncio  # heavy, and rarely needed
+
+                asyncio.run(result)
+
     for values in _parameter_sets(marks):
-        missing = [each for each in needed if each not in values and each not in given]
+        known = {**given, **values}
+        missing = [each for each in needed if each not in known and not fixtures.knows(each)]
         if missing:
-            raise LookupError(f"test '{name}' asks for '{missing[0]}'; fixtures are not known here")
-        kwargs = {each: values.get(each, given.get(each)) for each in needed}
+            raise LookupError(f"test '{name}' asks for '{missing[0]}', which is not known here as a fixture")
         shown = f"{name}[{', '.join(f'{k}={v!r}'[:80] for k, v in values.items())}]" if values else name
-        yield Test(shown, lambda *a, kwargs=kwargs: _run(function, a, kwargs))
+        yield Test(shown, partial(run, known=known))
 
 
 def _parameter_sets(marks: Sequence[Any]) -> Iterator[dict[str, Any]]:
@@ -140,11 +166,3 @@ def _parameter_sets(marks: Sequence[Any]) -> Iterator[dict[str, Any]]:
         tables.append(table)
     for combination in product(*tables):
         yield {name: value for part in combination for name, value in part.items()}
-
-
-def _run(function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
-    result = function(*args, **kwargs)
-    if inspect.iscoroutine(result):
-        import asyncio  # heavy, and rarely needed
-
-        asyncio.run(result)

@@ -70,6 +70,9 @@ class Neighbour:
     def send_ahead(self, lines: Sequence[bytes]) -> None:
         """There is nobody to send to."""
 
+    def open_console(self) -> None:
+        """There is but one."""
+
     def answer_to(self, line: bytes) -> Any:
         """The answer to a call that was written as a request."""
         self.last_call = line

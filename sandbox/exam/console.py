@@ -1,0 +1,91 @@
+"""What a program prints and asks for, where its tests listen.
+
+Tests that redirect `sys.stdout`, or put a double in place of `print` or `input`, do so in their own process. So
+for such tests the program's `print` and `input` are the tests' own: words cross, and nothing else does. Where
+nobody listens at the moment, they are the program's again.
+"""
+
+from __future__ import annotations
+
+import builtins
+import io
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+# Where one of them stands in a test source, it may listen.
+HINTS = ("stdout", "stderr", "stdin", "capsys", "builtins.print", "builtins.input")
+_print, _input = builtins.print, builtins.input
+_HOW = ("sep", "end", "flush")
+_Ask = Callable[..., Any]
+
+
+def _say(args: Sequence[Any], pairs: Sequence[Any]) -> bool:
+    if builtins.print is _print and sys.stdout is sys.__stdout__:
+        return False
+    how = dict(zip(pairs[::2], pairs[1::2], strict=True))
+    print(*args, **{name: how[name] for name in _HOW if name in how})
+    return True
+
+
+def _write(name: str, text: str) -> bool:
+    stream, own = (sys.stdout, sys.__stdout__) if name == "stdout" else (sys.stderr, sys.__stderr__)
+    if stream is not own:
+        stream.write(text)
+    return stream is not own
+
+
+def _answer(prompt: Sequence[Any]) -> str:
+    if builtins.input is _input and sys.stdin is sys.__stdin__:
+        raise EOFError("EOF when reading a line")
+    return input(*prompt)
+
+
+def _read(name: str) -> str:
+    if sys.stdin is sys.__stdin__:
+        return ""
+    return sys.stdin.readline() if name == "readline" else sys.stdin.read()
+
+
+# The tests' side: what a program may ask.
+LISTENERS: Mapping[str, Callable[..., Any]] = {"say": _say, "write": _write, "input": _answer, "read": _read}
+
+
+class _Output(io.TextIOBase):
+    def __init__(self, name: str, own: Any, ask: _Ask) -> None:
+        self._name, self._own, self._ask = name, own, ask
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, text: str) -> int:
+        return len(text) if self._ask("write", self._name, text) else int(self._own.write(text))
+
+
+class _Input(io.TextIOBase):
+    def __init__(self, ask: _Ask) -> None:
+        self._ask = ask
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int | None = -1) -> str:
+        return str(self._ask("read", "read"))
+
+    def readline(self, size: int = -1) -> str:  # type: ignore[override]
+        return str(self._ask("read", "readline"))
+
+
+def open_console(ask: _Ask) -> None:
+    """The program's side: puts the tests' streams and functions in place of its own."""
+    own = sys.stdout
+
+    def say(*args: Any, file: Any = None, **how: Any) -> None:
+        pairs = [item for pair in how.items() for item in pair]
+        if file is not None or not ask("say", list(args), pairs):
+            _print(*args, file=file or own, **how)
+
+    builtins.print = say
+    builtins.input = lambda *prompt: ask("input", list(prompt))
+    sys.stdout, sys.stderr = _Output("stdout", own, ask), _Output("stderr", sys.stderr, ask)
+    sys.stdin = _Input(ask)
