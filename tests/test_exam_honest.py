@@ -156,6 +156,35 @@ CASES = {
         "    with pytest.raises(EOFError): ask()",
         "def greet(name): return f'Hello, {name}!'\ndef warn(text): pass\ndef ask(): return 7\nlines = loud = ask",
     ),
+    "decorators of methods, and values that functions change": (
+        "registry, seen = {}, []\ndef register(name):\n    def add(f): registry[name] = f; return f\n    return add\n"
+        "def memo(f):\n    known = {}\n    def get(self, x):\n        if x not in known: known[x] = f(self, x)\n"
+        "        return known[x]\n    return get\nclass lazy:\n    def __init__(self, f): self.f = f\n"
+        "    def __get__(self, owner, kind=None): seen.append(1); return self.f(owner)",
+        "@register('double')\n    def double(x): return 2 * x\n    assert registry['double'](2) == 4 and list(registry) == ['double']\n"
+        "    class Slow:\n        calls = 0\n        @memo\n        def get(self, x): self.calls += 1; return x + 1\n"
+        "        @lazy\n        def name(self): return 'slow'\n"
+        "    slow = Slow()\n    assert (slow.get(1), slow.get(1), slow.calls, slow.name) == (2, 2, 1, 'slow') and seen == [1]",
+        "registry, seen = {}, []\nregister = lambda name: lambda f: f\nmemo = lazy = lambda f: f",
+    ),
+    "coroutines of the tests": (
+        "import asyncio\nasync def apply(f, x): return await f(x)\nasync def limit(f, s): return await asyncio.wait_for(f(), s)\n"
+        "async def retry(f, n):\n    for i in range(n):\n        try: return await f()\n        except ValueError: pass",
+        "tries = []\n    async def more(x): return x + 1\n    async def shaky():\n        tries.append(1)\n"
+        "        await asyncio.sleep(0.001)\n        if len(tries) < 3: raise ValueError\n        return 'ok'\n"
+        "    assert asyncio.run(apply(more, 4)) == 5 and asyncio.run(retry(shaky, 5)) == 'ok' and len(tries) == 3\n"
+        "    assert asyncio.run(limit(shaky, 5)) == 'ok'",
+        "async def apply(f, x): return f(x)\nasync def limit(f, s): return f\nasync def retry(f, n): return 'ok'",
+    ),
+    "objects of the library": (
+        "import uuid, pathlib, ipaddress\nfrom collections import defaultdict\ndef one(): return uuid.UUID(int=5)\n"
+        "def path(a): return pathlib.Path(a) / 'b'\ndef host(): return ipaddress.ip_address('10.0.0.1')\n"
+        "def counts():\n    found = defaultdict(lambda: 7)\n    found['a'] = 1\n    return found",
+        "import uuid, pathlib, ipaddress\n    assert one() == uuid.UUID(int=5) and isinstance(one(), uuid.UUID)\n"
+        "    assert path('a') == pathlib.Path('a/b') and path(pathlib.Path('c')).name == 'b' and host().is_private\n"
+        "    assert host() == ipaddress.ip_address('10.0.0.1')\n    assert counts() == {'a': 1} and counts()['z'] == 7",
+        "def one(): return 5\ndef path(a): return f'{a}/b'\ndef host(): return '10.0.0.1'\ndef counts(): return {'a': 1}",
+    ),
 }
 
 

@@ -28,7 +28,7 @@ from proctor.sandbox.exam.link import Conversation, ExamOverError
 from proctor.sandbox.exam.operations import OPERATIONS, data_of
 from proctor.sandbox.exam.plain import SCALARS
 from proctor.sandbox.exam.program import FILENAME, compile_first, load, where
-from proctor.sandbox.exam.shared import Shared, have_changed, is_kept, is_read
+from proctor.sandbox.exam.shared import Shared, have_changed, is_kept, is_read, values_of
 from proctor.sandbox.exam.stand_in import StandIn, ask
 
 
@@ -134,7 +134,10 @@ class Desk:
 
     def _share(self, message: list[Any], value: Any, changeable: Sequence[Any]) -> None:
         """Remembers what the tests read, and arguments that what was made of them may keep."""
-        if is_read(message):
+        if message[0] == "names" and type(value) is dict:
+            values = values_of(value, message[1])
+            self._shared.add(containers(values, self._encoder.by_value, self._numbered.has))
+        elif is_read(message):
             self._shared.add(containers((value,), self._encoder.by_value, self._numbered.has))
         elif message[0] == "call" and not is_kept(message) and self._goes_by_number(value):
             self._shared.add(changeable)

@@ -14,7 +14,15 @@ from typing import Any
 
 from proctor.sandbox.exam.arrays import make_array, make_scalar
 from proctor.sandbox.exam.bounds import WireError
-from proctor.sandbox.exam.rich import BUILTIN_ERRORS, BUILTIN_TYPES, field_names, is_named_tuple, set_state
+from proctor.sandbox.exam.rich import (
+    BUILTIN_ERRORS,
+    BUILTIN_TYPES,
+    LIBRARIES,
+    field_names,
+    is_named_tuple,
+    make_of_text,
+    set_state,
+)
 
 # A conversation needs a handful; a flood of new names is somebody trying to fill the memory.
 _MAX_MADE = 500
@@ -60,6 +68,7 @@ class Classes:
             "en": self._enum_member,
             "E": self._error,
             "ty": lambda name: BUILTIN_TYPES[name],
+            "x": make_of_text,
             "np": make_array,
             "ns": make_scalar,
         }
@@ -218,11 +227,10 @@ class Classes:
 
 
 def _library_error(module: str, name: str) -> type[Exception] | None:
-    """An exception class of the standard library that is loaded here; none of those that tests run by."""
+    """An exception class of a library that is loaded here; none of those that tests run by."""
     found = vars(sys.modules.get(module, object)).get(name)
     is_error = isinstance(found, type) and issubclass(found, Exception) and not name.startswith("_")
-    is_library = module.partition(".")[0] in sys.stdlib_module_names - {"unittest"}
-    return found if is_error and is_library else None
+    return found if is_error and module.partition(".")[0] in LIBRARIES else None
 
 
 def _enum_class(

@@ -27,7 +27,7 @@ from proctor.sandbox.exam.remote import (
     mark_classes,
 )
 from proctor.sandbox.exam.rich import BUILTIN_TYPES
-from proctor.sandbox.exam.shared import Shared, is_kept, is_read
+from proctor.sandbox.exam.shared import Shared, is_kept, is_read, values_of
 from proctor.sandbox.exam.special import enum_base, make_class, wait
 
 _ENDS_LOOPS = (StopIteration, StopAsyncIteration, GeneratorExit)
@@ -115,6 +115,7 @@ class Examinee:
             # only what was asked about: it decides which objects of the tests the candidate gets to see whole
             self._encoder.by_value = frozenset(told.pop("")).intersection(classes)
             found = {name: self._bind(name, *told[name]) for name in names}
+            self._shared.add(self._containers(["names", *values_of(told, names)]))
         except (AttributeError, TypeError, LookupError, ValueError) as error:
             raise ExamOverError("garbled: a description of names that is none") from error
         mark_classes(found)

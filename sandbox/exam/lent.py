@@ -40,6 +40,7 @@ class Lent:
             "get": self._get,
             "set": self._set,
             "op": self._operate,
+            "await": self._await,
         }
 
     def allow(self, verbs: Mapping[str, Callable[..., Any]]) -> None:
@@ -84,6 +85,18 @@ class Lent:
 
     def _call(self, target: object, args: list[Any], pairs: list[Any]) -> object:
         return self._own(target)(*args, **dict(zip(pairs[::2], pairs[1::2], strict=True)))
+
+    def _await(self, target: object) -> object:
+        """What a coroutine of the tests returns; their own loop is waiting for the candidate meanwhile."""
+        coroutine: Any = self._own(target)
+        if type(coroutine) is not types.CoroutineType:
+            raise AttributeError("only coroutines can be awaited from a candidate")
+        import asyncio  # heavy, and rarely needed
+        from concurrent.futures import ThreadPoolExecutor
+
+        with ThreadPoolExecutor(1) as pool:
+            found: object = pool.submit(asyncio.run, coroutine).result()
+            return found
 
     def _get(self, target: object, name: str) -> object:
         self._check_attribute(target, name)

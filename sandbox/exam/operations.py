@@ -28,7 +28,20 @@ SPECIAL = frozenset(
     f"__{name}__"
     for name in (
         *(*BINARY, *(f"r{name}" for name in BINARY), *IN_PLACE, *COMPARE[2:], *UNARY, *ASYNC),
-        *("call", "contains", "getitem", "setitem", "delitem", "enter", "exit", "await", "dataclass_fields"),
+        *(
+            "get",
+            "set",
+            "set_name",
+            "call",
+            "contains",
+            "getitem",
+            "setitem",
+            "delitem",
+            "enter",
+            "exit",
+            "await",
+            "dataclass_fields",
+        ),
     )
 ) - {"__str__", "__repr__", "__hash__"}
 # Classes whose instances are, to `==`, what they hold.

@@ -11,6 +11,7 @@ import base64
 from array import array
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta, timezone, tzinfo
 from decimal import Decimal
@@ -70,11 +71,27 @@ _FACTORIES = {kind.__name__: kind for kind in (list, dict, set, int, float, str,
 def _pack_defaultdict(items: Items, value: defaultdict[Any, Any]) -> list[Any]:
     factory = getattr(value.default_factory, "__name__", "")
     known = _FACTORIES.get(factory) is value.default_factory
-    return [factory if known else None, items(_flat(dict.items(value)))]
+    body = [factory if known else None, items(_flat(dict.items(value)))]
+    if not known and value.default_factory is not None:
+        with suppress(UnsendableError):  # without a factory, where functions do not cross
+            body += items([value.default_factory])
+    return body
 
 
 def _new_defaultdict(body: Any) -> defaultdict[Any, Any]:
     return defaultdict(_FACTORIES[body[0]] if body[0] is not None else None)
+
+
+def _fill_defaultdict(value: defaultdict[Any, Any], body: Any) -> None:
+    if len(body) > 2:
+        value.default_factory = body[2]
+    _update(value, body[1])
+
+
+def _defaultdict(body: Any) -> defaultdict[Any, Any]:
+    value = _new_defaultdict(body)
+    _fill_defaultdict(value, body)
+    return value
 
 
 def _int_from_hex(body: str) -> int:
@@ -197,9 +214,9 @@ KINDS = (
         "dd",
         defaultdict,
         _pack_defaultdict,
-        lambda body: defaultdict(_new_defaultdict(body).default_factory, pairs(body[1])),
+        _defaultdict,
         _new_defaultdict,
-        lambda v, body: _update(v, body[1]),
+        _fill_defaultdict,
     ),
     Kind(
         "O",

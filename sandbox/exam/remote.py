@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
-from types import GeneratorType
+from types import GeneratorType, MethodType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from proctor.sandbox.exam.call_site import takes_result
@@ -57,6 +57,9 @@ class RemoteFunction:
     @property
     def __doc__(self) -> Any:  # type: ignore[override]
         return self._examinee.ask("get", self, "__doc__")
+
+    def __get__(self, instance: object, owner: object = None) -> Any:
+        return self if instance is None else MethodType(self, instance)
 
     def __copy__(self) -> RemoteFunction:
         return self

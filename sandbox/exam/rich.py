@@ -9,13 +9,14 @@ from __future__ import annotations
 import builtins
 import dataclasses
 import enum
+import importlib
 import sys
 import types
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from proctor.sandbox.exam.arrays import pack_array
-from proctor.sandbox.exam.bounds import UnsendableError
+from proctor.sandbox.exam.bounds import UnsendableError, WireError
 
 Items: TypeAlias = Callable[[Sequence[object]], Sequence[Any]]
 
@@ -30,6 +31,14 @@ _TYPES: tuple[type, ...] = (
     *BUILTIN_ERRORS.values(),
 )
 BUILTIN_TYPES: Mapping[str, type] = {kind.__name__: kind for kind in _TYPES}
+# Their exceptions keep their classes, but for those that tests are run by.
+LIBRARIES = (sys.stdlib_module_names | {"numpy", "pandas"}) - {"unittest"}
+# Classes of the library whose instances are what their text says.
+_OF_TEXT: Mapping[str, Sequence[str]] = {
+    "uuid": ("UUID",),
+    "pathlib": ("PosixPath", "PurePosixPath", "PureWindowsPath"),
+    "ipaddress": tuple(f"IPv{n}{kind}" for n in "46" for kind in ("Address", "Network", "Interface")),
+}
 _SENT_TEXT = 2000  # characters of an exception's argument that has no plain form
 
 
@@ -47,9 +56,19 @@ def pack_rich(items: Items, value: Any, kind: Any, by_value: frozenset[str]) -> 
     if issubclass(kind, type):
         name: str = value.__name__
         return {"ty": name} if BUILTIN_TYPES.get(name) is value else None
+    module = kind.__module__.partition(".")[0]
+    if module in _OF_TEXT and kind.__name__ in _OF_TEXT[module]:
+        return {"x": [module, kind.__name__, str(value)]}
     if "numpy" in sys.modules:
         return pack_array(items, value)
     return None
+
+
+def make_of_text(body: Any) -> Any:
+    module, name, text = body
+    if name not in _OF_TEXT[module] or type(text) is not str:
+        raise WireError("a class that is not made of a text")
+    return getattr(importlib.import_module(module), name)(text)
 
 
 def is_named_tuple(kind: type) -> bool:
@@ -121,8 +140,8 @@ def error_names(kind: type[BaseException]) -> list[str]:
             continue
         if BUILTIN_ERRORS.get(base.__name__) is base:
             return [*names, base.__name__]
-        is_librarys = base.__module__.partition(".")[0] in sys.stdlib_module_names
-        names.append(f"{base.__module__}:{base.__name__}" if is_librarys else base.__name__)
+        is_known = base.__module__.partition(".")[0] in LIBRARIES
+        names.append(f"{base.__module__}:{base.__name__}" if is_known else base.__name__)
     return names
 
 

@@ -8,7 +8,7 @@ What is kept depends on the messages alone, so that both lists are the same with
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from proctor.sandbox.exam.changes import is_array, members_of
@@ -74,3 +74,8 @@ def is_kept(message: Sequence[object]) -> bool:
 def is_read(message: Sequence[object]) -> bool:
     """Whether a request reads what an object of the program's holds."""
     return message[0] == "get" or (message[0] == "op" and message[1] == "getitem")
+
+
+def values_of(told: Mapping[str, Sequence[Any]], names: Sequence[str]) -> list[Any]:
+    """Of what a program told about its names: the values, which its functions may change later."""
+    return [told[name][1] for name in names if told[name][0] == "value"]

@@ -116,6 +116,17 @@ async def wait(awaitable: RemoteObject, name: str = "await") -> Any:
     return awaitable._proctor_examinee.ask("op", name, awaitable)
 
 
+def _get(self: RemoteObject, instance: object, owner: object = None) -> Any:
+    """In a class body of the tests: a function becomes a method, other descriptors are asked."""
+    if self._proctor_class.name == "function":
+        return self if instance is None else types.MethodType(self, instance)  # type: ignore[arg-type]
+    return self._proctor_examinee.call_method(self, "__get__", [instance, None], {})
+
+
+def _passed_on(name: str) -> Any:
+    return lambda self, *args: self._proctor_examinee.call_method(self, name, args, {})
+
+
 # What stand-ins do for the special methods that a class of the program has.
 _SPECIAL: Mapping[str, Any] = {
     "__call__": lambda self, *args, **kwargs: self._proctor_examinee.call(self, args, kwargs),
@@ -127,6 +138,9 @@ _SPECIAL: Mapping[str, Any] = {
     "__aexit__": _aexit,
     "__aiter__": _unary("aiter"),
     "__anext__": lambda self: wait(self, "anext"),
+    "__get__": _get,
+    "__set__": _passed_on("__set__"),
+    "__set_name__": lambda self, owner, name: _passed_on("__set_name__")(self, None, name),
     "__await__": lambda self: wait(self).__await__(),
     **{f"__{name}__": _unary(name) for name in UNARY if name not in ("iter", "str", "repr", "hash")},
     **{f"__{name}__": _unary(name) for name in ("getitem", "setitem", "delitem")},

@@ -5,6 +5,7 @@ The tests' side decides what may be done to it (`lent.py`); here everything is p
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
 from proctor.sandbox.exam.operations import BINARY, COMPARE, OTHER, UNARY
@@ -45,6 +46,11 @@ class StandIn:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         pairs = [item for pair in kwargs.items() for item in pair]
         return self._ask("call", self, list(args), pairs)
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        """Of a coroutine: it runs on the tests' side, to its end."""
+        yield from ()
+        return self._ask("await", self)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
