@@ -185,6 +185,21 @@ CASES = {
         "    assert host() == ipaddress.ip_address('10.0.0.1')\n    assert counts() == {'a': 1} and counts()['z'] == 7",
         "def one(): return 5\ndef path(a): return f'{a}/b'\ndef host(): return '10.0.0.1'\ndef counts(): return {'a': 1}",
     ),
+    "what decorators ask of a function": (
+        "import functools, inspect, typing\ndef timed(f):\n    @functools.wraps(f)\n    def run(*args, **how): return f(*args, **how)\n"
+        "    return run\ndef typed(f):\n    kinds, form = typing.get_type_hints(f), inspect.signature(f)\n"
+        "    def run(*args, **how):\n        for name, value in form.bind(*args, **how).arguments.items():\n"
+        "            if not isinstance(value, kinds.get(name, object)): raise TypeError(name)\n        return f(*args, **how)\n"
+        "    return run\ndef curry(f):\n    n = f.__code__.co_argcount\n"
+        "    def more(*args): return f(*args) if len(args) >= n else lambda *rest: more(*args, *rest)\n    return more\n"
+        "def number_of(x): return x.number",
+        "@timed\n    def add(a: int, b: int = 2) -> int:\n        'Adds.'\n        return a + b\n"
+        "    assert add(1) == 3 and add.__name__ == 'add' and add.__doc__ == 'Adds.' and add.__wrapped__(2, b=3) == 5\n"
+        "    @typed\n    def sub(a: int, b: int): return a - b\n    assert sub(3, b=1) == 2\n"
+        "    with pytest.raises(TypeError, match='b'): sub(3, 'x')\n    assert curry(lambda a, b, c: a + b + c)(1)(2)(3) == 6\n"
+        "    class Account:\n        def __init__(self): self.number = 77\n    assert number_of(Account()) == 77",
+        "def timed(f): return lambda *args: f(*args)\ndef typed(f): return f\ndef curry(f): return lambda a: lambda b: lambda c: 6",
+    ),
 }
 
 

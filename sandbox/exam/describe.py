@@ -58,7 +58,7 @@ class Numbered:
 
     def existing(self, value: object) -> Any | None:
         if type(value) is StandIn:
-            return {"y": value.number}
+            return {"y": value._number}
         if type(value) is Kept:
             return self.export(value.value)
         if not self.under_test.isdisjoint(type(value).__mro__):

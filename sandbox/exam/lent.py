@@ -8,6 +8,7 @@ underscore.
 
 from __future__ import annotations
 
+import inspect
 import io
 import types
 from collections.abc import Callable, Iterator, Mapping
@@ -22,6 +23,7 @@ _ONLY_CALLED = (
     *(types.FunctionType, types.BuiltinFunctionType, types.MethodType, type, types.ModuleType),
     *(types.GeneratorType, types.CoroutineType, types.CodeType, types.FrameType, Iterator),
 )
+_TYPES = (int, float, str, bool, bytes, list, tuple, dict, set, frozenset, complex, None)
 _FILES = (io.StringIO, io.BytesIO)  # iterators whose methods are what they are for
 _NOT_FOR_THE_CANDIDATE = frozenset(
     {"await", "isinstance", "enter", "exit", "format", *IN_PLACE, *ASYNC, *INSPECT}
@@ -41,6 +43,7 @@ class Lent:
             "set": self._set,
             "op": self._operate,
             "await": self._await,
+            "about": self._about,
         }
 
     def allow(self, verbs: Mapping[str, Callable[..., Any]]) -> None:
@@ -97,6 +100,22 @@ class Lent:
         with ThreadPoolExecutor(1) as pool:
             found: object = pool.submit(asyncio.run, coroutine).result()
             return found
+
+    def _about(self, target: object) -> dict[str, object]:
+        """What a decorator may want to know of a function; of values that stand in it, nothing."""
+        value: Any = self._own(target)
+        if not isinstance(value, types.FunctionType | types.MethodType):
+            return {}
+        parameters = inspect.signature(value).parameters.values()
+        known = {name: kind for name, kind in value.__annotations__.items() if kind in _TYPES}
+        return {
+            "doc": value.__doc__,
+            "qualname": value.__qualname__,
+            "annotations": known,
+            "parameters": [
+                [each.name, int(each.kind), each.default is not each.empty] for each in parameters
+            ],
+        }
 
     def _get(self, target: object, name: str) -> object:
         self._check_attribute(target, name)

@@ -5,7 +5,8 @@ The tests' side decides what may be done to it (`lent.py`); here everything is p
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from proctor.sandbox.exam.operations import BINARY, COMPARE, OTHER, UNARY
@@ -22,16 +23,48 @@ def ask(conversation: Conversation, *message: object) -> Any:
     return value
 
 
+def _signature(told: dict[str, Any]) -> Any:
+    import inspect  # heavy, and rarely needed
+
+    types, none = told["annotations"], inspect.Parameter.empty
+    parameters = [
+        inspect.Parameter(
+            name,
+            inspect._ParameterKind(kind),
+            default=... if has_default else none,  # there is one, and it is the tests' own affair
+            annotation=types.get(name, none),
+        )
+        for name, kind, has_default in told["parameters"]
+    ]
+    return inspect.Signature(parameters, return_annotation=types.get("return", none))
+
+
+def _code(told: dict[str, Any]) -> Any:
+    names = tuple(name for name, kind, _ in told["parameters"] if kind < 2)  # by position
+    return SimpleNamespace(
+        co_argcount=len(names), co_varnames=names, co_name=told["qualname"].rpartition(".")[2]
+    )
+
+
+# What programs ask of a function that they decorate.
+_OF_FUNCTIONS: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "__qualname__": lambda told: told["qualname"],
+    "__annotations__": lambda told: dict(told["annotations"]),
+    "__signature__": _signature,
+    "__code__": _code,
+}
+
+
 class StandIn:
     """Passes on whatever is done to it."""
 
-    __slots__ = ("_conversation", "_name", "number")
+    __slots__ = ("_about", "_conversation", "_name", "_number")
 
     @classmethod
     def of(cls, body: Any, conversation: Conversation) -> StandIn:
         """From the body of a handle: [number, name]."""
         self = object.__new__(cls)
-        object.__setattr__(self, "number", body[0])
+        object.__setattr__(self, "_number", body[0])
         object.__setattr__(self, "_name", body[1])
         object.__setattr__(self, "_conversation", conversation)
         return self
@@ -47,13 +80,26 @@ class StandIn:
         pairs = [item for pair in kwargs.items() for item in pair]
         return self._ask("call", self, list(args), pairs)
 
+    @property
+    def __doc__(self) -> str | None:  # type: ignore[override]
+        return self._told().get("doc")
+
+    def _told(self) -> dict[str, Any]:
+        """What the tests tell of a function or a class of theirs."""
+        if not hasattr(self, "_about"):
+            object.__setattr__(self, "_about", self._ask("about", self))
+        about: dict[str, Any] = self._about
+        return about
+
     def __await__(self) -> Generator[Any, None, Any]:
         """Of a coroutine: it runs on the tests' side, to its end."""
         yield from ()
         return self._ask("await", self)
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
+        if name in _OF_FUNCTIONS and (told := self._told()):
+            return _OF_FUNCTIONS[name](told)
+        if name.startswith("__") or name == "_about":
             raise AttributeError(name)
         return self._ask("get", self, name)
 
