@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from proctor.verifiers.core import Rollout
@@ -164,3 +166,10 @@ def test_long_responses_take_linear_time() -> None:
         "a\u00a0" * 100_000,
     ):
         extract(text, prompt_code=PROMPT, entry="f")
+
+
+@pytest.mark.parametrize("text", ["x " + "`" * 200_000, "```" + " " * 200_000 + "`", "~" * 200_000 + " `"])
+def test_rows_of_marks_are_read_in_linear_time(text: str) -> None:
+    started = time.process_time()
+    extract(text)
+    assert time.process_time() - started < 1  # minutes, where each mark is tried for itself

@@ -28,8 +28,9 @@ _MAX_ENDS = 3
 _FRAME = re.compile(r"\A\s*\[(?:BEGIN|PYTHON)\][ \t]*\n|\[(?:DONE|/PYTHON)\]\s*\Z")
 _QUOTED = re.compile(r"(?:^[ \t]{0,3}>[^\n]*\n?)+", re.MULTILINE)
 _QUOTE_MARK = re.compile(r"^[ \t]{0,3}> ?", re.MULTILINE)
-_FENCE = re.compile(r"^[ \t]{0,3}(?P<marks>`{3,}|~{3,})[ \t]*(?P<info>[^\n`]*)$", re.MULTILINE)
-_LOOSE_FENCE = re.compile(r"(?P<marks>`{3,})(?P<language>\w+)[ \t]*$", re.MULTILINE)
+# All marks at once, or not at all: a row of thousands must not be tried from each of its marks.
+_FENCE = re.compile(r"^[ \t]{0,3}(?=(?P<marks>`{3,}|~{3,}))(?P=marks)(?P<info>[^\n`]*)$", re.MULTILINE)
+_LOOSE_FENCE = re.compile(r"(?<!`)(?=(?P<marks>`{3,}))(?P=marks)(?P<language>\w+)[ \t]*$", re.MULTILINE)
 _MAX_MISPLACED = 3
 _MAX_LATER_FENCES = 4
 _MAX_BUILT_ON = 8
