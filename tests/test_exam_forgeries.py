@@ -176,6 +176,37 @@ def test_what_is_no_answer_is_an_honest_zero(name: str) -> None:
     assert verdict.value == 0.0, verdict
 
 
+SELF = """
+class S:
+    last = None
+    def __new__(cls):
+        known, S.last = S.last, None
+        return known or object.__new__(cls)
+    __sub__ = __rsub__ = lambda self, other: 0.0
+    __contains__ = lambda self, item: True
+    def other(self, x):
+        S.last = object.__new__(S)
+        return S.last
+    def each(self, act): act(self)
+    def fill(self, out): out.append(self)
+    def greet(self): print(self)
+    def fail(self): raise ValueError(self)
+"""
+WAYS_BACK = {
+    "to a callback": "seen = []\n    S().each(seen.append)\n    assert abs(seen[0] - 4.0) < 1e-6",
+    "in a list of the tests": "out = []\n    S().fill(out)\n    assert abs(out[0] - 4.0) < 1e-6",
+    "by print": "with patch('builtins.print') as said: S().greet()\n    assert 'Bob' in said.call_args[0][0]",
+    "in an exception": "with pytest.raises(ValueError) as c: S().fail()\n    assert 'bad' in c.value.args[0]",
+    "as one that is made later": "got = S().other(2)\n    S().other(3)\n    assert abs(got - 4.0) < 1e-6",
+}
+
+
+@pytest.mark.parametrize("name", WAYS_BACK)
+def test_an_object_that_comes_back_is_no_number_by_its_own_word(name: str) -> None:
+    tests = f"import pytest\nfrom unittest.mock import patch\ndef test_it():\n    {WAYS_BACK[name]}\n"
+    assert judge(SELF, source(tests)).value == 0.0
+
+
 # A forged answer: few entries, which others refer to often.
 SHARED = r"""
 def ref(number): return b'{KEY:%d}' % number

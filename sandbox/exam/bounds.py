@@ -40,5 +40,7 @@ class Bounds:
     unfolded: int = sys.maxsize  # members, where each counts as often as something refers to it
 
 
+MAX_CLASSES = 500  # of one side that the other gets to know: a conversation needs a handful
+MAX_NAMES = 500  # methods or fields of one of them
 BOUNDS = Bounds()
 ANSWERS = Bounds(all_bytes=512 << 20, all_items=20_000_000, range=20_000_000, unfolded=20_000_000)

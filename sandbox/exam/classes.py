@@ -13,7 +13,7 @@ from operator import itemgetter
 from typing import Any
 
 from proctor.sandbox.exam.arrays import make_array, make_scalar
-from proctor.sandbox.exam.bounds import WireError
+from proctor.sandbox.exam.bounds import MAX_CLASSES, WireError
 from proctor.sandbox.exam.rich import (
     BUILTIN_ERRORS,
     BUILTIN_TYPES,
@@ -24,8 +24,6 @@ from proctor.sandbox.exam.rich import (
     set_state,
 )
 
-# A conversation needs a handful; a flood of new names is somebody trying to fill the memory.
-_MAX_MADE = 500
 _TEXT = "__proctor_text__"  # what an exception says of itself, where its class says it in its own way
 
 
@@ -220,8 +218,8 @@ class Classes:
 
     def _make(self, key: tuple[object, ...], make: Callable[[], Any]) -> Any:
         if key not in self._made:
-            if len(self._made) >= _MAX_MADE:
-                raise WireError(f"more than {_MAX_MADE} different classes")
+            if len(self._made) >= MAX_CLASSES:
+                raise WireError(f"more than {MAX_CLASSES} different classes")
             self._made[key] = make()
         return self._made[key]
 

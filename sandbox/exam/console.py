@@ -13,10 +13,16 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from proctor.sandbox.exam.link import ExamOverError
+
 # Where one of them stands in a test source, it may listen.
 HINTS = ("stdout", "stderr", "stdin", "capsys", "builtins.print", "builtins.input")
 _print, _input = builtins.print, builtins.input
 _HOW = ("sep", "end", "flush")
+_MOST = (
+    64 << 20
+)  # characters that are listened to; a test double keeps about as much of each call as _OVERHEAD
+_OVERHEAD = 100
 _Ask = Callable[..., Any]
 
 
@@ -47,8 +53,26 @@ def _read(name: str) -> str:
     return sys.stdin.readline() if name == "readline" else sys.stdin.read()
 
 
-# The tests' side: what a program may ask.
-LISTENERS: Mapping[str, Callable[..., Any]] = {"say": _say, "write": _write, "input": _answer, "read": _read}
+def listeners() -> Mapping[str, Callable[..., Any]]:
+    """The tests' side: what one program may ask. What it says is kept in memory there, so it is bounded."""
+    said = 0
+
+    def counted(act: Callable[..., Any]) -> Callable[..., Any]:
+        def answer(*words: Any) -> Any:
+            nonlocal said
+            said += _OVERHEAD + sum(len(word) for part in words for word in _texts(part))
+            if said > _MOST:
+                raise ExamOverError("flood: more words than tests listen to")
+            return act(*words)
+
+        return answer
+
+    return {"say": counted(_say), "write": counted(_write), "input": counted(_answer), "read": _read}
+
+
+def _texts(part: object) -> Sequence[str]:
+    parts = part if isinstance(part, list) else [part]
+    return [each for each in parts if isinstance(each, str)]
 
 
 class _Output(io.TextIOBase):

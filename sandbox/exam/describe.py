@@ -11,11 +11,11 @@ import types
 from collections.abc import Mapping
 from typing import Any
 
+from proctor.sandbox.exam.bounds import MAX_NAMES
 from proctor.sandbox.exam.operations import SPECIAL
 from proctor.sandbox.exam.rich import BUILTIN_TYPES, error_names, field_names, is_named_tuple
 from proctor.sandbox.exam.stand_in import StandIn
 
-_MAX_NAMES = 500
 _METHODS = (
     types.FunctionType,
     types.BuiltinFunctionType,
@@ -92,7 +92,7 @@ class Numbered:
             if (isinstance(member, _METHODS) and not name.startswith("__"))
             or (name in SPECIAL and member is not None)
         ]
-        return [number, [base.__name__ for base in kind.__mro__], sorted(set(methods))[:_MAX_NAMES]]
+        return [number, [base.__name__ for base in kind.__mro__], sorted(set(methods))[:MAX_NAMES]]
 
 
 def _has_identity(kind: type) -> bool:

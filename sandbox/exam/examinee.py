@@ -6,10 +6,10 @@ import socket
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from proctor.sandbox.exam.bounds import ANSWERS, WireError
+from proctor.sandbox.exam.bounds import ANSWERS, MAX_CLASSES, MAX_NAMES, WireError
 from proctor.sandbox.exam.changes import containers
 from proctor.sandbox.exam.classes import Classes
-from proctor.sandbox.exam.console import LISTENERS
+from proctor.sandbox.exam.console import listeners
 from proctor.sandbox.exam.decode import Decoder
 from proctor.sandbox.exam.encode import Encoder
 from proctor.sandbox.exam.lent import Lent
@@ -25,6 +25,7 @@ from proctor.sandbox.exam.remote import (
     is_remote,
     made,
     mark_classes,
+    note_answers,
 )
 from proctor.sandbox.exam.rich import BUILTIN_TYPES
 from proctor.sandbox.exam.shared import Shared, is_kept, is_read, values_of
@@ -95,6 +96,8 @@ class Examinee:
         self.last_error: tuple[BaseException, Any] | None = None
         self._objects: list[RemoteObject | RemoteClass] = []
         self._kinds: list[RemoteClass] = []
+        self.newest: object = None  # the object that came in the last answer for the first time
+        self._back: list[Any] = []  # made by the tests, and in what the candidate said last
         self._named: frozenset[str] = frozenset()
         self._classes = Classes(names, self.ask)
         self._lent = Lent(_number_of)
@@ -130,7 +133,7 @@ class Examinee:
         self.conversation.send_ahead(lines)
 
     def open_console(self) -> None:
-        self._lent.allow(LISTENERS)
+        self._lent.allow(listeners())
         self.conversation.ask(self._encoder.encode(["console", None]))
 
     def call(self, target: object, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
@@ -195,11 +198,17 @@ class Examinee:
         return self._encoder.encode(message, self._shared.items)
 
     def _ask(self, line: bytes, known: Callable[[], Sequence[Any]]) -> list[Any]:
+        self.newest = None
         answer = self.conversation.ask(line, known)
+        self._note_answers(answer[1])
         if self._are_told:
             self._are_told = False
             self._shared.settle()
         return answer
+
+    def _note_answers(self, answer: object) -> None:
+        came, self._back = self._back, []
+        note_answers(came, answer)
 
     def _known(self) -> Sequence[Any]:
         """The containers that the candidate shares, which it is about to change."""
@@ -219,6 +228,8 @@ class Examinee:
         raise error
 
     def _serve(self, message: list[Any]) -> bytes:
+        self._note_answers(None)
+        self.newest = None
         return self._encoder.encode(self._lent.answer(message))
 
     def _adopt(self, tag: str, body: Any) -> Any:
@@ -235,18 +246,23 @@ class Examinee:
                 kind._proctor_class.number = number
                 self._objects.append(kind)
                 return kind
-            made_here = kind._proctor_of(number)
+            self.newest = made_here = kind._proctor_of(number)
             self._objects.append(made_here)
             return wait(made_here) if sort == "awaitable" else made_here
         if type(number) is not int or number < 0:
             raise WireError("a number that is none")
-        return came_back(self._objects[number])
+        known = self._objects[number]
+        if came_back(known):
+            self._back.append(known)
+        return known
 
     def _kind(self, about: list[Any], sort: str) -> RemoteClass:
         number: int
         number, *rest = about
         if rest:
             bases, methods = rest
+            if len(self._kinds) >= MAX_CLASSES or max(len(bases), len(methods)) > MAX_NAMES:
+                raise WireError(f"more than {MAX_CLASSES} different classes")
             under_test = not self._named.isdisjoint(bases)
             info = ClassInfo(list(map(str, bases)), list(map(str, methods)), under_test)
             self._kinds.append(make_class(self, info, sort))

@@ -12,6 +12,7 @@ import gc
 import json
 import socket
 import sys
+import time
 from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
@@ -30,6 +31,7 @@ _MAX_PAPERS, _MAX_BYTES = 1024, 64 << 20
 # Reading a paper makes thousands of objects, none of them in a cycle: collecting as often as Python does by
 # default was a quarter of it.
 _GC_EVERY = 50_000
+_LONG_S = 0.2  # of a sitting: it may have filled much memory
 _papers: OrderedDict[bytes, tuple[Mapping[str, Any], Paper | CallPaper]] = OrderedDict()
 _builtins = dict(vars(builtins))
 _streams = sys.stdin, sys.stdout, sys.stderr
@@ -40,7 +42,10 @@ def examine(payload: bytes, channel: Channel) -> None:
     """Entry of the examiner's jail. A sitting's payload is a paper's spec, encoded as messages are."""
     gc.set_threshold(_GC_EVERY)
     for sitting in channel.sittings():
+        began = time.process_time()
         channel.report(json.dumps(report_on(sitting.payload, sitting.peer)).encode())
+        if time.process_time() - began > _LONG_S:
+            gc.collect()  # what a candidate left in the tests' names must not be there beside the next one's
 
 
 def report_on(payload: bytes, peer: socket.socket) -> dict[str, Any]:

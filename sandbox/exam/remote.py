@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import GeneratorType, MethodType
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from proctor.sandbox.exam.bounds import MAX_NAMES
 from proctor.sandbox.exam.call_site import takes_result
 from proctor.sandbox.exam.operations import COLLECTIONS
 
@@ -162,6 +163,8 @@ class RemoteClass(type):
         info = cls._proctor_class
         if info.fields is None:
             names = cls._proctor_examinee.ask("fields", cls)
+            if type(names) is not list or len(names) > MAX_NAMES:
+                raise TypeError(f"class '{cls.__name__}' of the candidate has too many fields")
             info.fields = vars(dataclasses.make_dataclass("Fields", names))["__dataclass_fields__"]
         return info.fields
 
@@ -311,8 +314,13 @@ def _refuse_protocol(name: str) -> None:
 
 
 def made(value: Any, is_made: bool) -> Any:
-    """Marks an object as made by the tests themselves, or worked out from such objects by operators."""
+    """Marks an object as made by the tests themselves, or worked out from such objects by operators.
+
+    One that the tests had before, which they did not make then, is an answer all the same.
+    """
     if is_remote(value):
+        if not (value._proctor_is_made or value is value._proctor_examinee.newest):
+            _set(value, "_proctor_is_answer", True)
         _set(value, "_proctor_is_made", is_made and value._proctor_class.under_test)
     return value
 
@@ -332,9 +340,16 @@ def mark_classes(found: Mapping[str, Any]) -> None:
             value._proctor_class.is_made = all(name.lstrip("_")[:1].isupper() for name in names)
 
 
-def came_back(value: Any) -> Any:
-    """Notes of an object that came as an answer: a method that returns `self` may stand for a number so."""
-    may_matter = is_remote(value) and value._proctor_is_made and not value._proctor_is_answer
-    if may_matter and takes_result(value._proctor_examinee.names):
-        _set(value, "_proctor_is_answer", True)
-    return value
+def came_back(value: Any) -> bool:
+    """Whether an object that the tests made is back from the candidate, for the first time."""
+    return is_remote(value) and value._proctor_is_made and not value._proctor_is_answer
+
+
+def note_answers(came: Sequence[RemoteObject], answer: object) -> None:
+    """Notes which objects are answers: a method that returns `self`, or prints it, may stand for a number so.
+
+    Not in `bag.add(1)`, a statement of its own, where it is the whole `answer`.
+    """
+    for value in came:
+        if value is not answer or takes_result(value._proctor_examinee.names):
+            _set(value, "_proctor_is_answer", True)
