@@ -1,4 +1,4 @@
-"""Programs that answer for more than they may say: the examiner stays alive, and the zero is theirs."""
+"""Programs that say more than they may, or take the tests' time: the examiner stays alive, and the zero is theirs."""
 
 from __future__ import annotations
 
@@ -67,3 +67,34 @@ def test_a_flood_is_a_zero(name: str) -> None:
 def test_a_program_may_print_a_lot() -> None:
     tests = source(LISTENS.replace('"4"', "('x' * 10 + chr(10)) * 1000"))
     assert judge("def f(x):\n    for _ in range(1000): print('x' * 10)", tests).value == 1.0
+
+
+PATIENCE = """
+import asyncio, pytest
+def test_it():
+    left = []
+    async def slow():
+        try:
+            await asyncio.sleep(1000)
+        finally:
+            left.append(1)
+    async def quick():
+        await asyncio.sleep(0.1)
+        return 3
+    async def main():
+        with pytest.raises(asyncio.TimeoutError):
+            await f(slow(), 0.2)
+        assert left == [1]
+        assert await f(quick(), 1) == 3
+    asyncio.run(main())
+"""
+
+
+def test_a_program_may_lose_patience_with_what_it_awaits_of_the_tests() -> None:
+    code = "import asyncio\nasync def f(awaitable, most): return await asyncio.wait_for(awaitable, most)"
+    assert judge(code, source(PATIENCE)).value == 1.0
+
+
+def test_a_program_that_awaits_what_does_not_end_is_ended() -> None:
+    verdict = judge("async def f(awaitable, most): return await awaitable", source(PATIENCE))
+    assert (verdict.value, verdict.status) == (0.0, Status.TIME_LIMIT), verdict

@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from proctor.sandbox.channel import Channel
+from proctor.sandbox.exam.awaiting import forget_all
 from proctor.sandbox.exam.calls import CallPaper, read_calls
 from proctor.sandbox.exam.decode import Decoder
 from proctor.sandbox.exam.examinee import Examinee
@@ -83,5 +84,6 @@ def _tidy() -> None:
     if present != _builtins:
         present.clear()  # from here to the next line not even `vars` has a name
         present.update(_builtins)
+    forget_all()
     sys.stdin, sys.stdout, sys.stderr = _streams
     sys.setrecursionlimit(_recursion_limit)

@@ -14,6 +14,7 @@ import types
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from proctor.sandbox.exam.awaiting import advance
 from proctor.sandbox.exam.bounds import WireError
 from proctor.sandbox.exam.link import ExamOverError
 from proctor.sandbox.exam.operations import ASYNC, IN_PLACE, INSPECT, OPERATIONS
@@ -89,17 +90,12 @@ class Lent:
     def _call(self, target: object, args: list[Any], pairs: list[Any]) -> object:
         return self._own(target)(*args, **dict(zip(pairs[::2], pairs[1::2], strict=True)))
 
-    def _await(self, target: object) -> object:
-        """What a coroutine of the tests returns; their own loop is waiting for the candidate meanwhile."""
+    def _await(self, target: object, is_left: bool = False) -> list[object]:
+        """What became of a coroutine of the tests, as `advance` says it."""
         coroutine: Any = self._own(target)
         if type(coroutine) is not types.CoroutineType:
             raise AttributeError("only coroutines can be awaited from a candidate")
-        import asyncio  # heavy, and rarely needed
-        from concurrent.futures import ThreadPoolExecutor
-
-        with ThreadPoolExecutor(1) as pool:
-            found: object = pool.submit(asyncio.run, coroutine).result()
-            return found
+        return advance(coroutine, is_left is True)
 
     def _about(self, target: object) -> dict[str, object]:
         """What a decorator may want to know of a function; of values that stand in it, nothing."""

@@ -92,9 +92,16 @@ class StandIn:
         return about
 
     def __await__(self) -> Generator[Any, None, Any]:
-        """Of a coroutine: it runs on the tests' side, to its end."""
-        yield from ()
-        return self._ask("await", self)
+        """Of a coroutine: it runs on the tests' side, a little at a time; the program's own loop goes on between."""
+        while True:
+            is_done, value = self._ask("await", self)
+            if is_done:
+                return value
+            try:
+                yield
+            except BaseException:  # cancelled: the program waits no longer
+                self._ask("await", self, True)
+                raise
 
     def __getattr__(self, name: str) -> Any:
         if name in _OF_FUNCTIONS and (told := self._told()):
