@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from proctor.verifiers.core import Status
+from proctor.verifiers.core import Rollout, Status
+from proctor.verifiers.programs.part import Code
 from tests.judging import judge, source
 
 # Answers every request on its own, in place of the candidate's end of the exam.
@@ -98,3 +99,15 @@ def test_a_program_may_lose_patience_with_what_it_awaits_of_the_tests() -> None:
 def test_a_program_that_awaits_what_does_not_end_is_ended() -> None:
     verdict = judge("async def f(awaitable, most): return await awaitable", source(PATIENCE))
     assert (verdict.value, verdict.status) == (0.0, Status.TIME_LIMIT), verdict
+
+
+def test_what_one_program_leaves_in_the_tests_names_is_not_there_beside_the_next_one() -> None:
+    """Two of these do not fit into one examiner's memory; the second would fail for the first one's sake."""
+    tests = source(
+        "kept = []\ndef test_it():\n    kept.append(list(f(2)))\n    kept.append(list(f(2)))\n"
+        "    assert len(kept[0]) == len(kept[1]) == 15 * 10**6\n"
+    )
+    part = Code(extraction="raw", timeout=3.0)
+    for _ in range(2):
+        rollout = Rollout("def f(x): return range(10, 10 + 15 * 10**6)", "", tests=tests, fields={})
+        assert part.verify([rollout])[0].value == 1.0

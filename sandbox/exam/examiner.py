@@ -32,7 +32,7 @@ _MAX_PAPERS, _MAX_BYTES = 1024, 64 << 20
 # Reading a paper makes thousands of objects, none of them in a cycle: collecting as often as Python does by
 # default was a quarter of it.
 _GC_EVERY = 50_000
-_LONG_S = 0.2  # of a sitting: it may have filled much memory
+_LONG_S = 0.05  # of a sitting: it may have filled much memory
 _papers: OrderedDict[bytes, tuple[Mapping[str, Any], Paper | CallPaper]] = OrderedDict()
 _builtins = dict(vars(builtins))
 _streams = sys.stdin, sys.stdout, sys.stderr
