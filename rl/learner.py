@@ -67,7 +67,7 @@ class CriticLearner:
         """One optimiser step, each process on its micro-batches."""
         own = micros[workers.rank :: workers.num_processes]
         with recomputing(self.critic):
-            for loss in critic_losses(workers.precisely(self.critic), rows, own, clip=value_clip):
+            for loss in critic_losses(workers.autocast(self.critic), rows, own, clip=value_clip):
                 loss.backward()
         sum_gradients(self.critic.parameters(), workers.num_processes)
         torch.nn.utils.clip_grad_norm_(self.critic.parameters(), self.clip)
@@ -134,14 +134,14 @@ class Learner:
             rows = with_tensors(rows, "old_logp", self._whole(self._logprobs(self.policy, rows)))
         if self.critic is not None:
             with self.critic.at_hand():
-                critic = self.workers.precisely(self.critic.critic)
+                critic = self.workers.autocast(self.critic.critic)
                 values = self._whole(token_values(critic, self._own(rows)))
             rows = with_tensors(rows, "values", values)
         if self.algorithm.by_token:
             rewards = [each.reward for each in experiences]
             rows = with_token_advantages(rows, rewards, self.algorithm, kl_coef=kl_coef)
         if self.settings.top_entropy < 1:
-            policy = self.workers.precisely(self.policy)
+            policy = self.workers.autocast(self.policy)
             found = entropies(policy, self._own(rows), temperature=self.temperature)
             rows = at_high_entropy(rows, self._whole(found), share=self.settings.top_entropy)
         return rows
@@ -226,7 +226,7 @@ class Learner:
 
     def _logprobs(self, policy: Policy, rows: Sequence[Row]) -> dict[int, Tensor]:
         """Of this process' rows."""
-        return logprobs(self.workers.precisely(policy), self._own(rows), temperature=self.temperature)
+        return logprobs(self.workers.autocast(policy), self._own(rows), temperature=self.temperature)
 
     def _own(self, rows: Sequence[Row]) -> list[MicroBatch]:
         """This process' micro-batches; all of them where there are too few rows to share out."""

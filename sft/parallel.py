@@ -25,6 +25,8 @@ from proctor.sft.settings import Precision
 class Plain:
     """One process, or DDP under torchrun; gloo on CPU, nccl on GPUs. clip: largest gradient norm, 0: none."""
 
+    in_pieces = False
+
     def __init__(self, *, precision: Precision = "auto", clip: float = 0.0) -> None:
         _settle_on_cpu()
         from accelerate import Accelerator
@@ -37,15 +39,13 @@ class Plain:
         self.num_processes = self._accelerator.num_processes
         self.device = self._accelerator.device
 
-    in_pieces = False
-
     def prepare(self, policy: Policy, optimizer: torch.optim.Optimizer) -> None:
         """Takes policy and optimizer; `module` is then what to call."""
         self._policy, self.optimizer = policy.to(self.device), optimizer
         self._trained = [parameter for parameter in policy.parameters() if parameter.requires_grad]
         self.module: nn.Module = self._accelerator.prepare_model(policy)
 
-    def precisely(self, module: nn.Module) -> Callable[..., Any]:
+    def autocast(self, module: nn.Module) -> Callable[..., Any]:
         """The forward of a module that was not prepared, in the precision of the one that was."""
 
         def forward(*inputs: Any, **options: Any) -> Any:
@@ -152,7 +152,7 @@ class Zero:
             if policy.head.bias is not None:
                 self._deepspeed.zero.register_external_parameter(policy, policy.head.bias)
 
-    def precisely(self, module: nn.Module) -> Callable[..., Any]:
+    def autocast(self, module: nn.Module) -> Callable[..., Any]:
         """The forward of a module that was not prepared; DeepSpeed's precision is that of the weights."""
         return module
 
