@@ -19,10 +19,8 @@ from proctor.sandbox.exam.link import ExamOverError
 HINTS = ("stdout", "stderr", "stdin", "capsys", "builtins.print", "builtins.input")
 _print, _input = builtins.print, builtins.input
 _HOW = ("sep", "end", "flush")
-_MOST = (
-    64 << 20
-)  # characters that are listened to; a test double keeps about as much of each call as _OVERHEAD
-_OVERHEAD = 100
+_MOST = 64 << 20  # characters that are listened to
+_OVERHEAD = 100  # what a test double keeps of each call beside its words, about
 _Ask = Callable[..., Any]
 
 

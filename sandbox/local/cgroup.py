@@ -64,9 +64,7 @@ class Usage:
     cpu_s: float
     peak_mb: float
     kills: int  # by the kernel, at the group's own limit of memory
-    victims: (
-        int  # killed by the kernel for want of memory elsewhere: in a group above, or on the whole machine
-    )
+    victims: int  # killed by the kernel for want of memory elsewhere: in a group above, or on the machine
     refusals: int  # forks beyond the limit
 
 
@@ -129,7 +127,7 @@ class Group:
         before = self._before
         killed = now.kills - before.kills
         if self.files is V1:
-            at_limit = now.peak_mb >= _AT_LIMIT * (self._limits[0] + _SLOT_MB)
+            at_limit = not self._has_peak or now.peak_mb >= _AT_LIMIT * (self._limits[0] + _SLOT_MB)
         else:
             at_limit = now.shortages > before.shortages
         return Usage(
