@@ -64,8 +64,12 @@ class Outcome:
 
 
 def read_samples(path: Path, tasks: Mapping[str, Task]) -> list[Ready]:
-    """All samples, gzipped or not, each with its task. Raises InputError naming file, line and field."""
+    """All samples, gzipped or not, each with its task, by whose id they go from here on.
+
+    Raises InputError naming file, line and field.
+    """
     samples = []
+    named = {name.casefold(): task for task in tasks.values() for name in (task.task_id, *task.aliases)}
     for row in read_rows(path):
         place = f"{path}, line {row.number}"
         for name in ("task_id", "completion"):
@@ -74,10 +78,11 @@ def read_samples(path: Path, tasks: Mapping[str, Task]) -> list[Ready]:
         if not isinstance(row.data["completion"], str):
             found = row.data["completion"]
             raise InputError(f"{place}: 'completion' must be text, got {type(found).__name__} {found!r:.40}")
-        task = tasks.get(str(row.data["task_id"]))
+        task = named.get(str(row.data["task_id"]).casefold())
         if task is None:
             known = next(iter(tasks), "none")
             raise InputError(f"{place}: no task '{row.data['task_id']}' (they look like '{known}')")
+        row = replace(row, data={**row.data, "task_id": task.task_id})
         samples.append(Ready(row, replace(task.rollout, completion=row.data["completion"])))
     if not samples:
         raise InputError(f"{path}: no samples")
@@ -119,7 +124,7 @@ def evaluate_samples(
     made_by = {"reward": str(reward), "hash": reward.hash, "tasks": _fingerprint(tasks)}
     with open_alone(results), told(results):
         lines = _earlier(results, samples, made_by, overwrite)
-        outcome = Outcome(unanswered=len(tasks.keys() - {str(each.row.data["task_id"]) for each in samples}))
+        outcome = Outcome(unanswered=len(tasks.keys() - {each.row.data["task_id"] for each in samples}))
         _evaluate(samples, lines, outcome, reward, results, progress)
     return outcome
 

@@ -21,6 +21,7 @@ class Task:
 
     task_id: str
     rollout: Rollout  # with an empty completion
+    aliases: tuple[str, ...] = ()  # what others' samples call it
 
     @property
     def prompt(self) -> str:
@@ -90,7 +91,8 @@ def _mbpp(row: Row, number: int) -> Task:
         "test_imports": row.get("test_imports") or [],
     }
     text = row.get("text") or row.get("prompt") or ""
-    return Task(f"MBPP/{row['task_id']}", Rollout("", text, tests=tests, task="code"))
+    name = str(row["task_id"])
+    return Task(f"MBPP/{name}", Rollout("", text, tests=tests, task="code"), aliases=(name,))
 
 
 def _plus(row: Row, number: int) -> Task:

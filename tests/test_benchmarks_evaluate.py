@@ -234,6 +234,23 @@ def test_fields_of_a_sample_are_needed(tmp_path: Path) -> None:
         read_samples(Path("s.jsonl"), tasks)
 
 
+def test_samples_of_mbpp_may_go_by_the_names_of_its_file_and_of_evalplus() -> None:
+    """And count for one task: 601 stands in the file, Mbpp/601 in samples for its plus set."""
+    Path("mbpp.jsonl").write_text(
+        '{"task_id": 601, "text": "f", "code": "", "test_list": ["assert f(1) == 1"]}\n'
+    )
+    names: list[int | str] = [601, "601", "Mbpp/601", "MBPP/601"]
+    rows = [{"task_id": name, "completion": f"def f(x): return {place}"} for place, name in enumerate(names)]
+    Path("s.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    result = proctor("eval", "mbpp", "--samples", "s.jsonl", "--data", "mbpp.jsonl", "--json")
+    assert result.exit_code == 0, result.output
+    summary = json.loads(result.stdout)
+    assert summary["tasks"] == 1 and summary["unanswered"] == 0
+    assert summary["pass_at_k"]["1"][0] == 0.25  # f(1) of the second
+    again = proctor("eval", "mbpp", "--samples", "s.jsonl", "--data", "mbpp.jsonl", "--json")
+    assert json.loads(again.stdout) == summary
+
+
 def test_a_copy_of_a_suite_without_what_is_needed_is_told() -> None:
     """The hub's copies of the plus sets have the inputs in a program; so they are not taken from there."""
     row = {"task_id": "HumanEval/0", "prompt": "def f(x):\n", "canonical_solution": "    return x\n"}
