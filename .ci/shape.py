@@ -29,7 +29,7 @@ ASSEMBLIES = {
     "proctor/cli.py",
     "rl/command.py",
     "rl/learner.py",
-    "rl/preferences.py",
+    "rl/reward_training.py",
     "rl/setup.py",
     "rl/train.py",
     "sandbox/docker/pool.py",

@@ -232,7 +232,8 @@ def _ours(way: str, examples: list[Example], model: Any, folder: Path, window: _
     learning = learner.make_learner(run.model, run.optimizer, workers, tokenizer, model)
     if run.batch.packing:
         attention.attend_in_blocks(learning.policy.base)
-    steps, loss = course.Course(run, examples), losses.find_loss("ce")
+    steps = course.Course(examples, run.run, run.optimizer, batch_size=run.batch.batch_size)
+    loss = losses.find_loss("ce")
     cutting = step.Cutting(run.batch.token_budget, run.batch.packing, tokenizer.pad_token_id)
 
     def train() -> Trained:

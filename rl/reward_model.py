@@ -6,7 +6,6 @@ It is transformers' sequence classifier with one label, so that other tools load
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -31,20 +30,25 @@ class RewardModel(nn.Module):
         self._render = Rendering(tokenizer, {}, max_tokens)
 
     @classmethod
-    def load(cls, path: str, *, key: str = "path", max_tokens: int = 4096) -> RewardModel:
-        """From a reward model's folder, or from a causal model's with a new head. key: what it was given as."""
+    def load(
+        cls, path: str, *, key: str = "path", max_tokens: int = 4096, device: torch.device | None = None
+    ) -> RewardModel:
+        """From a reward model's folder, or from a causal model's with a new head. key: what it was given as.
+
+        device: the first GPU, or the CPU where there is none, unless it is given.
+        """
         tokenizer = load_tokenizer(path, key=key)
         model = AutoModelForSequenceClassification.from_pretrained(path, num_labels=1, dtype=torch.float32)
         if len(tokenizer) > model.get_input_embeddings().num_embeddings:  # a pad token was added
             model.resize_token_embeddings(len(tokenizer))
         model.config.pad_token_id = tokenizer.pad_token_id  # tells it where a row ends
-        model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
+        model.to(device or torch.device("cuda" if torch.cuda.is_available() else "cpu")).eval()
         return cls(model, tokenizer, max_tokens=max_tokens)
 
-    def save(self, path: Path) -> None:
-        """Model and tokenizer, as `load` and `from_pretrained` want them."""
-        self.model.save_pretrained(str(path))
-        self.tokenizer.save_pretrained(str(path))
+    @property
+    def base(self) -> Any:
+        """The transformers model."""
+        return self.model
 
     def token_ids(self, prompt: Prompt, completion: str) -> tuple[int, ...]:
         """Prompt, completion and end token; raises RowError for a prompt that is too long.
@@ -59,7 +63,7 @@ class RewardModel(nn.Module):
         batch = self.tokenizer.pad(
             {"input_ids": [list(row) for row in rows]}, return_tensors="pt", padding_side="right"
         )
-        return self.model(**batch.to(self.model.device)).logits.squeeze(-1).float()
+        return self.model(**batch.to(self.model.device), use_cache=False).logits.squeeze(-1).float()
 
     @torch.no_grad()
     def scores(self, rows: Sequence[Sequence[int]], *, token_budget: int = 16384) -> list[float]:

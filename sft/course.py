@@ -4,22 +4,33 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Generic, TypeVar
 
-from proctor.sft.batch import Example, global_batches
+from proctor.sft.batch import global_batches
 from proctor.sft.optimizer import learning_rate
-from proctor.sft.settings import SFTConfig
+from proctor.sft.settings import OptimizerSettings, RunSettings
+
+Example = TypeVar("Example")
 
 
-class Course:
+class Course(Generic[Example]):
     """The steps of a run over its examples. Being a function of the step, it is all there is to resume."""
 
-    def __init__(self, config: SFTConfig, examples: Sequence[Example], *, num_processes: int = 1) -> None:
+    def __init__(
+        self,
+        examples: Sequence[Example],
+        run: RunSettings,
+        optimizer: OptimizerSettings,
+        *,
+        batch_size: int,
+        num_processes: int = 1,
+    ) -> None:
         self.examples = examples
-        self._batch_size, self._seed = config.batch.batch_size, config.run.seed
-        self._num_processes, self._optimizer = num_processes, config.optimizer
+        self._batch_size, self._seed = batch_size, run.seed
+        self._num_processes, self._optimizer = num_processes, optimizer
         self._epochs: dict[int, list[list[int]]] = {}
         self.steps_per_epoch = len(self._epoch(0))
-        self.num_steps = config.run.max_steps or math.ceil(config.run.epochs * self.steps_per_epoch)
+        self.num_steps = run.max_steps or math.ceil(run.epochs * self.steps_per_epoch)
 
     def batch(self, step: int) -> list[Example]:
         """The global batch of a step, the same on every process."""

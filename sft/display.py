@@ -118,7 +118,7 @@ def show_evaluation(step: int, evaluation: Evaluation, limit: int) -> None:
 def progress(total: int, start: int, *, visible: bool) -> Iterator[Update]:
     """The bar of a run; without a terminal, or on other processes than the first, it shows nothing."""
     columns = (
-        TextColumn("sft"),
+        TextColumn("training"),
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("{task.fields[numbers]}"),

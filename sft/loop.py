@@ -1,11 +1,12 @@
-"""The loop of an SFT run: step, log, evaluate, save; Ctrl-C ends it after the step, with a checkpoint."""
+"""The loop of a training run: step, log, evaluate, save; Ctrl-C ends it after the step, with a checkpoint."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from proctor.sft import display
 from proctor.sft.course import Course
@@ -24,7 +25,7 @@ class Stages:
 
     step: Callable[[int], StepResult]  # the optimisation step of that number, from 0
     evaluate: Callable[[], Evaluation | None]
-    any_wishes: Callable[[bool], bool]  # whether any process wishes to stop
+    total: Callable[[Sequence[float]], list[float]]  # each value summed over the processes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,14 +49,20 @@ class Progress:
 
 
 def run(
-    stages: Stages, course: Course, saver: Saver, log: MetricsLog | None, rhythm: Rhythm, *, start: int
+    stages: Stages, course: Course[Any], saver: Saver, log: MetricsLog | None, rhythm: Rhythm, *, start: int
 ) -> Progress:
-    """Trains from step `start` to the end of the course, or to an interruption. log: on one process only."""
+    """Trains from step `start` to the end of the course, or to an interruption. log: on one process only.
+
+    Raises ConfigError at a step whose loss is no finite number: no checkpoint has it.
+    """
     done = Progress(start)
+    if start and log:
+        display.note(f"going on after step {start}")
     with interruptible() as wish, display.progress(course.num_steps, start, visible=log is not None) as show:
         while done.step < course.num_steps:
             began = time.perf_counter()
             result = stages.step(done.step)
+            result.require_finite(done.step + 1, rate=course.learning_rate(done.step))
             numbers = _numbers(result, course, done.step, time.perf_counter() - began)
             done.step, done.loss = done.step + 1, result.loss
             if log:
@@ -63,23 +70,26 @@ def run(
             show(done.step, numbers)
             is_last = done.step == course.num_steps
             if is_last or _is_due(rhythm.evaluate_every, done.step):
-                done.evaluation = _evaluated(stages, log, done, rhythm.show)
-            done.is_interrupted = stages.any_wishes(wish.is_wanted) and not is_last
+                done.evaluation = evaluate(stages, log, step=done.step, show=rhythm.show)
+            done.is_interrupted = stages.total([wish.is_wanted])[0] > 0 and not is_last
             if is_last or done.is_interrupted or _is_due(rhythm.save_every, done.step):
                 metric = done.evaluation.get("loss")
                 done.checkpoint = saver.save(done.step, metric=None if metric is None else float(metric))
             if done.is_interrupted:
                 break
+    if done.is_interrupted and log:
+        display.note(f"interrupted after step {done.step}; run the same command again to go on")
     return done
 
 
-def _evaluated(stages: Stages, log: MetricsLog | None, done: Progress, show: int) -> Numbers:
+def evaluate(stages: Stages, log: MetricsLog | None, *, step: int, show: int = 0) -> Numbers:
+    """The numbers of an evaluation after `step` steps, logged and shown; empty where there is nothing to measure."""
     evaluation = stages.evaluate()
     if evaluation is None:
         return {}
     if log:
-        log.write(done.step, evaluation.numbers, kind="evaluation")
-        display.show_evaluation(done.step, evaluation, show)
+        log.write(step, evaluation.numbers, kind="evaluation")
+        display.show_evaluation(step, evaluation, show)
     return evaluation.numbers
 
 
@@ -87,7 +97,7 @@ def _is_due(every: int, step: int) -> bool:
     return bool(every) and step % every == 0
 
 
-def _numbers(result: StepResult, course: Course, step: int, seconds: float) -> dict[str, float]:
+def _numbers(result: StepResult, course: Course[Any], step: int, seconds: float) -> dict[str, float]:
     return {
         "loss": result.loss,
         "learning_rate": course.learning_rate(step),

@@ -6,10 +6,12 @@ import importlib.util
 import json
 import math
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from proctor.sft.config import make_output
+from proctor.sft.settings import RunSettings
 
 Metrics = Mapping[str, float | int | str | None]
 
@@ -58,6 +60,13 @@ class MetricsLog:
             self._board.close()
         if self._wandb is not None:
             self._wandb.finish()
+
+
+def open_log(run: RunSettings, start: int) -> closing[MetricsLog]:
+    """The log of a run that goes on after step `start`, to be closed by leaving it."""
+    return closing(
+        MetricsLog(run.output, resume_step=start, tensorboard=run.tensorboard, wandb_project=run.wandb)
+    )
 
 
 def _drop_after(path: Path, step: int) -> None:

@@ -43,6 +43,16 @@ class Batch(Protocol):
         """The hidden states (N, H) that predict the targets (N,), in the order of the targets."""
 
 
+class Wrapped(Protocol):
+    """A module around one transformers model: what checkpoints are made of."""
+
+    model: Any  # transformers model, or peft model around one
+
+    @property
+    def base(self) -> Any:
+        """The transformers model, without the adapters' wrapper."""
+
+
 class Policy(nn.Module):
     """A causal model that answers with losses or log-probs of target tokens, never with (B, T, V) logits."""
 
@@ -227,9 +237,9 @@ def _takes_positions(backbone: type[nn.Module]) -> bool:
     return "position_ids" in inspect.signature(backbone.forward).parameters
 
 
-def weights_of(policy: Policy) -> Mapping[str, Tensor]:
-    """State of the transformers model under its own names, as `save_pretrained` wants it."""
-    return {name.removeprefix("model."): value for name, value in policy.state_dict().items()}
+def weights_of(module: nn.Module) -> Mapping[str, Tensor]:
+    """State of the transformers model in `module.model` under its own names, as `save_pretrained` wants it."""
+    return {name.removeprefix("model."): value for name, value in module.state_dict().items()}
 
 
 def _scale(config: Any) -> float:

@@ -39,11 +39,11 @@ class Plain:
         self.num_processes = self._accelerator.num_processes
         self.device = self._accelerator.device
 
-    def prepare(self, policy: Policy, optimizer: torch.optim.Optimizer) -> None:
-        """Takes policy and optimizer; `module` is then what to call."""
-        self._policy, self.optimizer = policy.to(self.device), optimizer
-        self._trained = [parameter for parameter in policy.parameters() if parameter.requires_grad]
-        self.module: nn.Module = self._accelerator.prepare_model(policy)
+    def prepare(self, wrapped: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+        """Takes a module around a model, and optimizer; `module` is then what to call."""
+        self._wrapped, self.optimizer = wrapped.to(self.device), optimizer
+        self._trained = [parameter for parameter in wrapped.parameters() if parameter.requires_grad]
+        self.module: nn.Module = self._accelerator.prepare_model(wrapped)
 
     def autocast(self, module: nn.Module) -> Callable[..., Any]:
         """The forward of a module that was not prepared, in the precision of the one that was."""
@@ -69,7 +69,7 @@ class Plain:
 
     def weights(self) -> Mapping[str, Tensor]:
         """The model's weights under its own names."""
-        return weights_of(self._policy)
+        return weights_of(self._wrapped)
 
     def save(self, folder: Path) -> None:
         """Writes the optimiser's state."""

@@ -11,8 +11,9 @@ from transformers import PreTrainedTokenizerBase
 
 from proctor.sft.checkpoint import CheckpointFolder, random_states, restore_random_states
 from proctor.sft.learner import Learner
-from proctor.sft.model import Policy
+from proctor.sft.model import Wrapped
 from proctor.sft.parallel import Workers, Zero
+from proctor.sft.settings import RunSettings
 
 
 class Saver:
@@ -21,10 +22,20 @@ class Saver:
     data: fingerprint of the data; a run goes on only with the data it began with.
     """
 
-    def __init__(self, folder: Path, learner: Learner, *, keep: int, data: str) -> None:
-        workers = learner.workers
-        self.checkpoints = CheckpointFolder(folder, keep=keep, is_main=workers.rank == 0, wait=workers.wait)
-        self.learner, self.workers, self.data = learner, workers, data
+    def __init__(
+        self,
+        run: RunSettings,
+        model: Wrapped,
+        workers: Workers,
+        tokenizer: PreTrainedTokenizerBase,
+        *,
+        data: str,
+    ) -> None:
+        self.checkpoints = CheckpointFolder(
+            run.output / "checkpoints", keep=run.keep, is_main=workers.rank == 0, wait=workers.wait
+        )
+        self.model, self.workers, self.tokenizer = model, workers, tokenizer
+        self.resumes, self.data = run.resume, data
 
     def save(self, step: int, *, metric: float | None) -> Path:
         """A checkpoint after `step` steps; the best is the one with the least metric. Collective."""
@@ -32,34 +43,34 @@ class Saver:
         def write(folder: Path) -> None:
             self.workers.save(folder)
             torch.save(random_states(), folder / f"random-{self.workers.rank}.pt")
-            write_model(folder / "model", self.learner.policy, self.workers, self.learner.tokenizer)
+            write_model(folder / "model", self.model, self.workers, self.tokenizer)
 
         state = {"data": self.data}
         return self.checkpoints.save(step, write, metric=metric, state=state).path
 
     def resume(self) -> int:
-        """Goes on from the newest checkpoint: the number of steps done, 0 where there is none.
+        """Goes on from the newest checkpoint: the number of steps done, 0 where there is none or none is wanted.
 
         Raises ValueError where the data is another, FileNotFoundError with more processes than wrote it.
         """
         latest = self.checkpoints.latest()
-        if latest is None:
+        if latest is None or not self.resumes:
             return 0
         if latest.state["data"] != self.data:
             raise ValueError(
                 f"{latest.path} was trained on other data; set run.resume = false or another run.output"
             )
-        read_weights(latest.path, self.learner.policy, self.workers)
+        read_weights(latest.path, self.model, self.workers)
         states = torch.load(latest.path / f"random-{self.workers.rank}.pt", weights_only=False)
         restore_random_states(states)
         return latest.step
 
 
-def write_model(folder: Path, policy: Policy, workers: Workers, tokenizer: PreTrainedTokenizerBase) -> None:
+def write_model(folder: Path, model: Wrapped, workers: Workers, tokenizer: PreTrainedTokenizerBase) -> None:
     """Weights (or adapters), config and tokenizer. Collective: ZeRO-3 gathers the weights."""
     weights = workers.weights()
     if workers.rank == 0:
-        policy.model.save_pretrained(folder, state_dict=dict(weights))
+        model.model.save_pretrained(folder, state_dict=dict(weights))
         tokenizer.save_pretrained(folder)
     workers.wait()
 
@@ -71,18 +82,18 @@ def write_merged(folder: Path, learner: Learner) -> None:
     learner.tokenizer.save_pretrained(folder)
 
 
-def read_weights(folder: Path, policy: Policy, workers: Workers) -> None:
-    """Weights and optimiser state from a checkpoint, into a policy of the same shape. Collective."""
+def read_weights(folder: Path, model: Wrapped, workers: Workers) -> None:
+    """Weights and optimiser state from a checkpoint, into a model of the same shape. Collective."""
     if not isinstance(workers, Zero):  # DeepSpeed's own files hold both
-        _load_weights(policy, folder / "model")
+        _load_weights(model, folder / "model")
     workers.load(folder)
 
 
-def _load_weights(policy: Policy, folder: Path) -> None:
-    if hasattr(policy.model, "peft_config"):
+def _load_weights(model: Wrapped, folder: Path) -> None:
+    if hasattr(model.model, "peft_config"):
         from peft import load_peft_weights, set_peft_model_state_dict
 
-        set_peft_model_state_dict(policy.model, load_peft_weights(str(folder), device="cpu"))
+        set_peft_model_state_dict(model.model, load_peft_weights(str(folder), device="cpu"))
         return
-    saved: Any = type(policy.base).from_pretrained(folder, dtype=policy.base.dtype)
-    policy.base.load_state_dict(saved.state_dict())
+    saved: Any = type(model.base).from_pretrained(folder, dtype=model.base.dtype)
+    model.base.load_state_dict(saved.state_dict())

@@ -130,7 +130,7 @@ class EvaluationSettings(Section):
 
 
 class RunSettings(Section):
-    """[run]: how long, and what is kept."""
+    """[run] of any training: how long, and what is kept."""
 
     output: Path = Field(Path("runs/sft"), description="Folder of checkpoints, metrics and the final model.")
     epochs: float = Field(1.0, gt=0, description="Passes over the data; max_steps overrides it.")
@@ -139,9 +139,14 @@ class RunSettings(Section):
     resume: bool = Field(True, description="Go on from the newest checkpoint in the output folder.")
     save_every: Count = Field(0, description="Steps between checkpoints; 0: only at the end and on Ctrl-C.")
     keep: Positive = Field(2, description="Newest checkpoints kept; the best is kept besides.")
-    merge: bool = Field(False, description="Also save a copy with the adapters merged into the weights.")
     tensorboard: bool = Field(True, description="Write TensorBoard files where it is installed.")
     wandb: str = Field("", description="Project name for Weights & Biases; empty: off.")
+
+
+class SFTRunSettings(RunSettings):
+    """[run] of the warm start."""
+
+    merge: bool = Field(False, description="Also save a copy with the adapters merged into the weights.")
 
 
 class ParallelSettings(Section):
@@ -163,5 +168,5 @@ class SFTConfig(Section):
     batch: BatchSettings = Field(default_factory=BatchSettings)
     optimizer: OptimizerSettings = Field(default_factory=OptimizerSettings)
     evaluation: EvaluationSettings = Field(default_factory=EvaluationSettings)
-    run: RunSettings = Field(default_factory=RunSettings)
+    run: SFTRunSettings = Field(default_factory=SFTRunSettings)
     parallel: ParallelSettings = Field(default_factory=ParallelSettings)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 
 from proctor.sft.batch import Example, TokenBatch, micro_batches, pack_examples, packed_bins, pad_examples
+from proctor.sft.config import ConfigError
 from proctor.sft.losses import Loss, divisor, token_loss
 from proctor.sft.optimizer import set_learning_rate
 from proctor.sft.parallel import Workers
@@ -36,6 +37,14 @@ class StepResult:
     @property
     def padding_share(self) -> float:
         return 1 - self.num_tokens / self.num_positions
+
+    def require_finite(self, step: int, *, rate: float) -> None:
+        """Raises ConfigError where the loss is no finite number: there is nothing left to train."""
+        if not math.isfinite(self.loss):
+            raise ConfigError(
+                f"the loss of step {step} is {self.loss}: optimizer.learning_rate is too high for this model (it "
+                f"was {rate:g} there), or a number in the data is; checkpoints from before that step are whole"
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import closing, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from proctor.sft import attention, dataset, display, evaluate, learner, loop, lo
 from proctor.sft.chat import Conversation
 from proctor.sft.course import Course
 from proctor.sft.demonstrations import load
-from proctor.sft.settings import RunSettings, SFTConfig
+from proctor.sft.settings import SFTConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,42 +51,35 @@ def train(
         attention.attend_in_blocks(learning.policy.base)
     loss = losses.find_loss(config.loss.kind)
     cutting = step.Cutting(config.batch.token_budget, config.batch.packing, tokenizer.pad_token_id)
-    course = Course(config, data.examples, num_processes=workers.num_processes)
+    course = Course(
+        data.examples,
+        config.run,
+        config.optimizer,
+        batch_size=config.batch.batch_size,
+        num_processes=workers.num_processes,
+    )
     evaluator = evaluate.make_evaluator(config.evaluation, data.held_back, cutting, learning)
     stages = loop.Stages(
         step=lambda number: step.train_step(
             workers, course.batch(number), loss, cutting, rate=course.learning_rate(number)
         ),
         evaluate=lambda: evaluator.evaluate(learning),
-        any_wishes=lambda wish: workers.total([float(wish)])[0] > 0,
+        total=workers.total,
     )
-    saver = saving.Saver(
-        config.run.output / "checkpoints", learning, keep=config.run.keep, data=data.fingerprint
-    )
+    saver = saving.Saver(config.run, learning.policy, workers, learning.tokenizer, data=data.fingerprint)
     torch.manual_seed(config.run.seed + workers.rank)
-    start = saver.resume() if config.run.resume else 0
-    if start and learning.is_main:
-        display.note(f"going on after step {start}")
+    start = saver.resume()
     rhythm = loop.Rhythm(
         evaluate_every=config.evaluation.every, save_every=config.run.save_every, show=config.evaluation.show
     )
-    with _log(config.run, start) if learning.is_main else nullcontext() as log:
+    with metrics.open_log(config.run, start) if learning.is_main else nullcontext() as log:
         progress = loop.run(stages, course, saver, log, rhythm, start=start)
     return Result(_finish(config, learning, progress), progress, data)
-
-
-def _log(run: RunSettings, start: int) -> closing[metrics.MetricsLog]:
-    log = metrics.MetricsLog(
-        run.output, resume_step=start, tensorboard=run.tensorboard, wandb_project=run.wandb
-    )
-    return closing(log)
 
 
 def _finish(config: SFTConfig, learning: learner.Learner, progress: loop.Progress) -> Path:
     run = config.run
     if progress.is_interrupted and progress.checkpoint:
-        if learning.is_main:
-            display.note(f"interrupted after step {progress.step}; run the same command again to go on")
         return progress.checkpoint
     folder = run.output / "model"
     saving.write_model(folder, learning.policy, learning.workers, learning.tokenizer)

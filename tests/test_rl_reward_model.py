@@ -2,19 +2,29 @@
 
 import json
 import math
+import os
 import random
+import signal
 import subprocess
 import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
+from torch import nn
+from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
+from transformers.modeling_layers import GradientCheckpointingLayer
 from typer.testing import CliRunner
 
 from proctor.cli import app
 from proctor.rl.learned import Learned
-from proctor.rl.preferences import RMConfig, read_pairs, train_reward_model
+from proctor.rl.preferences import read_pairs
 from proctor.rl.record import read_lines
 from proctor.rl.reward_model import RewardModel
+from proctor.rl.reward_training import RMConfig, train_reward_model
 from proctor.rl.train import train
 from proctor.sft.config import ConfigError, load_config
 from proctor.verifiers.core import Rollout, Status
@@ -52,12 +62,19 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def lines(output: Path) -> list[dict[str, Any]]:
+    """Its metrics, without what the clock says."""
+    rows = [json.loads(line) for line in (output / "metrics.jsonl").read_text().splitlines()]
+    return [{name: value for name, value in row.items() if "second" not in name} for row in rows]
+
+
 def test_it_learns_to_tell_the_better_answer(folder: Path) -> None:
-    facts = json.loads((folder / "rm" / "metrics.json").read_text())
+    before, after = (each for each in lines(folder / "rm") if each["kind"] == "evaluation")
     # Of 80 held-back pairs a random model gets half; 90% is 7 standard errors above.
-    assert facts["after"]["num_pairs"] == 80
-    assert facts["after"]["value"] > 0.9 > facts["before"]["value"]
-    assert abs(facts["after"]["mean_score"]) < facts["after"]["mean_lead"]  # centred
+    assert before["pairs"] == after["pairs"] == 80
+    assert after["accuracy"] > 0.9 > before["accuracy"]
+    assert after["loss"] < before["loss"]
+    assert abs(after["mean_score"]) < after["mean_lead"]  # centred
 
 
 def test_scores_do_not_depend_on_padding(folder: Path) -> None:
@@ -119,10 +136,14 @@ def test_a_bad_field_costs_its_row_alone(folder: Path, tmp_path: Path, changed: 
     assert reason in skipped[0].reason
 
 
-def rm_config(folder: Path, out: Path, *words: str) -> RMConfig:
+def rm_words(folder: Path, out: Path) -> list[str]:
     pairs = json.dumps([str(folder / "pairs.jsonl")])
     known = ["--run.model", str(folder / "model"), "--data.train", pairs, "--run.output", str(out)]
-    return load_config(RMConfig, None, [*known, *words])
+    return [*known, "--tensorboard", "false"]
+
+
+def rm_config(folder: Path, out: Path, *words: str) -> RMConfig:
+    return load_config(RMConfig, None, [*rm_words(folder, out), *words])
 
 
 def test_nothing_left_to_train_on_is_a_mistake(folder: Path, tmp_path: Path) -> None:
@@ -132,9 +153,94 @@ def test_nothing_left_to_train_on_is_a_mistake(folder: Path, tmp_path: Path) -> 
 
 
 def test_a_loss_that_is_no_number_stops_it_and_saves_nothing(folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"the loss of step \d+ is (nan|inf).*nothing is saved"):
+    with pytest.raises(ConfigError, match=r"the loss of step \d+ is (nan|inf).*learning_rate is too high"):
         train_reward_model(rm_config(folder, tmp_path, "--learning_rate", "1e30", "--epochs", "2"))
     assert not (tmp_path / "model").exists()
+
+
+@contextmanager
+def interrupted_in(step: int, output: Path) -> Iterator[None]:
+    """Inside, SIGINT arrives while a reward model computes in that step of the run."""
+
+    def interrupt(module: nn.Module, *_: object) -> None:
+        done = sum(line["kind"] == "train" for line in lines(output)) if output.exists() else 0
+        if isinstance(module, RewardModel) and done == step - 1:
+            signal.raise_signal(signal.SIGINT)
+            handle.remove()
+
+    handle = register_module_forward_hook(interrupt)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+def test_an_interrupted_run_goes_on_to_the_same_numbers(folder: Path, tmp_path: Path) -> None:
+    words = ["--epochs", "2", "--batch_size", "64", "--evaluate_every", "4", "--learning_rate", "0.003"]
+    whole = train_reward_model(rm_config(folder, tmp_path / "whole", *words))
+    with interrupted_in(3, tmp_path / "broken"):
+        broken = train_reward_model(rm_config(folder, tmp_path / "broken", *words))
+    assert broken.is_interrupted
+    assert broken.path.name == "step-000003"
+    assert not (tmp_path / "broken" / "model").exists()
+    resumed = train_reward_model(rm_config(folder, tmp_path / "broken", *words))
+    assert lines(tmp_path / "broken") == lines(tmp_path / "whole")
+    assert resumed.after == whole.after
+    rows = [list(range(4, 12))]
+    one, other = (RewardModel.load(str(each.path)).scores(rows) for each in (whole, resumed))
+    assert one == other
+
+
+SHORT = ["--epochs", "1", "--batch_size", "64", "--learning_rate", "0.003"]
+
+
+def losses_of(output: Path) -> list[float]:
+    return [line["loss"] for line in lines(output)]
+
+
+def test_layers_computed_again_learn_alike(folder: Path, tmp_path: Path) -> None:
+    computed = Counter[str]()
+    for name, words in {"plain": [], "again": ["--gradient_checkpointing", "true"]}.items():
+        handle = register_module_forward_pre_hook(
+            lambda module, _, name=name: computed.update(
+                [name] * isinstance(module, GradientCheckpointingLayer)
+            )
+        )
+        train_reward_model(rm_config(folder, tmp_path / name, *SHORT, *words))
+        handle.remove()
+    assert computed["again"] > 1.5 * computed["plain"]
+    assert losses_of(tmp_path / "again") == pytest.approx(losses_of(tmp_path / "plain"), rel=1e-5)
+
+
+@pytest.mark.slow
+def test_half_precision_learns_alike(folder: Path, tmp_path: Path) -> None:
+    """In a process of its own: accelerate knows one precision a process."""
+    train_reward_model(rm_config(folder, tmp_path / "whole", *SHORT))
+    words = [*rm_words(folder, tmp_path / "half"), *SHORT, "--precision", "bfloat16"]
+    command_line([sys.executable, "-m", "proctor", "rm", *words])
+    assert losses_of(tmp_path / "half") == pytest.approx(losses_of(tmp_path / "whole"), rel=0.05)
+    assert losses_of(tmp_path / "half") != losses_of(tmp_path / "whole")
+
+
+def command_line(command: list[str]) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+@pytest.mark.slow
+def test_two_processes_are_one(folder: Path, tmp_path: Path) -> None:
+    words = ["--epochs", "1", "--batch_size", "63", "--micro_batch", "16", "--held_back", "0.2025"]
+    train_reward_model(rm_config(folder, tmp_path / "one", *words))
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    command = [*launch, "-m", "proctor", "rm", *rm_words(folder, tmp_path / "two"), *words]
+    command_line(command)
+    one, two = lines(tmp_path / "one"), lines(tmp_path / "two")
+    assert len(one) == len(two) == 8  # six steps, and held-back pairs before and after: 81, an odd number
+    for mine, single in zip(two, one, strict=True):
+        assert mine["kind"] == single["kind"]
+        shown = {name: value for name, value in single.items() if name not in ("kind", "padding_share")}
+        assert {name: mine[name] for name in shown} == pytest.approx(shown, rel=1e-4, abs=1e-6)
 
 
 def test_what_is_missing_is_said_first() -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from proctor import console
-from proctor.app import command, config_and_words, needs_train, usable
+from proctor.app import Exit, command, config_and_words, needs_train, usable
 
 
 @command(
@@ -26,12 +26,13 @@ def rm(
     """Train a reward model on preference pairs: JSON lines with prompt, chosen, rejected, and margin if known.
 
     What it learned is a part of any reward: learned('runs/rm/model'). Every key of the config can also be
-    given as --key value; --keys lists them.
+    given as --key value; --keys lists them. An interrupted run goes on by the same command. Under torchrun it
+    trains on several processes.
 
-    Exit codes: 0 done; 2 could not run.
+    Exit codes: 0 done; 2 could not run; 130 interrupted.
     """
     with needs_train():
-        from proctor.rl.preferences import RMConfig, train_reward_model
+        from proctor.rl.reward_training import RMConfig, train_reward_model
         from proctor.sft.config import describe, load_config
         from proctor.sft.display import show_keys
     if keys:
@@ -39,18 +40,8 @@ def rm(
         return
     config, words = config_and_words(context, config)
 
-    def watch(step: int, steps: int, loss: float) -> None:
-        if step in (1, steps) or step % max(1, steps // 10) == 0:
-            console.note(f"step {step}/{steps}: loss {loss:.4f}")
-
     with usable():
-        trained = train_reward_model(load_config(RMConfig, config, words), watch=watch)
-        for each in trained.skipped[:5]:
-            console.note(f"left out: {each}")
-        for when, found in (("before", trained.before), ("after", trained.after)):
-            if found is not None:
-                console.line(
-                    f"accuracy {when} {found.value:.1%} ({found.num_pairs} pairs held back), "
-                    f"mean lead {found.mean_lead:.3f}, mean score {found.mean_score:.3f}"
-                )
+        trained = train_reward_model(load_config(RMConfig, config, words))
+        if trained.is_interrupted:
+            raise typer.Exit(Exit.INTERRUPTED)
         console.note(f"the reward model is {trained.path}; use it as learned({str(trained.path)!r})")
