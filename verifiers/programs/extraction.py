@@ -52,6 +52,8 @@ _DEFINITION = re.compile(
     r"^(?:(?:(?:async[ \t]+)?def|class)[ \t]+(?P<defined>\w+)|(?P<assigned>\w+)[ \t]*(?::[^=\n]+)?=[^=])",
     re.MULTILINE,
 )
+SOLUTION = "Solution"
+_METHOD = re.compile(r"^[ \t]+(?:async[ \t]+)?def[ \t]+(\w+)", re.MULTILINE)
 _ONLY_DEFINES = re.compile(r"(?:import|from|def|async def|class)\b|[@#)\s]|[A-Z_]+ *=|$")
 _IMPORT = re.compile(r"^(?:from\b.*?)?\bimport\b(.*)", re.MULTILINE)
 _WORD = re.compile(r"\w+")
@@ -285,10 +287,21 @@ def _ends_in_open_fence(prompt_code: str) -> bool:
 
 
 def _defines(code: str, entry: str) -> bool:
-    """Whether a text defines the name of what is under test at its margin."""
+    """Whether a text defines the name of what is under test at its margin, or as LeetCode does."""
     name = entry.partition(".")[0]
-    return name in code and any(
-        name in (found["defined"], found["assigned"]) for found in _DEFINITION.finditer(code)
+    return name in code and (_is_at_margin(code, name) or is_solution(code, name))
+
+
+def _is_at_margin(code: str, name: str) -> bool:
+    return any(name in (found["defined"], found["assigned"]) for found in _DEFINITION.finditer(code))
+
+
+def is_solution(code: str, name: str) -> bool:
+    """Whether a function of that name is there, if at all, as a method of LeetCode's `class Solution`."""
+    return SOLUTION in code and (
+        not _is_at_margin(code, name)
+        and _is_at_margin(code, SOLUTION)
+        and name in (found[1] for found in _METHOD.finditer(code))
     )
 
 

@@ -6,6 +6,7 @@ import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from typing import ClassVar, Literal, TypeVar
 
@@ -15,7 +16,7 @@ from proctor.verifiers.core import Rollout, Status, Verdict
 from proctor.verifiers.part import Bounds, Cost, Part
 from proctor.verifiers.programs.companions import CodeQuality, Compiles, Executes
 from proctor.verifiers.programs.exams import ExamRow, examine_rows, run_together
-from proctor.verifiers.programs.extraction import Rule
+from proctor.verifiers.programs.extraction import SOLUTION, Rule, is_solution
 from proctor.verifiers.programs.output import Comparison
 from proctor.verifiers.programs.prompts import code_of_prompt
 from proctor.verifiers.programs.rows import (
@@ -63,7 +64,7 @@ class Code(Part):
         comparison, tolerance: of printed outputs; see `output.py`. A tolerance of 0 is 1e-6 for "float"; any
             other also holds for floats in lists of calls.
         extraction: which fenced block of a response counts.
-        prelude: whether the usual star imports stand before a program; None: for `Class.method` only.
+        prelude: whether the usual star imports stand before a program; None: for methods of a class only.
         packages: installed distributions that programs may import.
         sandbox, isolation: where programs run. Weaker isolation is by name only, and in every verdict.
         tests_in_process: run the tests beside the program, for tests that need its own objects. Weaker: what a
@@ -129,10 +130,11 @@ class Code(Part):
         options = {"keep_going": self._is_partial} | (
             {"rel": self.tolerance, "abs": self.tolerance} if self.tolerance else {}
         )
+        read = partial(
+            read_tests, rollout.get(self.tests), entry=str(named), prompt_code=prompt_code, options=options
+        )
         try:
-            tests = read_tests(
-                rollout.get(self.tests), entry=str(named), prompt_code=prompt_code, options=options
-            )
+            tests = read()
         except TestShapeError as error:
             return Verdict(None, Status.MISCONFIGURED, {"problem": str(error), "column": self.tests})
         entry, text = (tests.entry, tests.spec) if isinstance(tests, ExamTests) else ("", b"")
@@ -144,7 +146,10 @@ class Code(Part):
         if find_language(self.language).name != "python":
             problem = f"tests that call functions are for Python programs, not for {self.language}"
             return Verdict(None, Status.MISCONFIGURED, {"problem": problem, "column": self.tests})
-        prelude = "." in entry if self.prelude is None else self.prelude
+        if is_solution(extracted.readings[0], entry):
+            tests = read(owner=SOLUTION)
+            assert isinstance(tests, ExamTests)  # of the same shape as before
+        prelude = "." in tests.entry if self.prelude is None else self.prelude
         return ExamRow(extracted, tests, prelude)
 
     def _examine(self, exams: Iterator[tuple[int, ExamRow]]) -> dict[int, Verdict]:

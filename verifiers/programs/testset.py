@@ -65,13 +65,19 @@ class ExamTests:
 
 
 def read_tests(
-    tests: Any, *, entry: str = "", prompt_code: str = "", options: Mapping[str, Any] | None = None
+    tests: Any,
+    *,
+    entry: str = "",
+    owner: str = "",
+    prompt_code: str = "",
+    options: Mapping[str, Any] | None = None,
 ) -> StdioTests | ExamTests:
     """What a row's tests are run as.
 
     Args:
         tests: one of the shapes above.
-        entry: the row's entry point, where it has one.
+        entry: the row's entry point, where it has one: `f`, `Class.method` or `Class().method`.
+        owner: class that calls find a bare entry point in, as judges of LeetCode's kind do.
         prompt_code: trusted text whose definitions the tests may use.
         options: fields of an examiner's paper that come from the part (tolerance, whether to keep going).
 
@@ -89,7 +95,9 @@ def read_tests(
         raise TestShapeError(f"tests that cannot be read: {type(error).__name__}: {error}") from error
     if isinstance(spec, StdioTests):
         return spec
-    entry = spec.get("entry_point") or entry
+    entry = _INSTANCE.sub(r"\1.", spec.get("entry_point") or entry)
+    if owner and "calls" in spec and entry.isidentifier():
+        entry = f"{owner}.{entry}"
     if ("calls" in spec or "inputs" in spec) and not entry:
         raise TestShapeError("a list of calls needs the name of what to call: 'entry_point'")
     weights = tuple(_weight(call) for call in spec.get("calls", ()))
@@ -154,6 +162,7 @@ def _from_list(tests: list[Any]) -> Any:
     return _stdio(tests, "")
 
 
+_INSTANCE = re.compile(r"^(\w+)\(\)\.")
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _MOST_WEIGHT = 1e100  # more, and sums of them could be beyond all floats
 _MOST_INPUT = 32 << 20  # characters; a program's private files hold 64 MB, its standard input included
