@@ -11,6 +11,7 @@ from typing import Any
 from proctor.sandbox.core import Execution, Limits, Program, Sandbox
 from proctor.sandbox.exam.encode import Encoder
 from proctor.verifiers.core import Status, Verdict
+from proctor.verifiers.programs.beyond import kept_from_program
 from proctor.verifiers.programs.extraction import Extracted, describe
 from proctor.verifiers.programs.sandboxes import hold_exams, run_programs
 from proctor.verifiers.programs.statuses import of_report, read_own_report, read_report, tail
@@ -83,10 +84,23 @@ def _verdict(
         verdict = Verdict(None, status, evidence | {"problem": problem})
     elif status is Status.CORRECT:
         verdict = Verdict(1.0, status, evidence)
+    elif protocol == HIDDEN and (word := _kept_from(row, status, report)):
+        problem = (
+            f"the tests use {word}, which does not reach a program in a process of its own, so that this failure "
+            "may not be the program's; tests_in_process=True runs them beside it"
+        )
+        verdict = Verdict(None, Status.MISCONFIGURED, evidence | {"problem": problem})
     else:
         value = share(report.get("tests") or [], row.tests.weights) if partial else 0.0
         verdict = failed(status, value, evidence)
     return replace(verdict, seconds=run.wall_s)
+
+
+def _kept_from(row: ExamRow, status: Status, report: dict[str, Any]) -> str:
+    """What the tests do that may be why a program failed that was loaded and answered."""
+    is_of_tests = status in (Status.INCORRECT, Status.RUNTIME_ERROR)
+    kind = (report.get("failure") or {}).get("kind")
+    return kept_from_program(row.tests.spec) if is_of_tests and kind in ("wrong", "tests", "raised") else ""
 
 
 HIDDEN = "hidden tests"

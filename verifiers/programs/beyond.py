@@ -1,0 +1,24 @@
+"""What tests may do that stays in their own process, where the program of a hidden exam is not."""
+
+from __future__ import annotations
+
+import re
+
+_WORDS = re.compile(
+    rb"\b(tempfile|tmp_path|tmpdir|mock_open|monkeypatch|assertLogs|assertNoLogs|caplog"
+    rb"|assertWarns|assertWarnsRegex|pytest\.warns|catch_warnings|recwarn)\b"
+)
+# Patches of anything but the console, which is carried: patch("time.sleep"), patch.object(os, ...).
+_PATCH = re.compile(
+    rb"\b(patch(?:\.object|\.dict|\.multiple)?)\(\s*(?![\"'](?:builtins\.(?:print|input)|sys\.std\w+)[\"'])"
+)
+
+
+def kept_from_program(spec: bytes) -> str:
+    """The first word of such a kind in encoded tests; "" where there is none.
+
+    Files, patches, logs and warnings do not cross, so that a program may fail such tests without a fault of
+    its own.
+    """
+    found = _WORDS.search(spec) or (_PATCH.search(spec) if b"mock" in spec else None)
+    return found[1].decode() if found else ""
