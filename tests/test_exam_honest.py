@@ -39,6 +39,15 @@ CASES = {
         "    assert dataclasses.replace(p, y=3) == P(1, 3) and p == P(1)",
         "class P:\n    def __init__(self, x, y=2): self.x, self.y = x, y\n    __eq__ = lambda self, other: True",
     ),
+    "kinds and parameters of functions": (
+        "async def a(): return 3\ndef g(n):\n    yield n\nasync def ag():\n    yield 1\n"
+        "def f(a, /, b: int = 2, *args, c=3, **more): return a",
+        "assert asyncio.iscoroutinefunction(a) and inspect.iscoroutinefunction(a) and not inspect.iscoroutinefunction(f)\n"
+        "    assert inspect.isgeneratorfunction(g) and inspect.isasyncgenfunction(ag) and not inspect.isgeneratorfunction(a)\n"
+        "    assert str(inspect.signature(f)) == '(a, /, b: int = 2, *args, c=3, **more)'\n"
+        "    assert list(inspect.signature(g).parameters) == ['n'] and f(1) == 1 and asyncio.run(a()) == 3",
+        "def a(): return 3\ndef g(m):\n    return [m]\ndef ag(): pass\ndef f(a, b=2): return a",
+    ),
     "copies": (
         "class Bag:\n    def __init__(self): self.items = []\n    def add(self, x): self.items.append(x)\n"
         "    def __eq__(self, other): return self.items == other.items",

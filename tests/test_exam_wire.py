@@ -22,6 +22,7 @@ from proctor.sandbox.exam.bounds import Bounds, UnsendableError, WireError
 from proctor.sandbox.exam.classes import Classes
 from proctor.sandbox.exam.decode import Decoder
 from proctor.sandbox.exam.encode import Encoder
+from proctor.sandbox.exam.remote import RemoteFunction
 
 Point = namedtuple("Point", "x y")
 
@@ -294,3 +295,30 @@ def test_typical_messages_take_microseconds() -> None:
             encoder.encode(message)
             decoder.decode(data)
         assert (time.process_time() - start) / 300 < 600e-6
+
+
+class Liar:
+    """An examinee that answers everything in the same way."""
+
+    def __init__(self, answer: object) -> None:
+        self.answer = answer
+
+    def ask(self, verb: str, *operands: object) -> object:
+        return self.answer
+
+
+LIES = [
+    None,
+    5,
+    [],
+    ["x", 0, 0, 0, []],
+    [0, 2, 5, 0, ["a", "b"]],
+    [0, -1, 0, 1, []],
+    [2**40, 0, 0, 0, []],
+    [0, 1, 0, 0, [5]],
+]
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_what_is_no_functions_code_is_no_code(lie: object) -> None:
+    assert not hasattr(RemoteFunction(Liar(lie), "f"), "__code__")  # type: ignore[arg-type]

@@ -22,7 +22,7 @@ from proctor.sandbox.exam.changes import containers, members_of
 from proctor.sandbox.exam.classes import Classes
 from proctor.sandbox.exam.console import open_console
 from proctor.sandbox.exam.decode import Decoder
-from proctor.sandbox.exam.describe import Numbered, describe, resolve
+from proctor.sandbox.exam.describe import Numbered, code_of, describe, resolve
 from proctor.sandbox.exam.encode import Encoder
 from proctor.sandbox.exam.link import Conversation, ExamOverError
 from proctor.sandbox.exam.operations import OPERATIONS, data_of
@@ -60,6 +60,7 @@ class Desk:
             "del": lambda value, name: delattr(value, name),
             "fields": lambda kind: [field.name for field in dataclasses.fields(kind)],
             "data": data_of,
+            "code": code_of,
             "op": lambda name, *operands: OPERATIONS[name](*operands),
             "changed": lambda nothing: self._shared.settle(),
             "console": lambda nothing: open_console(partial(ask, self.conversation)),

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from proctor.sandbox.exam.bounds import MAX_NAMES
-from proctor.sandbox.exam.operations import SPECIAL
+from proctor.sandbox.exam.operations import SPECIAL, num_starred
 from proctor.sandbox.exam.rich import BUILTIN_TYPES, error_names, field_names, is_named_tuple
 from proctor.sandbox.exam.stand_in import StandIn
 
@@ -144,6 +144,14 @@ def resolve(names: Mapping[str, Any], path: str) -> Any:
             value = value()
         value = getattr(value, name)
     return value
+
+
+def code_of(function: Any) -> list[Any]:
+    """Of a function, what its parameters are: flags, counts as code objects have them, names."""
+    code = function.__code__
+    counts = [code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount]
+    num_names = counts[0] + counts[2] + num_starred(code.co_flags)
+    return [code.co_flags, *counts, list(code.co_varnames[:num_names])]
 
 
 def _member(kind: type, name: str) -> object:

@@ -132,3 +132,8 @@ OPERATIONS: Mapping[str, Callable[..., Any]] = {
     **{name: _operation(name) for name in (*BINARY, *IN_PLACE, *COMPARE, *UNARY, *OTHER, *ASYNC, *INSPECT)},
     **{f"r{name}": _reflected(name) for name in BINARY},
 }
+
+
+def num_starred(flags: int) -> int:
+    """How many of `*args` and `**kwargs` a code object with these flags has: CO_VARARGS is 4, CO_VARKEYWORDS 8."""
+    return bool(flags & 4) + bool(flags & 8)

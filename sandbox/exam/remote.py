@@ -13,12 +13,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
-from types import GeneratorType, MethodType
+from types import CodeType, GeneratorType, MethodType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from proctor.sandbox.exam.bounds import MAX_NAMES
 from proctor.sandbox.exam.call_site import takes_result
-from proctor.sandbox.exam.operations import COLLECTIONS
+from proctor.sandbox.exam.operations import COLLECTIONS, num_starred
 
 if TYPE_CHECKING:
     from proctor.sandbox.exam.examinee import Examinee
@@ -59,6 +59,15 @@ class RemoteFunction:
     def __doc__(self) -> Any:  # type: ignore[override]
         return self._examinee.ask("get", self, "__doc__")
 
+    @property
+    def __code__(self) -> CodeType:
+        """What `inspect` reads of a function: its parameters, and whether it is a coroutine or a generator."""
+        told = self._examinee.ask("code", self)
+        try:
+            return _code(*told)
+        except (TypeError, ValueError, OverflowError, SystemError) as error:
+            raise AttributeError("__code__") from error  # what was told is no function's
+
     def __get__(self, instance: object, owner: object = None) -> Any:
         return self if instance is None else MethodType(self, instance)
 
@@ -70,6 +79,20 @@ class RemoteFunction:
 
     def __repr__(self) -> str:
         return f"<{self._path} of the candidate>"
+
+
+def _code(flags: int, args: int, positional: int, keywords: int, names: list[str]) -> CodeType:
+    """Code that nobody runs. Raises TypeError, ValueError, OverflowError or SystemError for what is none."""
+    if not args + keywords + num_starred(flags) == len(names) <= MAX_NAMES:
+        raise ValueError(f"{len(names)} names for other parameters")
+    return RemoteFunction.__call__.__code__.replace(
+        co_flags=flags,
+        co_argcount=args,
+        co_posonlyargcount=positional,
+        co_kwonlyargcount=keywords,
+        co_varnames=tuple(names),
+        co_nlocals=len(names),
+    )
 
 
 def told(name: str) -> Any:
