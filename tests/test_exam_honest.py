@@ -48,6 +48,17 @@ CASES = {
         "    assert list(inspect.signature(g).parameters) == ['n'] and f(1) == 1 and asyncio.run(a()) == 3",
         "def a(): return 3\ndef g(m):\n    return [m]\ndef ag(): pass\ndef f(a, b=2): return a",
     ),
+    "exceptions of the tests, to be caught and raised": (
+        "def retry(f, kinds, times=2):\n    for n in range(times):\n        try: return f()\n"
+        "        except kinds as error: last = error\n    raise last\n"
+        "def check(x, kind): \n    if x < 0: raise kind(f'{x} is negative')\n    return x",
+        "global Busy, Late\n    class Busy(Exception): pass\n    class Late(Busy): pass\n    seen = []\n    def busy():\n        seen.append(1)\n"
+        "        if len(seen) < 2: raise Late('wait')\n        return 7\n    assert retry(busy, (Busy, KeyError)) == 7 and len(seen) == 2\n"
+        "    def never(): raise Late('never')\n    with pytest.raises(Late, match='never'): retry(never, Late)\n"
+        "    with pytest.raises(Busy, match='-1 is negative'): check(-1, Busy)\n"
+        "    with pytest.raises(Late): retry(never, (KeyError,))",
+        "def retry(f, kinds, times=2):\n    try: return f()\n    except Exception: return 7\ndef check(x, kind): return x",
+    ),
     "copies": (
         "class Bag:\n    def __init__(self): self.items = []\n    def add(self, x): self.items.append(x)\n"
         "    def __eq__(self, other): return self.items == other.items",

@@ -48,7 +48,8 @@ class Desk:
         self._numbered = Numbered()
         self._pid = 0
         self._encoder = Encoder(self._numbered)
-        self._decoder = Decoder(Classes(self._names), self._adopt)
+        self._classes = Classes(self._names)
+        self._decoder = Decoder(self._classes, self._adopt)
         self._shared = Shared()
         self.conversation = Conversation(None, self._encoder, self._decoder, self._answer)
         self._verbs: dict[str, Callable[..., Any]] = {
@@ -160,6 +161,8 @@ class Desk:
     def _adopt(self, tag: str, body: Any) -> Any:
         if tag == "y":
             return resolve(self._names, body) if type(body) is str else self._numbered[body]
+        if len(body) > 2:  # a class of exceptions, to be raised and caught here as its instances are
+            return self._classes.error_class(body[2])
         return StandIn.of(body, self.conversation)
 
 

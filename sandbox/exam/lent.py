@@ -18,7 +18,7 @@ from proctor.sandbox.exam.awaiting import advance
 from proctor.sandbox.exam.bounds import WireError
 from proctor.sandbox.exam.link import ExamOverError
 from proctor.sandbox.exam.operations import ASYNC, IN_PLACE, INSPECT, OPERATIONS
-from proctor.sandbox.exam.rich import is_method
+from proctor.sandbox.exam.rich import error_names, is_method
 
 _ONLY_CALLED = (
     *(types.FunctionType, types.BuiltinFunctionType, types.MethodType, type, types.ModuleType),
@@ -61,7 +61,10 @@ class Lent:
         if number is None:
             number = self._numbers[id(value)] = len(self._objects)
             self._objects.append(value)
-        return {"h": [number, str(getattr(value, "__name__", type(value).__name__))]}
+        name = str(getattr(value, "__name__", type(value).__name__))
+        if isinstance(value, type) and issubclass(value, BaseException):
+            return {"h": [number, name, error_names(value)]}
+        return {"h": [number, name]}
 
     def __getitem__(self, number: object) -> Any:
         if type(number) is not int or not 0 <= number < len(self._objects):
