@@ -59,6 +59,12 @@ CASES = {
         "    with pytest.raises(Late): retry(never, (KeyError,))",
         "def retry(f, kinds, times=2):\n    try: return f()\n    except Exception: return 7\ndef check(x, kind): return x",
     ),
+    "a method in whose place the tests set a double": (
+        "class D:\n    def send(self, x): return x\n    def go(self): return self.send(3)",
+        "from unittest.mock import Mock\n    d = D()\n    assert d.go() == 3\n    d.send = Mock(return_value=5)\n    assert d.go() == 5\n"
+        "    d.send.assert_called_once_with(3)\n    assert D().send(4) == 4",
+        "class D:\n    def send(self, x): return x\n    def go(self): return 3",
+    ),
     "copies": (
         "class Bag:\n    def __init__(self): self.items = []\n    def add(self, x): self.items.append(x)\n"
         "    def __eq__(self, other): return self.items == other.items",

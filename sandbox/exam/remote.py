@@ -108,7 +108,7 @@ class ClassInfo:
     def __init__(self, bases: Sequence[str], methods: Sequence[str], under_test: bool) -> None:
         self.name = bases[0] if bases else "object"
         self.bases = frozenset(bases)
-        self.methods = frozenset(methods)
+        self.methods = frozenset(methods)  # that are known to be there: not what tests set or deleted
         self.under_test = under_test
         self.is_made = False  # the tests name it as a class
         self.number: int | None = None  # by which the candidate knows the class, once it was handed out
@@ -145,9 +145,11 @@ class RemoteClass(type):
         if name.startswith("_proctor_"):
             type.__setattr__(cls, name, value)
         else:
+            cls._proctor_class.methods -= {name}
             cls._proctor_examinee.ask("set", cls, name, value)
 
     def __delattr__(cls, name: str) -> None:
+        cls._proctor_class.methods -= {name}
         cls._proctor_examinee.ask("del", cls, name)
 
     def __instancecheck__(cls, value: Any) -> bool:
@@ -234,6 +236,7 @@ class RemoteObject(metaclass=RemoteClass):
         return self._proctor_examinee.ask("get", self, name)
 
     def __setattr__(self, name: str, value: object) -> None:
+        self._proctor_class.methods -= {name}
         self._proctor_examinee.ask("set", self, name, value)
 
     def __delattr__(self, name: str) -> None:
