@@ -22,7 +22,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 RECORD = struct.Struct("<cI")  # kind, length: what a jailed process sends, one record after the other
-READY, REPORT, RAISED, COLLECTED, ENDED = b"Y", b"R", b"X", b"F", b"E"
+READY, REPORT, RAISED, COLLECTED, ENDED, LEAVES = b"Y", b"R", b"X", b"F", b"E", b"L"
 MAX_REPORT = 32 << 20  # what of a run's records the host's side keeps; more is cut
 SITTING = struct.Struct("<?I")  # comes beside each peer: is the payload new, and its size
 
@@ -56,6 +56,10 @@ class Channel:
     def report(self, data: bytes) -> None:
         """Sends the verdict; in an exam the first report of a sitting counts and ends it. Up to 32 MiB."""
         write_record(self._link, REPORT, data)
+
+    def leave(self) -> None:
+        """Said before a report: this process serves no further sitting, for the last one left traces in it."""
+        write_record(self._link, LEAVES, b"")
 
     def sittings(self) -> Iterator[Sitting]:
         """Candidates to examine, as they come. A sitting's peer is closed when the next one is asked for."""

@@ -7,6 +7,7 @@ solution that runs on this side.
 
 from __future__ import annotations
 
+import ast
 import copy
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from proctor.sandbox.exam.names import Wanted
 from proctor.sandbox.exam.paper import BadTestsError
 from proctor.sandbox.exam.samples import sample_arguments, typed_inputs
 from proctor.sandbox.exam.sheet import Sheet
+from proctor.sandbox.exam.traces import leaves_traces
 
 NOT_EQUAL = "the answer is not what was expected"
 
@@ -33,6 +35,7 @@ class CallPaper:
     lines: list[bytes]
     expected: list[list[Any]]  # of each call, the values of which any will do
     equality: Equality
+    leaves_traces: bool = False  # what worked out its answers did, in the process that read it
 
     @property
     def count(self) -> int:
@@ -100,6 +103,8 @@ def read_calls(spec: Mapping[str, Any]) -> CallPaper:
         raise BadTestsError("the list of calls is empty")
     equality = Equality(spec.get("rel", 0.0), spec.get("abs", 0.0), spec.get("tuples_as_lists", False))
     paper = CallPaper(entry, [], [], equality)
+    if "reference" in spec and "calls" not in spec:
+        paper.leaves_traces = leaves_traces(ast.parse(spec["reference"]), spec["reference"], ())
     encoder = Encoder()
     for call in calls:
         args, kwargs = list(call.get("args") or ()), dict(call.get("kwargs") or {})

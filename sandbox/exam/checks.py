@@ -33,7 +33,7 @@ def count_checks(body: list[ast.stmt]) -> None:
     """Puts a counter in front of every check, in place."""
     counted: list[ast.stmt] = []
     for statement in body:
-        for block in _blocks(statement):
+        for block in blocks(statement):
             count_checks(block)
         if _is_check(statement):
             counted.append(_COUNTER)
@@ -84,7 +84,7 @@ def mark_units(body: Sequence[ast.stmt], functions: frozenset[str]) -> tuple[lis
 def _holds_check(statement: ast.stmt) -> bool:
     if _is_check(statement) or (isinstance(statement, ast.Try) and statement.handlers):
         return True
-    return any(_holds_check(inner) for block in _blocks(statement) for inner in block)
+    return any(_holds_check(inner) for block in blocks(statement) for inner in block)
 
 
 def _calls(statement: ast.stmt, functions: frozenset[str]) -> bool:
@@ -92,7 +92,7 @@ def _calls(statement: ast.stmt, functions: frozenset[str]) -> bool:
     return isinstance(call, ast.Call) and _called_name(call) in functions
 
 
-def _blocks(statement: ast.stmt) -> list[list[ast.stmt]]:
+def blocks(statement: ast.stmt) -> list[list[ast.stmt]]:
     """The statement lists inside a statement."""
     if type(statement) not in _COMPOUND:
         return []

@@ -21,6 +21,7 @@ from proctor.sandbox.exam.checks import count_checks, mark_units
 from proctor.sandbox.exam.console import HINTS
 from proctor.sandbox.exam.foresight import foresee
 from proctor.sandbox.exam.names import Used, Wanted, read_names, want
+from proctor.sandbox.exam.traces import leaves_traces
 from proctor.sandbox.exam.trees import walk
 
 TESTS = "tests.py"
@@ -70,6 +71,7 @@ class Paper:
     calls_itself: bool = False
     foreseen: Sequence[bytes] = ()  # calls that running it begins with
     listens: bool = False  # it may redirect what the program prints, or answer what it asks for
+    leaves_traces: bool = False  # in the process that runs it
 
     @property
     def count(self) -> int:
@@ -113,9 +115,13 @@ def read_paper(spec: Mapping[str, Any]) -> Paper:
     """
     prompt_tree, prompt = _read_prompt(spec.get("prompt") or "")
     trusted = read_names([prompt_tree])
-    entry = spec.get("entry_point") or ""
-    if "asserts" in spec:
-        return _read_asserts(spec, entry, trusted, prompt)
+    read = _read_asserts if "asserts" in spec else _read_source
+    paper = read(spec, spec.get("entry_point") or "", trusted, prompt)
+    paper.leaves_traces |= leaves_traces(prompt_tree, spec.get("prompt") or "", trusted.modules)
+    return paper
+
+
+def _read_source(spec: Mapping[str, Any], entry: str, trusted: Used, prompt: CodeType | None) -> Paper:
     tree = _parse(spec["source"], TESTS)
     used = read_names([tree])
     _require_libraries(used)
@@ -123,6 +129,7 @@ def read_paper(spec: Mapping[str, Any]) -> Paper:
     check = next((n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name == check_name), None)
     paper = Paper("script", want(used, trusted, entry), trusted, used, prompt, [], check_name=check_name)
     paper.listens = any(hint in spec["source"] for hint in HINTS)
+    paper.leaves_traces = leaves_traces(tree, spec["source"], used.modules)
     if check is not None and (check.args.args or check.args.posonlyargs):
         paper.style = "check"
         paper.calls_itself = _calls(tree.body, check_name)
@@ -148,6 +155,8 @@ def _read_asserts(spec: Mapping[str, Any], entry: str, trusted: Used, prompt: Co
     _require_libraries(used)
     paper = Paper("script", want(used, trusted, entry), trusted, used, prompt, [])
     paper.listens = any(hint in text for text in spec["asserts"] for hint in HINTS)
+    sources = [(setup, spec.get("setup") or ""), *zip(trees, spec["asserts"], strict=True)]
+    paper.leaves_traces = any(leaves_traces(tree, text, used.modules) for tree, text in sources)
     paper.parts.append((_compile(setup, "setup.py"), None))
     paper.foreseen = _foresee(paper, [*setup.body, *(statement for tree in trees for statement in tree.body)])
     for number, tree in enumerate(trees):

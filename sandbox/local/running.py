@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from proctor.sandbox.channel import COLLECTED, ENDED, MAX_REPORT, RAISED, READY, RECORD, REPORT
+from proctor.sandbox.channel import COLLECTED, ENDED, LEAVES, MAX_REPORT, RAISED, READY, RECORD, REPORT
 from proctor.sandbox.core import Limits, Outcome
 from proctor.sandbox.local.cgroup import Usage
 from proctor.sandbox.local.orders import Answer, pack_order, unpack_answer
@@ -67,6 +67,7 @@ class Run:
     finished: float = 0.0
     decided: bool = False  # the exam was over before this process ended
     sittings: int = 0  # of an examiner
+    is_leaving: bool = False  # an examiner that has said so
     is_closed: bool = False  # the jailed process has closed its end of the link
 
     @property
@@ -168,6 +169,8 @@ class Run:
             self.is_ready = True
         elif kind == REPORT and self.report is None:
             self.report = data
+        elif kind == LEAVES:
+            self.is_leaving = True
         elif kind == COLLECTED and is_command and data and data[0] < len(self.ask.header["collect"]):
             self.files[self.ask.header["collect"][data[0]]] = data[1:]
         elif kind == ENDED and is_command:

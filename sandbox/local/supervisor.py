@@ -235,7 +235,7 @@ class Supervisor:
         run.decided = True
         self._note_usage(seat, run)
         self._settle(seat)
-        if not seat.keep or run.sittings >= _SITTINGS or seat.is_outdated:
+        if not seat.keep or run.is_leaving or run.sittings >= _SITTINGS or seat.is_outdated:
             self._stop(seat, None)
         self._fill()
 
