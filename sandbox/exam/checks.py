@@ -11,9 +11,10 @@ from __future__ import annotations
 import ast
 from collections.abc import Sequence
 
-from proctor.sandbox.exam.sheet import CAUGHT, CHECKED, CHECKED_UNIT, UNIT
+from proctor.sandbox.exam.sheet import CAUGHT, CHECKED, CHECKED_UNIT, DOUBLE, UNIT
 
 _CHECK_CALLS = ("assert", "fail", "raises", "warns")
+_CHECKS_OF_DOUBLES = ("assert_called", "assert_any_", "assert_has_", "assert_not_", "assert_awaited")
 # Where added code stands does not matter, for it raises nothing; so one counter serves everywhere.
 _PLACE = {"lineno": 1, "col_offset": 0}
 _COMPOUND = frozenset(kind for kind in ast.stmt.__subclasses__() if {"body", "cases"} & {*kind._fields})
@@ -37,11 +38,19 @@ def count_checks(body: list[ast.stmt]) -> None:
             count_checks(block)
         if _is_check(statement):
             counted.append(_COUNTER)
+            _guard_double(statement)
         if isinstance(statement, ast.Try):
             for handler in statement.handlers:
                 handler.body.insert(0, _COUNTER if _means_checks(handler.type) else _GUARD)
         counted.append(statement)
     body[:] = counted
+
+
+def _guard_double(check: ast.stmt) -> None:
+    """`x.assert_called_with(1)` as `double(x).assert_called_with(1)`, which wants x to be a test double."""
+    function = getattr(getattr(check, "value", None), "func", None)
+    if isinstance(function, ast.Attribute) and function.attr.startswith(_CHECKS_OF_DOUBLES):
+        function.value = ast.copy_location(_call(DOUBLE, function.value), function.value)
 
 
 def _means_checks(caught: ast.expr | None) -> bool:

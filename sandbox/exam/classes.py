@@ -50,6 +50,7 @@ class Classes:
 
     Attributes:
         shared: names of trusted classes that count; None: all of them.
+        has_met_type: the other side has sent `type`, which makes classes.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class Classes:
     ) -> None:
         self._ask = ask  # the other side, for an attribute of an exception that did not come with it
         self.shared: frozenset[str] | None = None
+        self.has_met_type = False
         self._trusted: Mapping[str, Any] = {} if trusted is None else trusted
         self._made: dict[tuple[object, ...], Any] = {}
         self._enums: dict[str, Any] = {}  # told with all their members
@@ -65,7 +67,7 @@ class Classes:
             "nt": self._named_tuple,
             "en": self._enum_member,
             "E": self._error,
-            "ty": lambda name: BUILTIN_TYPES[name],
+            "ty": self._builtin_type,
             "x": make_of_text,
             "np": make_array,
             "ns": make_scalar,
@@ -75,6 +77,10 @@ class Classes:
     def made(self) -> Collection[Any]:
         """The classes that were made here."""
         return self._made.values()
+
+    def _builtin_type(self, name: str) -> type:
+        self.has_met_type |= name == "type"
+        return BUILTIN_TYPES[name]
 
     def new_record(self, body: Any) -> Any:
         """An instance without its attributes yet; `fill_record` gives them."""

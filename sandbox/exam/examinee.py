@@ -228,6 +228,8 @@ class Examinee:
         raise error
 
     def _serve(self, message: list[Any]) -> bytes:
+        if self._classes.has_met_type and message[0] in _ACTS:
+            raise ExamOverError("forbidden: `type` beside a request")  # a callback could be made to call it
         self._note_answers(None)
         self.newest = None
         return self._encoder.encode(self._lent.answer(message))
@@ -291,6 +293,7 @@ class Examinee:
 
 
 _MISSING = object()
+_ACTS = ("call", "set", "op")  # requests that hand something to an object of the tests
 _READ = ("value", "enum", "error")  # used by being read; a function is used by being called
 _OF_CANDIDATE = "__proctor_of_candidate__"  # marks exceptions that came with an answer
 

@@ -3,7 +3,7 @@
 The candidate is hostile, and behind a function of the tests stand its globals with every expected value.
 So: only objects that a test handed over, only by the number they were given; functions may be called and
 iterators advanced; attributes only of other objects and of files in memory, and none whose name begins with an
-underscore.
+underscore. Of a test double or a test case, nothing that unittest gave it: it decides the tests' checks.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ _ONLY_CALLED = (
 )
 _TYPES = (int, float, str, bool, bytes, list, tuple, dict, set, frozenset, complex, None)
 _FILES = (io.StringIO, io.BytesIO)  # iterators whose methods are what they are for
+_FRAMEWORK, _CASE = "unittest.", "unittest.case"
 _NOT_FOR_THE_CANDIDATE = frozenset(
     {"await", "isinstance", "enter", "exit", "format", *IN_PLACE, *ASYNC, *INSPECT}
 )
@@ -91,7 +92,12 @@ class Lent:
         return value
 
     def _call(self, target: object, args: list[Any], pairs: list[Any]) -> object:
-        return self._own(target)(*args, **dict(zip(pairs[::2], pairs[1::2], strict=True)))
+        kwargs = dict(zip(pairs[::2], pairs[1::2], strict=True))
+        if isinstance(target, type) and any("." in name or name.startswith("__") for name in kwargs):
+            raise TypeError("a name that is none")  # `Mock(**{"a.b": 1})` sets what it likes
+        if _definer(self._own(target), "__call__") == _CASE:
+            raise TypeError("a test case cannot be run from a candidate")
+        return target(*args, **kwargs)  # type: ignore[operator]
 
     def _await(self, target: object, is_left: bool = False) -> list[object]:
         """What became of a coroutine of the tests, as `advance` says it."""
@@ -127,8 +133,9 @@ class Lent:
         setattr(target, name, value)
 
     def _check_attribute(self, target: object, name: str) -> None:
-        is_closed = isinstance(self._own(target), _ONLY_CALLED) and not isinstance(target, _FILES)
-        if is_closed or type(name) is not str or name.startswith("_"):
+        is_closed = _is_closed(self._own(target))
+        is_plain = type(name) is str and not name.startswith("_")
+        if is_closed or not is_plain or _definer(target, name).startswith(_FRAMEWORK):
             raise AttributeError(f"'{name}' of an object of the tests cannot be reached from a candidate")
 
     def _operate(self, name: str, target: object, *operands: object) -> object:
@@ -138,3 +145,15 @@ class Lent:
         if name in ("str", "repr") and isinstance(target, _ONLY_CALLED):
             return f"<{getattr(target, '__name__', 'iterator')}>"
         return OPERATIONS[name](target, *operands)
+
+
+def _is_closed(value: object) -> bool:
+    """Whether it has no attributes for a candidate. A `MagicMock` counts as an iterator, for it has `__next__`."""
+    is_double = _definer(value, "assert_called_with") == "unittest.mock"
+    return isinstance(value, _ONLY_CALLED) and not (isinstance(value, _FILES) or is_double)
+
+
+def _definer(value: object, name: str) -> str:
+    """The module of the class that gives an object what it has by a name; "" where no class does."""
+    kind = next((kind for kind in type(value).__mro__ if name in vars(kind)), None)
+    return "" if kind is None else kind.__module__

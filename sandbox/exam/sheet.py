@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from types import TracebackType
+from types import FunctionType, TracebackType
 from typing import Any
 
 from proctor.sandbox.exam.examinee import is_of_candidate
@@ -15,6 +15,8 @@ CHECKED = "__proctor_checked__"  # names that instrumented tests call; no test c
 UNIT = "__proctor_unit__"
 CHECKED_UNIT = "__proctor_checked_unit__"
 CAUGHT = "__proctor_caught__"
+DOUBLE = "__proctor_double__"
+_TESTS = "tests"  # the name of the tests' own module
 
 
 class Sheet:
@@ -50,6 +52,14 @@ class Sheet:
         error = sys.exc_info()[1]
         if error is not None and type(error) in (AssertionError, Failed) and not is_of_candidate(error):
             raise error
+
+    def double(self, value: Any) -> Any:
+        """What a check asks whether it was called: where there are doubles, none of the candidate's in their place."""
+        mock = sys.modules.get("unittest.mock")
+        is_ours = type(value) is FunctionType or type(value).__module__ == _TESTS
+        if mock is None or is_ours or issubclass(type(value), mock.NonCallableMock):
+            return value
+        raise AssertionError("the program has put something else in place of a test double")
 
     def unit(self, number: int) -> Sheet:
         """Opens a test; used as a context manager around it."""
