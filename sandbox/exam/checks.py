@@ -9,12 +9,14 @@ looked at: nobody checks anything inside of an expression.
 from __future__ import annotations
 
 import ast
+import builtins
 from collections.abc import Sequence
 
-from proctor.sandbox.exam.sheet import CAUGHT, CHECKED, CHECKED_UNIT, DOUBLE, UNIT
+from proctor.sandbox.exam.sheet import CAUGHT, CHECKED, CHECKED_UNIT, DOUBLE, FAILS, UNIT
 
 _CHECK_CALLS = ("assert", "fail", "raises", "warns")
 _CHECKS_OF_DOUBLES = ("assert_called", "assert_any_", "assert_has_", "assert_not_", "assert_awaited")
+_EXPECTS = ("raises", "assertraises", "suppress")
 # Where added code stands does not matter, for it raises nothing; so one counter serves everywhere.
 _PLACE = {"lineno": 1, "col_offset": 0}
 _COMPOUND = frozenset(kind for kind in ast.stmt.__subclasses__() if {"body", "cases"} & {*kind._fields})
@@ -39,11 +41,22 @@ def count_checks(body: list[ast.stmt]) -> None:
         if _is_check(statement):
             counted.append(_COUNTER)
             _guard_double(statement)
+        if isinstance(statement, ast.With) and any(_may_swallow(item) for item in statement.items):
+            statement.items.append(ast.withitem(_call(FAILS)))
         if isinstance(statement, ast.Try):
             for handler in statement.handlers:
                 handler.body.insert(0, _COUNTER if _means_checks(handler.type) else _GUARD)
         counted.append(statement)
     body[:] = counted
+
+
+def _may_swallow(item: ast.withitem) -> bool:
+    """Whether it expects exceptions by a name that may be the candidate's, and turn out to stand for failed checks."""
+    node = item.context_expr
+    if not (isinstance(node, ast.Call) and node.args and _called_name(node).lower().startswith(_EXPECTS)):
+        return False
+    is_builtin = isinstance(node.args[0], ast.Name) and hasattr(builtins, node.args[0].id)
+    return not (is_builtin or _means_checks(node))
 
 
 def _guard_double(check: ast.stmt) -> None:

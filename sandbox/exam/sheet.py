@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FunctionType, TracebackType
 from typing import Any
 
@@ -16,7 +17,12 @@ UNIT = "__proctor_unit__"
 CHECKED_UNIT = "__proctor_checked_unit__"
 CAUGHT = "__proctor_caught__"
 DOUBLE = "__proctor_double__"
+FAILS = "__proctor_fails__"
 _TESTS = "tests"  # the name of the tests' own module
+
+
+def _is_failed_check(error: BaseException) -> bool:
+    return type(error) in (AssertionError, Failed) and not is_of_candidate(error)
 
 
 class Sheet:
@@ -50,8 +56,18 @@ class Sheet:
         """
         self.checks += 1
         error = sys.exc_info()[1]
-        if error is not None and type(error) in (AssertionError, Failed) and not is_of_candidate(error):
+        if error is not None and _is_failed_check(error):
             raise error
+
+    @contextmanager
+    def fails(self) -> Iterator[None]:
+        """Around what is to raise: a check that fails there has failed, whatever the candidate's names expect."""
+        try:
+            yield
+        except (AssertionError, Failed) as error:
+            if _is_failed_check(error):
+                self._fail_current(error)
+            raise
 
     def double(self, value: Any) -> Any:
         """What a check asks whether it was called: where there are doubles, none of the candidate's in their place."""
@@ -82,9 +98,15 @@ class Sheet:
             if self.passed[self._current] is None:
                 self.passed[self._current] = True
             return False
-        self.passed[self._current] = False
-        self.fail(error, self._current)
+        self._fail_current(error)
         return self._keep_going and not isinstance(error, ExamOverError)
+
+    def _fail_current(self, error: BaseException) -> None:
+        if self._current < 0:  # before the first test
+            self.fail(error)
+        else:
+            self.passed[self._current] = False
+            self.fail(error, self._current)
 
     def fail(self, error: BaseException, number: int | None = None) -> None:
         if self.failure is None:

@@ -16,7 +16,7 @@ from proctor.sandbox.exam.link import ExamOverError
 from proctor.sandbox.exam.names import Used
 from proctor.sandbox.exam.paper import BadTestsError, Paper
 from proctor.sandbox.exam.pytest_words import stand_in
-from proctor.sandbox.exam.sheet import CAUGHT, CHECKED, CHECKED_UNIT, DOUBLE, UNIT, Sheet
+from proctor.sandbox.exam.sheet import CAUGHT, CHECKED, CHECKED_UNIT, DOUBLE, FAILS, UNIT, Sheet
 from proctor.sandbox.exam.suite import collect
 
 _PACKAGE = __name__.rpartition(".")[0]
@@ -72,6 +72,7 @@ class Sitting:
         names[CHECKED] = self._sheet.checked
         names[CAUGHT] = self._sheet.caught
         names[DOUBLE] = self._sheet.double
+        names[FAILS] = self._sheet.fails
         names[UNIT] = self._sheet.unit
         names[CHECKED_UNIT] = self._sheet.checked_unit
         for code, number in paper.parts:
