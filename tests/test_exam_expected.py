@@ -18,6 +18,7 @@ class T(unittest.TestCase):
             s.push(2)
 """
 BY_NAME, BY_TEXT = STACK.format("(Stack.Full)"), STACK.format("Regex(Stack.Full, '')")
+BY_KEYWORD = STACK.format("(expected_exception=Stack.Full)")
 SUPPRESS = """
 from contextlib import suppress
 def test_it():
@@ -68,6 +69,7 @@ CASES = {
     ),
     "an attribute of a class": (BY_NAME, RIGHT_STACK, [WRONG_STACK]),
     "an attribute of a class, and a text": (BY_TEXT, RIGHT_STACK, [WRONG_STACK]),
+    "an attribute of a class, by the argument's name": (BY_KEYWORD, RIGHT_STACK, [WRONG_STACK]),
     "what is suppressed": (
         SUPPRESS,
         "class Full(Exception): pass\ndef f(x):\n    if x == 1: raise Full\n    return 4",

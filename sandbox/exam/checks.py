@@ -53,9 +53,10 @@ def count_checks(body: list[ast.stmt]) -> None:
 def _may_swallow(item: ast.withitem) -> bool:
     """Whether it expects exceptions by a name that may be the candidate's, and turn out to stand for failed checks."""
     node = item.context_expr
-    if not (isinstance(node, ast.Call) and node.args and _called_name(node).lower().startswith(_EXPECTS)):
+    if not (isinstance(node, ast.Call) and _called_name(node).lower().startswith(_EXPECTS)):
         return False
-    is_builtin = isinstance(node.args[0], ast.Name) and hasattr(builtins, node.args[0].id)
+    first = node.args[0] if node.args else None
+    is_builtin = isinstance(first, ast.Name) and hasattr(builtins, first.id)
     return not (is_builtin or _means_checks(node))
 
 
