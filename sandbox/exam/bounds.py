@@ -44,3 +44,5 @@ MAX_CLASSES = 500  # of one side that the other gets to know: a conversation nee
 MAX_NAMES = 500  # methods or fields of one of them
 BOUNDS = Bounds()
 ANSWERS = Bounds(all_bytes=512 << 20, all_items=20_000_000, range=20_000_000, unfolded=20_000_000)
+# Their names serve tests that do not import them.
+USUAL_MODULES = ("math", "collections", "itertools", "functools", "heapq", "bisect", "typing", "datetime")

@@ -22,7 +22,7 @@ from proctor.sandbox.exam.changes import containers, members_of
 from proctor.sandbox.exam.classes import Classes
 from proctor.sandbox.exam.console import open_console
 from proctor.sandbox.exam.decode import Decoder
-from proctor.sandbox.exam.describe import Numbered, code_of, describe, resolve
+from proctor.sandbox.exam.describe import Numbered, code_of, describe, pythons_own, resolve
 from proctor.sandbox.exam.encode import Encoder
 from proctor.sandbox.exam.link import Conversation, ExamOverError
 from proctor.sandbox.exam.operations import OPERATIONS, data_of
@@ -150,13 +150,22 @@ class Desk:
             function = self._names[target] if target in self._names else resolve(self._names, target)
         return function(*args, **_keywords(pairs)) if pairs else function(*args)
 
-    def _describe_names(self, names: list[str], classes: list[str]) -> dict[str, Any]:
-        """What the program has under these names. `classes` are those that the tests define as well."""
+    def _describe_names(
+        self, names: list[str], classes: list[str], asked: Sequence[str] = ()
+    ) -> dict[str, Any]:
+        """What the program has under these names. `classes` are those that the tests define as well.
+
+        Of those in `asked` it is said where the program only imports Python's own.
+        """
         if self._failure is not None:
             raise self._failure
         shared = {name for name in classes if isinstance(self._names.get(name), type)}
         self._encoder.by_value = frozenset(shared)
-        return {name: describe(self._names, name, self._numbered) for name in names} | {"": sorted(shared)}
+        told = {name: describe(self._names, name, self._numbered) for name in names} | {"": sorted(shared)}
+        for name in asked:
+            if name in self._names and self._names[name] is pythons_own(name):
+                told[name] = ["python"]
+        return told
 
     def _adopt(self, tag: str, body: Any) -> Any:
         if tag == "y":

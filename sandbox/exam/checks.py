@@ -38,7 +38,7 @@ def count_checks(body: list[ast.stmt]) -> None:
     for statement in body:
         for block in blocks(statement):
             count_checks(block)
-        if _is_check(statement):
+        if is_check(statement):
             counted.append(_COUNTER)
             _guard_double(statement)
         if isinstance(statement, ast.With) and any(_may_swallow(item) for item in statement.items):
@@ -105,7 +105,7 @@ def mark_units(body: Sequence[ast.stmt], functions: frozenset[str]) -> tuple[lis
 
 
 def _holds_check(statement: ast.stmt) -> bool:
-    if _is_check(statement) or (isinstance(statement, ast.Try) and statement.handlers):
+    if is_check(statement) or (isinstance(statement, ast.Try) and statement.handlers):
         return True
     return any(_holds_check(inner) for block in blocks(statement) for inner in block)
 
@@ -119,12 +119,13 @@ def blocks(statement: ast.stmt) -> list[list[ast.stmt]]:
     """The statement lists inside a statement."""
     if type(statement) not in _COMPOUND:
         return []
-    blocks = [getattr(statement, name, None) for name in ("body", "orelse", "finalbody")]
+    found = [getattr(statement, name, None) for name in ("body", "orelse", "finalbody")]
     parts = (*getattr(statement, "handlers", ()), *getattr(statement, "cases", ()))
-    return [block for block in (*blocks, *(part.body for part in parts)) if block]
+    return [block for block in (*found, *(part.body for part in parts)) if block]
 
 
-def _is_check(statement: ast.stmt) -> bool:
+def is_check(statement: ast.stmt) -> bool:
+    """Whether a statement is counted as a check."""
     if isinstance(statement, ast.Assert):
         return True
     if isinstance(statement, ast.If):

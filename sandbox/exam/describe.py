@@ -6,12 +6,14 @@ classes that it derives from, and the methods that can be called without asking 
 
 from __future__ import annotations
 
+import builtins
 import enum
+import sys
 import types
 from collections.abc import Mapping
 from typing import Any
 
-from proctor.sandbox.exam.bounds import MAX_NAMES
+from proctor.sandbox.exam.bounds import MAX_NAMES, USUAL_MODULES
 from proctor.sandbox.exam.operations import SPECIAL, num_starred
 from proctor.sandbox.exam.rich import BUILTIN_TYPES, error_names, field_names, is_named_tuple
 from proctor.sandbox.exam.stand_in import StandIn
@@ -168,3 +170,9 @@ def _sort(value: object) -> str:
     if isinstance(value, types.GeneratorType):
         return "generator"
     return "iterator" if hasattr(type(value), "__next__") else "object"
+
+
+def pythons_own(name: str) -> object:
+    """What a name means in Python's usual modules, or built in; None: nothing."""
+    modules = (*(sys.modules.get(module) for module in USUAL_MODULES), builtins)
+    return next((found for module in modules if (found := getattr(module, name, None)) is not None), None)

@@ -11,6 +11,7 @@ from proctor.sandbox.exam.changes import containers
 from proctor.sandbox.exam.classes import Classes
 from proctor.sandbox.exam.console import listeners
 from proctor.sandbox.exam.decode import Decoder
+from proctor.sandbox.exam.describe import pythons_own
 from proctor.sandbox.exam.encode import Encoder
 from proctor.sandbox.exam.lent import Lent
 from proctor.sandbox.exam.link import Conversation, ExamOverError
@@ -61,7 +62,7 @@ class Examined(Protocol):
         """Why the conversation ended early; "" where it did not."""
 
     def introduce(
-        self, names: Sequence[str], classes: Sequence[str], ahead: Sequence[bytes]
+        self, names: Sequence[str], classes: Sequence[str], ahead: Sequence[bytes], asked: Sequence[str] = ()
     ) -> dict[str, Any]:
         """Waits until the program is loaded, and gives what it defines under `names`; others are left out.
 
@@ -70,6 +71,7 @@ class Examined(Protocol):
             classes: classes that the tests define themselves; where the program has them as well (from the
                 prompt), their instances go as data.
             ahead: calls that are about to be asked, as for `send_ahead`.
+            asked: names for which Python's own is given where the program only imports it.
 
         Raises:
             BaseException: whatever the program raised while it was loaded.
@@ -108,16 +110,19 @@ class Examinee:
         self.conversation = Conversation(sock, self._encoder, decoder, self._serve)
 
     def introduce(
-        self, names: Sequence[str], classes: Sequence[str], ahead: Sequence[bytes]
+        self, names: Sequence[str], classes: Sequence[str], ahead: Sequence[bytes], asked: Sequence[str] = ()
     ) -> dict[str, Any]:
         self._named, self._classes.shared = frozenset(names), frozenset(classes)
-        request = self._encoder.encode(["names", list(names), list(classes)])
+        request = self._encoder.encode(
+            ["names", list(names), list(classes), *([list(asked)] if asked else [])]
+        )
         self.conversation.send_ahead([request, *ahead])
         told = self._unpack(self.conversation.ask(request))
         try:
             # only what was asked about: it decides which objects of the tests the candidate gets to see whole
             self._encoder.by_value = frozenset(told.pop("")).intersection(classes)
-            found = {name: self._bind(name, *told[name]) for name in names}
+            own = {name: pythons_own(name) for name in asked if told[name] == ["python"]}
+            found = own | {name: self._bind(name, *told[name]) for name in names if name not in own}
             self._shared.add(self._containers(["names", *values_of(told, names)]))
         except (AttributeError, TypeError, LookupError, ValueError) as error:
             raise ExamOverError("garbled: a description of names that is none") from error

@@ -12,10 +12,13 @@ import builtins
 import importlib
 import importlib.util
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import ModuleType
 from typing import Any
 
+from proctor.sandbox.exam.asked import asked
+from proctor.sandbox.exam.bounds import USUAL_MODULES
 from proctor.sandbox.exam.trees import walk
 
 _ALIASES = {"np": "numpy", "pd": "pandas"}
@@ -34,7 +37,6 @@ _LIBRARIES = frozenset(
         "torch",
     }
 )
-_USUAL_MODULES = ("math", "collections", "itertools", "functools", "heapq", "bisect", "typing", "datetime")
 _BUILTINS = frozenset(dir(builtins))
 
 
@@ -63,6 +65,8 @@ class Wanted:
     entry: str  # the function or method under test; "" where the tests name none
     names: tuple[str, ...]  # of the candidate's program
     usual: dict[str, Any]  # imported here: name to module or function
+    asked: tuple[str, ...] = ()  # of the names: Python's own will do where the program only imports it
+    hidden: frozenset[str] = frozenset()  # of the names: imported by the tests, and Python's own without that
 
 
 def read_names(trees: Iterable[ast.AST]) -> Used:
@@ -77,22 +81,44 @@ def read_names(trees: Iterable[ast.AST]) -> Used:
     return used
 
 
-def want(used: Used, trusted: Used, entry: str) -> Wanted:
-    """Sorts the names of the tests (`used`), given what the prompt defines (`trusted`)."""
+def want(trees: Sequence[ast.Module], used: Used, trusted: Used, entry: str) -> Wanted:
+    """Sorts the names of the tests (`used`, of `trees`), given what the prompt defines (`trusted`)."""
     ours = used.bound | (trusted.bound - trusted.stubs)
-    open_names = [name for name in dict.fromkeys(used.loaded) if name not in ours and name not in _BUILTINS]
-    open_names += [name for name in used.imports.values() if name not in open_names]
-    usual = {name: found for name in open_names if (found := _usual(name, used)) is not None}
-    entry = entry or _guess_entry(used, open_names, usual, trusted)
+    loaded = [name for name in dict.fromkeys(used.loaded) if name not in ours]
+    open_names = [name for name in loaded if name not in _BUILTINS or name in trusted.stubs]
+    usual = {
+        name: found
+        for name in open_names
+        if name not in trusted.stubs and (found := _usual(name, used)) is not None
+    }
+    hidden = {name for name in used.imports.values() if name in usual or name not in open_names}
+    open_names += [name for name in dict.fromkeys(used.imports.values()) if name not in open_names]
+    first = entry.partition(".")[0]
+    names = [name for name in open_names if name not in usual or name in hidden]
+    tested = _asked(trees, used, [*names, first, "candidate"], usual)
+    entry = entry or _guess_entry(used, open_names, usual, tested)
     first = entry.partition(".")[0]
     usual.pop(first, None)
-    names = [name for name in open_names if name not in usual and name != "candidate"]
+    names += [name for name in tested if name not in names]
     if entry:
         names = list(dict.fromkeys([entry, *names]))
-    return Wanted(entry, tuple(names), usual)
+    wanted = tuple(name for name in names if name != "candidate")
+    return Wanted(entry, wanted, usual, tuple(n for n in tested if n != first), frozenset(hidden))
 
 
-def _guess_entry(used: Used, open_names: Sequence[str], usual: dict[str, Any], trusted: Used) -> str:
+def _asked(
+    trees: Sequence[ast.Module], used: Used, program: Sequence[str], usual: Mapping[str, Any]
+) -> list[str]:
+    """What Python has as well and the tests ask of the program."""
+    functions = {name for name, found in usual.items() if not isinstance(found, ModuleType)} - {*program}
+    if not any(name in functions or (name in _BUILTINS and name not in program) for name in used.called):
+        return []
+    return [name for name in asked(trees, program, functions) if name not in used.bound]
+
+
+def _guess_entry(
+    used: Used, open_names: Sequence[str], usual: Mapping[str, Any], tested: Sequence[str]
+) -> str:
     """The first called name that is neither defined nor usual; failing that, the first called at all.
 
     The second case is a function under test that is named like a built-in or a usual one (`sum`, `gcd`).
@@ -103,7 +129,8 @@ def _guess_entry(used: Used, open_names: Sequence[str], usual: dict[str, Any], t
             return name
     rest = [name for name in used.called if name not in used.bound]
     is_builtin = not used.imports and usual.keys() >= set(open_names)  # nothing else is wanted of the program
-    return called[0] if called else (rest[0] if rest and is_builtin else "")
+    found = called or (rest if is_builtin else [])
+    return next((name for name in found if name in tested), found[0] if found else "")
 
 
 def _usual(name: str, used: Used) -> Any | None:
@@ -113,7 +140,7 @@ def _usual(name: str, used: Used) -> Any | None:
         except ImportError:
             used.libraries.add(_ALIASES.get(name, name))
             return None
-    for module in _USUAL_MODULES:
+    for module in USUAL_MODULES:
         found = getattr(importlib.import_module(module), name, None)
         if found is not None and not name.startswith("_"):
             return found
@@ -192,24 +219,24 @@ def _read_import(node: ast.Import | ast.ImportFrom, used: Used) -> None:
     if isinstance(node, ast.Import):
         for alias in node.names:
             used.bound.add(alias.asname or alias.name.partition(".")[0])
-            if not _is_found(alias.name):
-                _note_missing(alias.name, used)
+            if not _is_found(alias.name) and _is_program(alias.name, used):
                 used.module_names.add(alias.asname or alias.name)
         return
     module = node.module or ""
-    if node.level or not _is_found(module):
-        _note_missing(module, used)
+    if (node.level or not _is_found(module)) and _is_program(module, used):
         used.imports.update(
             (alias.asname or alias.name, alias.name) for alias in node.names if alias.name != "*"
         )
     used.bound.update(alias.asname or alias.name for alias in node.names)
 
 
-def _note_missing(module: str, used: Used) -> None:
+def _is_program(module: str, used: Used) -> bool:
+    """Notes a module that is not to be found; it is the program, but for pytest, which has a stand-in here."""
     first = module.partition(".")[0]
     if first in _LIBRARIES:
         used.libraries.add(first)
     used.modules.add(module)
+    return first != "pytest"
 
 
 def _is_found(module: str) -> bool:

@@ -127,7 +127,9 @@ def _read_source(spec: Mapping[str, Any], entry: str, trusted: Used, prompt: Cod
     _require_libraries(used)
     check_name = spec.get("check") or "check"
     check = next((n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name == check_name), None)
-    paper = Paper("script", want(used, trusted, entry), trusted, used, prompt, [], check_name=check_name)
+    paper = Paper(
+        "script", want([tree], used, trusted, entry), trusted, used, prompt, [], check_name=check_name
+    )
     paper.listens = any(hint in spec["source"] for hint in HINTS)
     paper.leaves_traces = leaves_traces(tree, spec["source"], used.modules)
     if check is not None and (check.args.args or check.args.posonlyargs):
@@ -153,7 +155,7 @@ def _read_asserts(spec: Mapping[str, Any], entry: str, trusted: Used, prompt: Co
     trees = [_parse(text, f"test {number}") for number, text in enumerate(spec["asserts"])]
     used = read_names([setup, *trees])
     _require_libraries(used)
-    paper = Paper("script", want(used, trusted, entry), trusted, used, prompt, [])
+    paper = Paper("script", want([setup, *trees], used, trusted, entry), trusted, used, prompt, [])
     paper.listens = any(hint in text for text in spec["asserts"] for hint in HINTS)
     sources = [(setup, spec.get("setup") or ""), *zip(trees, spec["asserts"], strict=True)]
     paper.leaves_traces = any(leaves_traces(tree, text, used.modules) for tree, text in sources)

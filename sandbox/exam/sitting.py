@@ -34,6 +34,7 @@ class Sitting:
         self._sheet = Sheet(paper.count, keep_going, self._evidence.of)
         self._missing: set[str] = set()
         self._is_introduced = False
+        self._found: Mapping[str, Any] = {}  # what the program has of the names that the tests want
 
     def hold(self) -> dict[str, Any]:
         """The report. Raises BadTestsError where the tests fail whoever the candidate is."""
@@ -42,7 +43,7 @@ class Sitting:
             if isinstance(self._paper, CallPaper):
                 self._paper.run(self._examinee, self._sheet)
             else:
-                with modules_of_candidate(self._paper.used, self._names):
+                with modules_of_candidate(self._paper.used, self._importable(self._paper)):
                     self._run(self._paper)
         except BadTestsError:
             raise
@@ -56,14 +57,24 @@ class Sitting:
 
     def _introduce(self) -> None:
         wanted = self._paper.wanted
-        found = self._examinee.introduce(wanted.names, self._paper.classes, self._paper.foreseen)
+        found = self._examinee.introduce(
+            wanted.names, self._paper.classes, self._paper.foreseen, wanted.asked
+        )
         self._missing = set(wanted.names) - found.keys()
+        for name in self._missing.intersection(wanted.asked):
+            self._names.pop(name, None)  # as in Python, where it is neither built in nor imported
         if wanted.entry in self._missing:
             raise NameError(f"the program does not define '{wanted.entry}'", name=wanted.entry)
         self._is_introduced = True
-        self._names.update(found)
+        self._names.update((name, value) for name, value in found.items() if name not in wanted.hidden)
         if wanted.entry:
             self._names.setdefault("candidate", found[wanted.entry])
+        self._found = found
+
+    def _importable(self, paper: Paper) -> dict[str, Any]:
+        """What modules of the program's have: its own names, and those of the prompt."""
+        names = {name: self._names[name] for name in paper.trusted.bound if name in self._names}
+        return {"candidate": self._names.get("candidate"), **names, **self._found}
 
     def _run(self, paper: Paper) -> None:
         names = self._names

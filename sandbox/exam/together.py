@@ -50,7 +50,7 @@ class Neighbour:
         self._module = ModuleType("solution")
 
     def introduce(
-        self, names: Sequence[str], classes: Sequence[str], ahead: Sequence[bytes]
+        self, names: Sequence[str], classes: Sequence[str], ahead: Sequence[bytes], asked: Sequence[str] = ()
     ) -> dict[str, Any]:
         try:
             code, _ = compile_first(self._program["sources"])
