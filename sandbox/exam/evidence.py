@@ -7,14 +7,20 @@ candidate for it.
 from __future__ import annotations
 
 import ast
-from typing import Any
+import sys
+from itertools import islice
+from types import FrameType, TracebackType
+from typing import Any, TypeAlias
 
 from proctor.sandbox.exam.calls import CallPaper
 from proctor.sandbox.exam.examinee import NO_ANSWER, Examined
 from proctor.sandbox.exam.link import ExamOverError
 from proctor.sandbox.exam.paper import Paper
 from proctor.sandbox.exam.program import where
+from proctor.sandbox.exam.remote import RemoteClass, RemoteFunction
 from proctor.sandbox.exam.showing import MAX_TEXT, show, show_call
+
+_Span: TypeAlias = "tuple[tuple[int, int], tuple[int, int]]"  # from and up to: line, column
 
 
 class Evidence:
@@ -41,9 +47,23 @@ class Evidence:
         return found | self._check(self._paper, error, number)
 
     def is_about_candidate(self, error: BaseException) -> bool:
-        """Whether a check failed that names something of the candidate's: `assert isinstance(Stack, type)`."""
-        check = None if isinstance(self._paper, CallPaper) else _failed_assert(self._paper, error)
-        return check is not None and _mentions(check.test, {*self._paper.wanted.names, "candidate"})
+        """Whether what failed in the tests names something of the candidate's.
+
+        `assert isinstance(Stack, type)` does, and `for word in WORDS` where the program has a function WORDS;
+        a variable that holds a function or a class of the program counts as naming it.
+        """
+        if isinstance(self._paper, CallPaper):
+            return False
+        wanted = {*self._paper.wanted.names, "candidate"}
+        check = _failed_assert(self._paper, error)
+        if check is not None:
+            return _mentions(check.test, wanted)
+        frame, place = _failed_place(self._paper, error)
+        if frame is None or place is None:
+            return False
+        names = _names_in(self._paper.texts[frame.f_code.co_filename], place)
+        held = {**frame.f_globals, **frame.f_locals}
+        return any(name in wanted or _is_of_program(held.get(name)) for name in names)
 
     def _kind(self, error: BaseException) -> str:
         """loading, missing, gone, garbled ..., raised (by the candidate), wrong, or tests (they stumbled)."""
@@ -82,16 +102,54 @@ class Evidence:
 
 
 def _failed_assert(paper: Paper, error: BaseException) -> ast.Assert | None:
-    trace, line, text = error.__traceback__, 0, ""
-    while trace is not None:
-        name = trace.tb_frame.f_code.co_filename
-        if name in paper.texts:
-            line, text = trace.tb_lineno, paper.texts[name]
-        trace = trace.tb_next
+    trace = _trace_in_tests(paper, error)
+    line, text = (trace.tb_lineno, paper.texts[trace.tb_frame.f_code.co_filename]) if trace else (0, "")
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Assert) and node.lineno <= line <= (node.end_lineno or node.lineno):
             return node
     return None
+
+
+def _trace_in_tests(paper: Paper, error: BaseException) -> TracebackType | None:
+    """Where in the tests' text an error arose, or what is called there raised it."""
+    trace, found = error.__traceback__, None
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename in paper.texts:
+            found = trace
+        trace = trace.tb_next
+    return found
+
+
+def _failed_place(paper: Paper, error: BaseException) -> tuple[FrameType | None, _Span | None]:
+    """The frame of the tests that failed, and the expression in it; its line, where Python tells no more."""
+    trace = _trace_in_tests(paper, error)
+    if trace is None:
+        return None, None
+    code, line = trace.tb_frame.f_code, trace.tb_lineno
+    if sys.version_info >= (3, 11):
+        start, end, column, end_column = next(islice(code.co_positions(), trace.tb_lasti // 2, None))
+        if None not in (start, end, column, end_column):
+            return trace.tb_frame, ((start, column), (end, end_column))  # type: ignore[return-value]
+    return trace.tb_frame, ((line, 0), (line + 1, 0))
+
+
+def _names_in(text: str, place: _Span) -> set[str]:
+    """The names that are used in a part of a source; where that is a loop or a definition, in its head."""
+    start, end = place
+    found = set()
+    waiting: list[ast.AST] = [ast.parse(text)]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.stmt) and start[0] < node.lineno and (node.lineno, node.col_offset) < end:
+            continue
+        if isinstance(node, ast.Name) and start <= (node.lineno, node.col_offset) < end:
+            found.add(node.id)
+        waiting += ast.iter_child_nodes(node)
+    return found
+
+
+def _is_of_program(value: object) -> bool:
+    return isinstance(value, RemoteFunction | RemoteClass)
 
 
 def _mentions(node: ast.expr, names: set[str]) -> bool:

@@ -17,7 +17,7 @@ from proctor.sandbox.exam.names import Used
 from proctor.sandbox.exam.paper import BadTestsError, Paper
 from proctor.sandbox.exam.pytest_words import stand_in
 from proctor.sandbox.exam.sheet import CAUGHT, CHECKED, CHECKED_UNIT, DOUBLE, FAILS, UNIT, Sheet
-from proctor.sandbox.exam.suite import collect
+from proctor.sandbox.exam.suite import UnfitRowsError, UnknownFixtureError, collect
 
 _PACKAGE = __name__.rpartition(".")[0]
 
@@ -101,7 +101,7 @@ class Sitting:
         candidate = self._names.get("candidate")
         try:
             tests = collect(self._names, {"candidate": candidate, paper.wanted.entry: candidate})
-        except LookupError as error:
+        except UnknownFixtureError as error:
             raise BadTestsError(str(error)) from error
         if not tests:
             raise BadTestsError("no test was collected")
@@ -116,6 +116,8 @@ class Sitting:
         if isinstance(error, ExamOverError) or self._examinee.uses or self._examinee.last_error:
             return False
         is_missing = isinstance(error, NameError) and error.name in self._missing
+        if isinstance(error, ImportError) and isinstance(self._paper, Paper):  # `from solution import f`
+            is_missing = bool(self._missing) and error.name in self._paper.used.modules
         return self._is_introduced and not (is_missing or self._evidence.is_about_candidate(error))
 
     def _report(self) -> dict[str, Any]:
@@ -145,6 +147,7 @@ _TOLD = (
     NameError,
     RecursionError,
     MemoryError,
+    UnfitRowsError,
 )
 
 

@@ -13,13 +13,28 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
-from itertools import product
+from itertools import islice, product
 from typing import TYPE_CHECKING, Any
 
+from proctor.sandbox.exam.examinee import is_of_candidate
 from proctor.sandbox.exam.fixtures import Fixtures
+from proctor.sandbox.exam.pytest_words import Param
+from proctor.sandbox.exam.showing import show
 
 if TYPE_CHECKING:
     import unittest
+
+
+_MAX_ROWS = 10_000  # of a table; a candidate's answer may be an endless one
+_PYTEST_ROWS = "_pytest.mark.structures"  # where the class of `pytest.param` is, if the sandbox shows pytest
+
+
+class UnknownFixtureError(LookupError):
+    """A test asks for what is not known here."""
+
+
+class UnfitRowsError(ValueError):
+    """A table of `parametrize` that is none, or rows that do not have a value for each name."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +53,8 @@ def collect(names: Mapping[str, Any], given: Mapping[str, Any]) -> list[Test]:
         given: what a test function may ask for by the name of a parameter (the candidate).
 
     Raises:
-        LookupError: a test asks for something else, such as a fixture that is not known.
+        UnknownFixtureError: a test asks for something else, such as a fixture that is not known.
+        UnfitRowsError: `parametrize` is given rows that are none.
     """
     fixtures = Fixtures(names)
     loaded = sys.modules.get("unittest")
@@ -144,8 +160,10 @@ def _calls(
         known = {**given, **values}
         missing = [each for each in needed if each not in known and not fixtures.knows(each)]
         if missing:
-            raise LookupError(f"test '{name}' asks for '{missing[0]}', which is not known here as a fixture")
-        shown = f"{name}[{', '.join(f'{k}={v!r}'[:80] for k, v in values.items())}]" if values else name
+            raise UnknownFixtureError(
+                f"test '{name}' asks for '{missing[0]}', which is not known here as a fixture"
+            )
+        shown = f"{name}[{', '.join(f'{k}={show(v)}'[:80] for k, v in values.items())}]" if values else name
         yield Test(shown, partial(run, known=known))
 
 
@@ -157,12 +175,21 @@ def _parameter_sets(marks: Sequence[Any]) -> Iterator[dict[str, Any]]:
             continue
         names, rows = mark.args[:2]
         columns = [n.strip() for n in names.split(",")] if isinstance(names, str) else list(names)
-        table = []
-        for row in rows:
-            values = getattr(row, "values", row) if not isinstance(row, dict) else row
-            table.append(
-                dict(zip(columns, [values] if len(columns) == 1 and values is row else values, strict=True))
-            )
+        try:
+            table = [_row(columns, row) for row in islice(rows, _MAX_ROWS)]
+        except (TypeError, ValueError) as error:  # they may be the candidate's answers
+            if is_of_candidate(error):
+                raise
+            raise UnfitRowsError(f"the rows for '{', '.join(columns)}' do not fit: {error}") from error
         tables.append(table)
     for combination in product(*tables):
         yield {name: value for part in combination for name, value in part.items()}
+
+
+def _row(columns: Sequence[str], row: Any) -> dict[str, Any]:
+    """The values of one test. A lone value may be an object of the candidate's: nothing is asked of it."""
+    if type(row) is Param or type(row).__module__ == _PYTEST_ROWS:
+        values = row.values
+    else:
+        values = row if len(columns) > 1 else (row,)
+    return dict(zip(columns, values, strict=True))
