@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 import copy
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from proctor.sandbox.exam.bounds import TooLargeError, UnsendableError
@@ -24,6 +24,7 @@ from proctor.sandbox.exam.samples import sample_arguments, typed_inputs
 from proctor.sandbox.exam.sheet import Sheet
 from proctor.sandbox.exam.traces import leaves_traces
 
+_EVALPLUS_ABS = 1e-6  # the tolerance of a task that names none, once an expected answer is floats
 NOT_EQUAL = "the answer is not what was expected"
 
 
@@ -34,7 +35,7 @@ class CallPaper:
     entry: str
     lines: list[bytes]
     expected: list[list[Any]]  # of each call, the values of which any will do
-    equality: Equality
+    equalities: list[Equality]  # by which each answer is compared
     leaves_traces: bool = False  # what worked out its answers did, in the process that read it
 
     @property
@@ -70,7 +71,7 @@ class CallPaper:
     def _ask(self, examinee: Examined, sheet: Sheet, number: int) -> None:
         got = examinee.answer_to(self.lines[number])
         sheet.checked()
-        if not any(self.equality.holds(got, expected) for expected in self.expected[number]):
+        if not any(self.equalities[number].holds(got, expected) for expected in self.expected[number]):
             raise AssertionError(NOT_EQUAL)
 
     def _portions(self) -> Iterator[tuple[int, int]]:
@@ -91,8 +92,8 @@ def read_calls(spec: Mapping[str, Any]) -> CallPaper:
         spec: `entry_point`; `calls`, each {"args": [...], "kwargs": {...}, "expected": ...} (and
             perhaps another value that will do, "or_expected"); or `inputs`
             (lists of arguments) with `reference` (source of a right solution) and perhaps `examples` (asserts
-            that show the arguments' types, where the inputs came through JSON); `rel`, `abs` and
-            `tuples_as_lists` as in Equality.
+            that show the arguments' types, where the inputs came through JSON), compared as EvalPlus does;
+            `rel`, `abs` and `tuples_as_lists` as in Equality.
 
     Raises:
         BadTestsError: there is no call, or the reference solution fails.
@@ -101,8 +102,9 @@ def read_calls(spec: Mapping[str, Any]) -> CallPaper:
     calls = spec.get("calls") or _from_reference(spec)
     if not calls:
         raise BadTestsError("the list of calls is empty")
-    equality = Equality(spec.get("rel", 0.0), spec.get("abs", 0.0), spec.get("tuples_as_lists", False))
-    paper = CallPaper(entry, [], [], equality)
+    rules = spec.get("rel", 0.0), spec.get("abs", 0.0), spec.get("tuples_as_lists", False)
+    equality = Equality(*rules, as_evalplus="calls" not in spec)
+    paper = CallPaper(entry, [], [], [])
     if "reference" in spec and "calls" not in spec:
         paper.leaves_traces = leaves_traces(ast.parse(spec["reference"]), spec["reference"], ())
     encoder = Encoder()
@@ -111,7 +113,16 @@ def read_calls(spec: Mapping[str, Any]) -> CallPaper:
         flat = [item for pair in kwargs.items() for item in pair]
         paper.lines.append(encoder.encode(["call", entry, args, flat]))
         paper.expected.append([call[name] for name in ("expected", "or_expected") if name in call])
+        if equality.as_evalplus and not equality.abs and _is_floats(call["expected"]):
+            equality = replace(equality, abs=_EVALPLUS_ABS)  # from here on, as there
+        paper.equalities.append(equality)
     return paper
+
+
+def _is_floats(value: object) -> bool:
+    """A float or a list of nothing else: `is_floats` of EvalPlus 0.3.1."""
+    items = value if isinstance(value, list | tuple) else [value]
+    return bool(items) and all(isinstance(item, float) for item in items)
 
 
 def _plain(value: Any) -> Any:
