@@ -70,6 +70,33 @@ def test_a_program_may_print_a_lot() -> None:
     assert judge("def f(x):\n    for _ in range(1000): print('x' * 10)", tests).value == 1.0
 
 
+LISTS = """
+import unittest
+class T(unittest.TestCase):
+    def test_it(self):
+        self.assert{}Equal(f(2), {})
+"""
+LINES = "['line %d of many words in a row' % (n * 7) for n in range(3000)]"
+LONG_ANSWERS = {
+    "a long list": (LISTS.format("", LINES), LINES.replace("7", "3")),
+    "a long text": (LISTS.format("", f"' '.join({LINES})[:60000]"), f"' '.join({LINES})[7:60000]"),
+    "many members without a hash": (LISTS.format("Count", "[[1], [2]]"), "[[n] for n in range(100_000)]"),
+}
+
+
+@pytest.mark.parametrize("name", LONG_ANSWERS)
+def test_a_long_wrong_answer_is_not_compared_letter_by_letter(name: str) -> None:
+    tests, answer = LONG_ANSWERS[name]
+    verdict = judge(f"def f(x): return {answer}", source(tests))
+    assert (verdict.value, verdict.status) == (0.0, Status.INCORRECT), verdict
+    assert "AssertionError" in verdict.evidence["failure"]["error"]
+
+
+def test_long_right_answers_are_equal() -> None:
+    assert judge(f"def f(x): return {LINES}", source(LISTS.format("", LINES))).value == 1.0
+    assert judge("def f(x): return [[2], [1]]", source(LISTS.format("Count", "[[1], [2]]"))).value == 1.0
+
+
 PATIENCE = """
 import asyncio, pytest
 def test_it():

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import enum
 import math
+import sys
 import time
 from array import array
 from collections import Counter, OrderedDict, defaultdict, deque, namedtuple
@@ -272,6 +273,70 @@ def test_keys_made_to_collide_are_refused_in_time() -> None:
         with pytest.raises(WireError, match="same hash"):
             Decoder().decode(b'{"%s":[%s]}' % (tag, keys))
     assert time.process_time() - start < 2
+
+
+HUGE = hex((1 << 4_000_000) - 12345).encode()
+MODULUS = 2**61 - 1
+RANGE = b'{"r":[0,20000000,1]}'
+# Small to send, long to read: in the square of their length, or by a range that is written out.
+SLOW = {
+    "fraction": b'{"F":[{"i":"%b"},{"i":"%b"}]}' % (HUGE, HUGE[:500_000]),
+    "fraction of a fraction": b'{"F":[{"F":[1,3]},5]}',
+    "range": b'{"r":[0,{"i":"%b"},{"i":"%b"}]}' % (HUGE, HUGE[:500_000]),
+    "int": b'{"i":"%b"}' % hex(1 << 20_000_000).encode(),
+    "digits": b'{"D":"%b"}' % (b"7" * 8_000_000),
+    "decimal of an int": b'{"D":{"i":"%b"}}' % HUGE,
+    "flag": b'{"en":["F","A",{"i":"%b"},false]}' % HUGE,
+    "rows of nothing": b'{"np":["<i8",[1048576,1048576,0],""]}',
+    "part of the keys collide": b'{"s":[%b]}'
+    % b",".join(b"%d" % (number if number < 12_500 else MODULUS * number) for number in range(5, 100_000)),
+    "tuple": b'{"t":%b}' % RANGE,
+    "deque": b'{"q":[null,%b]}' % RANGE,
+    "array": b'{"a":["q",%b]}' % RANGE,
+    "error": b'{"E":[["ValueError"],%b,[],[]]}' % RANGE,
+    "set in a graph": b'{"g":[[{"s":%b}],[],{"#":0}]}' % RANGE,
+    "counter in a graph": b'{"g":[[{"C":{"#":1}},[1,2]],[],{"#":0}]}',
+}
+
+
+@pytest.mark.parametrize("name", SLOW)
+def test_what_takes_long_to_read_is_refused(name: str) -> None:
+    start = time.process_time()
+    with pytest.raises(WireError):
+        Decoder().decode(SLOW[name])
+    assert time.process_time() - start < 0.5
+
+
+def test_large_numbers_of_honest_answers_are_read() -> None:
+    """The sum of 5,000 unit fractions has 7,200 bits; all powers of two share 61 hashes."""
+    harmonic = sum((Fraction(1, number) for number in range(1, 5000)), Fraction())
+    for value in (harmonic, Decimal("1." + "3" * 50_000), 7**1_000_000, {2**n for n in range(3000)}):
+        assert same(round_trip(value), value)
+
+
+def test_long_decimal_numbers_are_refused_where_tests_have_lifted_the_limit() -> None:
+    limit = sys.get_int_max_str_digits()
+    sys.set_int_max_str_digits(0)
+    try:
+        for data in (b"[%b]", b'{"g":[[],[],%b]}'):
+            with pytest.raises(WireError, match="digits"):
+                Decoder().decode(data % (b"7" * 1_000_000))
+        assert Decoder().decode(b"[%b]" % (b"1," * 5000 + b"12")) == [*[1] * 5000, 12]
+        assert same(round_trip([7**10_000]), [7**10_000])
+    finally:
+        sys.set_int_max_str_digits(limit)
+
+
+def test_records_in_nested_hashed_containers_are_filled_in_linear_time() -> None:
+    """A hundred dicts inside one another, and in the innermost 100,000 lists to fill."""
+    lists = b",".join(b'{"#":%d}' % number for number in range(1, 100_001))
+    data = b'{"g":[[%b[%b]%b' % (b'{"d":[1,' * 100, lists, b"]}" * 100) + b",[]" * 100_000 + b'],[],{"#":0}]}'
+    start = time.process_time()
+    value = Decoder().decode(data)
+    assert time.process_time() - start < 2
+    while isinstance(value, dict):
+        value = value[1]
+    assert value == [[]] * 100_000
 
 
 def test_a_flood_of_classes_is_refused() -> None:

@@ -6,13 +6,15 @@ import base64
 import re
 import sys
 from collections.abc import Callable, Sequence
+from itertools import takewhile
 from math import prod
 from typing import Any
 
-from proctor.sandbox.exam.bounds import WireError
+from proctor.sandbox.exam.bounds import WireError, listed
 
 # Numbers, booleans, fixed-width text, dates. No objects ("O") and no records: their bytes are addresses.
 _PLAIN_DTYPE = re.compile(r"[<>|=]?(?:[biufcSUV]\d{1,4}|\?|[mM]8(?:\[\d{0,3}[A-Za-z]{1,2}\])?)")
+_MOST_EMPTY = 1 << 20  # lists that an array without members may turn into
 _Items = Callable[[Sequence[object]], Sequence[Any]]
 
 
@@ -39,7 +41,8 @@ def make_array(body: Any) -> Any:
     dtype, shape, data = body
     numpy = _numpy()
     if dtype == "O":
-        flat = numpy.empty(len(data), dtype=object) if numpy else data
+        members = listed(data)
+        flat = numpy.empty(len(members), dtype=object) if numpy else data
         flat[:] = data
         return flat.reshape(_shape(shape, len(data))) if numpy else data
     if not _PLAIN_DTYPE.fullmatch(dtype):
@@ -56,10 +59,12 @@ def make_scalar(body: Any) -> Any:
 
 
 def _shape(shape: Sequence[int], size: int) -> tuple[int, ...]:
+    most = max(size, _MOST_EMPTY)
     if (
         len(shape) > 32
+        or any(not 0 <= length <= most for length in shape)
         or prod(shape) != size
-        or any(not 0 <= length <= max(size, 1 << 20) for length in shape)
+        or prod(takewhile(bool, shape)) > most
     ):
         raise WireError(f"an array of {size} members that says its shape is {str(shape)[:100]}")
     return tuple(shape)

@@ -13,7 +13,7 @@ from operator import itemgetter
 from typing import Any
 
 from proctor.sandbox.exam.arrays import make_array, make_scalar
-from proctor.sandbox.exam.bounds import MAX_CLASSES, WireError
+from proctor.sandbox.exam.bounds import MAX_CLASSES, MAX_NAMES, WireError, listed
 from proctor.sandbox.exam.rich import (
     BUILTIN_ERRORS,
     BUILTIN_TYPES,
@@ -24,6 +24,7 @@ from proctor.sandbox.exam.rich import (
     set_state,
 )
 
+_MEMBER_BITS = 10_000  # of an enum
 _TEXT = "__proctor_text__"  # what an exception says of itself, where its class says it in its own way
 
 
@@ -209,6 +210,7 @@ class Classes:
 
     def _error(self, body: Any) -> BaseException:
         names, args, own_names, own, *about = body
+        args = listed(args)
         kind = self.error_class(names)
         try:
             # a built-in's constructor sets more than args: SystemExit.code, OSError.errno, StopIteration.value
@@ -240,7 +242,13 @@ def _library_error(module: str, name: str) -> type[Exception] | None:
 def _enum_class(
     name: str, members: Sequence[tuple[str, object]], base: Any = enum.Enum, mixin: type | None = None
 ) -> Any:
-    """Refuses names that are no members but take part in comparing and finding them (`__eq__`, `_missing_`)."""
+    """Refuses names that are no members but take part in comparing and finding them (`__eq__`, `_missing_`).
+
+    And what Python would take long to make a class of: many members, flags of many bits.
+    """
+    is_long = any(isinstance(value, int) and value.bit_length() > _MEMBER_BITS for _, value in members)
+    if is_long or len(members) > MAX_NAMES:
+        raise WireError("an enum of too many members or bits")
     if any(
         _text(member).startswith(("__", "_proctor")) or member[:1] == member[-1:] == "_"
         for member, _ in members

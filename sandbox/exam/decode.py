@@ -8,6 +8,7 @@ is wrong, the answer is WireError.
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
@@ -22,14 +23,27 @@ Known: TypeAlias = Callable[[], Sequence[Any]]  # the containers that a message 
 _MAKERS = {kind.tag: kind.make for kind in KINDS}
 _NEW = {kind.tag: kind.new for kind in KINDS if kind.new is not None}
 _HASHED = frozenset({"s", "f", "d", "C", "dd", "O", "dk", "di"})
+_BODIES = frozenset({list, str, int})
 _BUILDING = object()
 _raw = json.JSONDecoder().raw_decode
 _FEW = 4
+# A longer number comes in hexadecimal. Where tests have lifted Python's own limit, reading one takes its square.
+_USUAL_DIGITS = 4300
+_digits_limit: Callable[[], int] = getattr(sys, "get_int_max_str_digits", lambda: 0)
 _GRAPH = b'{"g":'
 _CAUSES = (
     *(ValueError, TypeError, LookupError, ArithmeticError, AttributeError),
     *(RecursionError, MemoryError, AssertionError, StopIteration),
 )
+
+
+def _int(text: str) -> int:
+    if len(text) > _USUAL_DIGITS:
+        raise WireError("a number of too many digits")
+    return int(text)
+
+
+_raw_bounded = json.JSONDecoder(parse_int=_int).raw_decode
 
 
 class Decoder:
@@ -49,7 +63,7 @@ class Decoder:
         if adopt is not None:
             self._makers["h"] = lambda body: adopt("h", body)
             self._makers["y"] = lambda body: adopt("y", body)
-        self._parse = json.JSONDecoder(object_hook=self._hook).raw_decode
+        self._parse = self._hooked(None)
 
     def decode(self, data: bytes, known: Known = tuple) -> Any:
         """The value of one line. Containers that `known()` lists are changed in place where it says so.
@@ -59,9 +73,15 @@ class Decoder:
         self._count(data)
         try:
             text = data.decode("utf-8", "surrogatepass")
+            is_usual = len(data) < _USUAL_DIGITS or _digits_limit() == _USUAL_DIGITS
             if data.startswith(_GRAPH):
-                return _Graph(self.make, self.classes, known).build(text, self._bounds.unfolded)
-            value, end = self._parse(text)
+                node, end = (_raw if is_usual else _raw_bounded)(text)
+                if end != len(text):
+                    raise WireError("more than one value in a message")
+                return _Graph(self.make, self.classes, known).build(
+                    node, text.count("{"), self._bounds.unfolded
+                )
+            value, end = (self._parse if is_usual else self._hooked(_int))(text)
         except WireError:
             raise
         except _CAUSES as error:
@@ -69,6 +89,9 @@ class Decoder:
         if end != len(text):
             raise WireError("more than one value in a message")
         return value
+
+    def _hooked(self, parse_int: Callable[[str], int] | None) -> Callable[[str], tuple[Any, int]]:
+        return json.JSONDecoder(object_hook=self._hook, parse_int=parse_int).raw_decode
 
     def _count(self, data: bytes) -> None:
         """Raises FloodError where this message, or all of them together, hold more than they may."""
@@ -87,6 +110,8 @@ class Decoder:
 
     def make(self, tag: str, body: Any) -> Any:
         """The value that a tag and the members behind it stand for."""
+        if type(body) not in _BODIES:
+            raise WireError("a value for the members of another")
         value = (_MAKERS.get(tag) or self._makers[tag])(body)
         if tag == "r" and (value.stop - value.start) // value.step > self._bounds.range:
             raise FloodError("a range of too many members")
@@ -114,13 +139,11 @@ class _Graph:
         self._heap: list[Any] = []
         self._built: dict[int, Any] = {}
         self._to_fill: list[tuple[Any, Any]] = []
+        self._records_to_fill: list[tuple[Any, Any]] = []
 
-    def build(self, text: str, most: int) -> Any:
-        node, end = _raw(text)
-        if end != len(text):
-            raise WireError("more than one value in a message")
+    def build(self, node: Any, braces: int, most: int) -> Any:
         ((_, (self._heap, changes, root)),) = node.items()
-        may_multiply = text.count("{") > _FEW  # each reference has a brace, however else it is written
+        may_multiply = braces > _FEW  # each reference has a brace, however else it is written
         if may_multiply and unfolded([root, *changes], self._heap, most) > most:
             raise FloodError(f"a value of more than {most} members")
         if changes:
@@ -129,8 +152,8 @@ class _Graph:
             raise WireError("changes to other arguments than those that were sent")
         value = self._value(root)
         contents = [self._content(node) for node in changes]
-        while self._to_fill:
-            self._put(*self._to_fill.pop())
+        while waiting := self._records_to_fill or self._to_fill:
+            self._put(*waiting.pop())
         if changes:
             for target, (tag, content) in zip(self._known, contents, strict=True):
                 replace(target, tag, content)
@@ -157,7 +180,8 @@ class _Graph:
         new = self._new.get(next(iter(node))) if type(node) is dict else None
         if type(node) is list or new is not None:
             self._built[number] = shell = [] if new is None else new(next(iter(node.values())))
-            self._to_fill.append((shell, node))
+            is_record = type(node) is dict and "o" in node
+            (self._records_to_fill if is_record else self._to_fill).append((shell, node))
             return shell
         self._built[number] = _BUILDING
         self._built[number] = value = self._value(node)
@@ -172,14 +196,12 @@ class _Graph:
 
     def _members(self, tag: str, body: Any) -> Any:
         """Members, built. What will be hashed has its attributes already: its hash may depend on them."""
-        mark = len(self._to_fill)
+        if type(body) is dict:
+            raise WireError("a value for the members of another")
+        mark = len(self._records_to_fill)
         members = self._value(body)
-        if tag in _HASHED:
-            records = [entry for entry in self._to_fill[mark:] if type(entry[1]) is dict and "o" in entry[1]]
-            handled = set(map(id, records))
-            self._to_fill[mark:] = [entry for entry in self._to_fill[mark:] if id(entry) not in handled]
-            for target, node in records:
-                self._put(target, node)
+        while tag in _HASHED and len(self._records_to_fill) > mark:
+            self._put(*self._records_to_fill.pop())
         return members
 
     def _put(self, target: Any, node: Any) -> None:

@@ -19,8 +19,10 @@ from fractions import Fraction
 from itertools import chain
 from typing import Any, TypeAlias
 
-from proctor.sandbox.exam.bounds import BOUNDS, UnsendableError, WireError
+from proctor.sandbox.exam.bounds import BOUNDS, FloodError, UnsendableError, WireError, listed
 
+_FEW_KEYS = 100
+_COMPARISONS = 64  # for each key of a table: where keys share a hash, each is compared with those before it
 SCALARS = frozenset({type(None), bool, int, float, str})  # what JSON says by itself
 Items: TypeAlias = Callable[[Sequence[object]], Sequence[Any]]  # members to nodes
 
@@ -46,9 +48,11 @@ def pairs(body: Sequence[Any]) -> Iterable[tuple[Any, Any]]:
 
 
 def _spread(keys: Sequence[Any]) -> Sequence[Any]:
-    """The keys, unless most of them share their hash: filling a table with those takes quadratic time."""
-    if len(keys) > 1000 and 8 * len(set(map(hash, keys))) < len(keys):
-        raise WireError(f"{len(keys)} keys with all but the same hash")
+    """The keys, unless too many of them share a hash: filling a table with those takes quadratic time."""
+    if len(keys) > _FEW_KEYS and len(set(map(hash, keys))) < len(keys):
+        comparisons = sum(count * count for count in Counter(map(hash, keys)).values())
+        if comparisons > _COMPARISONS * (len(keys) + _FEW_KEYS):
+            raise WireError(f"{len(keys)} keys, too many with the same hash")
     return keys
 
 
@@ -78,6 +82,20 @@ def _pack_defaultdict(items: Items, value: defaultdict[Any, Any]) -> list[Any]:
     return body
 
 
+def _range(body: Any) -> range:
+    return range(*_divided(body))
+
+
+def _divided(body: Any) -> Any:
+    """Integers that are about to be divided by one another."""
+    for part in body:
+        if not isinstance(part, int) or part.bit_length() > BOUNDS.divided_bits:
+            raise FloodError(
+                f"a range or fraction of more than {BOUNDS.divided_bits} bits, or of no integers"
+            )
+    return body
+
+
 def _new_defaultdict(body: Any) -> defaultdict[Any, Any]:
     return defaultdict(_FACTORIES[body[0]] if body[0] is not None else None)
 
@@ -85,7 +103,7 @@ def _new_defaultdict(body: Any) -> defaultdict[Any, Any]:
 def _fill_defaultdict(value: defaultdict[Any, Any], body: Any) -> None:
     if len(body) > 2:
         value.default_factory = body[2]
-    _update(value, body[1])
+    _update(value, listed(body[1]))
 
 
 def _defaultdict(body: Any) -> defaultdict[Any, Any]:
@@ -95,10 +113,14 @@ def _defaultdict(body: Any) -> defaultdict[Any, Any]:
 
 
 def _int_from_hex(body: str) -> int:
+    if 4 * len(body) > BOUNDS.bits:
+        raise FloodError(f"an int of more than {BOUNDS.bits} bits")
     return int(body, 16)
 
 
 def _decimal(body: str) -> Decimal:
+    if type(body) is not str or len(body) > BOUNDS.exponent + 20:  # a sign, a point, and an exponent
+        raise FloodError(f"a Decimal of more than {BOUNDS.exponent} digits")
     value = Decimal(body)
     exponent = value.as_tuple().exponent
     if isinstance(exponent, int) and abs(exponent) > BOUNDS.exponent:
@@ -146,7 +168,7 @@ def _bytes(body: str) -> bytes:
 
 
 def _fraction(body: Any) -> Fraction:
-    return Fraction(body[0], body[1])
+    return Fraction(*_divided(body))
 
 
 KINDS = (
@@ -179,12 +201,12 @@ KINDS = (
         lambda body: bytearray(),
         lambda v, body: v.extend(_bytes(body)),
     ),
-    Kind("r", range, lambda items, v: items([v.start, v.stop, v.step]), lambda body: range(*body)),
+    Kind("r", range, lambda items, v: items([v.start, v.stop, v.step]), _range),
     Kind("sl", slice, lambda items, v: items([v.start, v.stop, v.step]), lambda body: slice(*body)),
     Kind("e", type(Ellipsis), lambda items, v: 0, lambda body: Ellipsis),
     Kind("ni", type(NotImplemented), lambda items, v: 0, lambda body: NotImplemented),
     Kind("D", Decimal, lambda items, v: str(v), _decimal),
-    Kind("F", Fraction, lambda items, v: items([v.numerator, v.denominator]), _fraction),
+    Kind("F", Fraction, lambda items, v: items([int(v.numerator), int(v.denominator)]), _fraction),
     Kind("dt", datetime, _pack_datetime, _datetime),
     Kind("da", date, lambda items, v: [v.year, v.month, v.day], lambda body: date(*body)),
     Kind("ti", time, _pack_time, _time),
@@ -198,9 +220,9 @@ KINDS = (
         "q",
         deque,
         lambda items, v: [v.maxlen, items(list(v))],
-        lambda body: deque(body[1], body[0]),
+        lambda body: deque(listed(body[1]), body[0]),
         lambda body: deque(maxlen=body[0]),
-        lambda v, body: v.extend(body[1]),
+        lambda v, body: v.extend(listed(body[1])),
     ),
     Kind(
         "C",
@@ -230,7 +252,7 @@ KINDS = (
         "a",
         array,
         lambda items, v: [v.typecode, v.tolist()],
-        lambda body: array(body[0], body[1]),
+        lambda body: array(body[0], listed(body[1])),
         lambda body: array(body[0]),
         lambda v, body: v.fromlist(body[1]),
     ),

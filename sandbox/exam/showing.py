@@ -10,6 +10,7 @@ from proctor.sandbox.exam.decode import Decoder
 from proctor.sandbox.exam.remote import is_remote
 
 MAX_TEXT = 500
+_MAX_BITS = 14_000  # of an int in decimal, which takes time by the square of its length
 
 
 class _Opaque:
@@ -32,6 +33,9 @@ class _Short(reprlib.Repr):
         self.maxlist = self.maxtuple = self.maxset = self.maxfrozenset = self.maxdeque = self.maxdict = 30
         self.maxstring = self.maxlong = self.maxother = 200
         self.maxlevel = 6
+
+    def repr_int(self, x: int, level: int) -> str:
+        return super().repr_int(x, level) if x.bit_length() < _MAX_BITS else f"<int of {x.bit_length()} bits>"
 
     def repr1(self, x: object, level: int) -> str:
         return "<object of the candidate>" if is_remote(x) else super().repr1(x, level)

@@ -20,6 +20,7 @@ from proctor.sandbox.exam.examinee import is_of_candidate
 from proctor.sandbox.exam.fixtures import Fixtures
 from proctor.sandbox.exam.pytest_words import Param
 from proctor.sandbox.exam.showing import show
+from proctor.sandbox.exam.unittest_words import shorten
 
 if TYPE_CHECKING:
     import unittest
@@ -59,6 +60,8 @@ def collect(names: Mapping[str, Any], given: Mapping[str, Any]) -> list[Test]:
     fixtures = Fixtures(names)
     loaded = sys.modules.get("unittest")
     case = loaded.TestCase if loaded is not None else None
+    if loaded is not None:
+        shorten(loaded.case)
     tests: list[Test] = []
     for name, value in list(names.items()):
         is_own = getattr(value, "__module__", None) == names.get("__name__")
