@@ -289,7 +289,7 @@ SLOW = {
     "flag": b'{"en":["F","A",{"i":"%b"},false]}' % HUGE,
     "rows of nothing": b'{"np":["<i8",[1048576,1048576,0],""]}',
     "part of the keys collide": b'{"s":[%b]}'
-    % b",".join(b"%d" % (number if number < 12_500 else MODULUS * number) for number in range(5, 100_000)),
+    % b",".join(b"%d" % (number if number < 12_600 else MODULUS * number) for number in range(5, 100_000)),
     "tuple": b'{"t":%b}' % RANGE,
     "deque": b'{"q":[null,%b]}' % RANGE,
     "array": b'{"a":["q",%b]}' % RANGE,

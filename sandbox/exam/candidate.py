@@ -87,9 +87,10 @@ class Desk:
     def answer_all(self) -> None:
         conversation = self.conversation
         try:
-            while True:
-                message = conversation.read(lambda: self._shared.items)
-                conversation.lines.send(self._answer(message))
+            with conversation.turn:
+                while True:
+                    message = conversation.read(lambda: self._shared.items)
+                    conversation.lines.send(self._answer(message))
         except ExamOverError:
             return
 
@@ -99,7 +100,7 @@ class Desk:
         changeable, shared = self._changeable(message), self._shared
         before = list(map(members_of, changeable))
         try:
-            answer: list[Any] = ["=", self._verbs[verb](*rest)]
+            answer: list[Any] = ["=", self.conversation.rest(lambda: self._verbs[verb](*rest))]
         except ExamOverError:
             raise
         except BaseException as error:  # all that a program may raise goes back as data

@@ -108,6 +108,7 @@ class Examinee:
         self._encoder = Encoder(self._lent)
         decoder = Decoder(self._classes, self._adopt, ANSWERS)
         self.conversation = Conversation(sock, self._encoder, decoder, self._serve)
+        self._turn = self.conversation.turn
 
     def introduce(
         self, names: Sequence[str], classes: Sequence[str], ahead: Sequence[bytes], asked: Sequence[str] = ()
@@ -150,19 +151,21 @@ class Examinee:
 
     def construct(self, kind: RemoteClass, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         is_made = kind._proctor_class.is_made
-        return made(self._call(["new", kind, list(args), _flat(kwargs)]), is_made)
+        with self._turn:
+            return made(self._call(["new", kind, list(args), _flat(kwargs)]), is_made)
 
     def ask(self, verb: str, *operands: object) -> Any:
         """Any other request: attributes and operators of objects that stay with the candidate."""
         self.uses += 1
         is_next = verb == "op" and operands[0] in ("next", "anext")
         message = [verb, *operands]
-        line = self._encode(message)
-        if is_kept(message):
-            self._shared.add(self._containers(message))
-        found = self._unpack(self._ask(line, self._known), may_end_loops=is_next)
-        if is_read(message):
-            self._shared.add(self._containers([verb, found]))
+        with self._turn:
+            line = self._encode(message)
+            if is_kept(message):
+                self._shared.add(self._containers(message))
+            found = self._unpack(self._ask(line, self._known), may_end_loops=is_next)
+            if is_read(message):
+                self._shared.add(self._containers([verb, found]))
         return found
 
     def answer_to(self, line: bytes) -> Any:
@@ -170,6 +173,10 @@ class Examinee:
         return self._call_line(line, lambda: self._containers(own.decode(line)))
 
     def _call(self, message: list[Any], may_end_loops: bool = False) -> Any:
+        with self._turn:
+            return self._call_in_turn(message, may_end_loops)
+
+    def _call_in_turn(self, message: list[Any], may_end_loops: bool) -> Any:
         args, pairs = message[-2:]
         if not pairs and SCALARS.issuperset(map(type, args)):
             return self._call_line(self._encode(message), self._known, may_end_loops)
@@ -237,7 +244,7 @@ class Examinee:
             raise ExamOverError("forbidden: `type` beside a request")  # a callback could be made to call it
         self._note_answers(None)
         self.newest = None
-        return self._encoder.encode(self._lent.answer(message))
+        return self._encoder.encode(self.conversation.rest(lambda: self._lent.answer(message)))
 
     def _adopt(self, tag: str, body: Any) -> Any:
         """What stands for an object of the candidate's here; or, for tag "y", our own object that came back."""

@@ -3,14 +3,19 @@
 A side asks and waits; while it waits, the other side may ask in turn (a callback, the next item of an
 iterator). An answer is ["=", value] or ["!", exception, where]. The candidate's side may say anything at any
 time: what is not an answer or an allowed request ends the exam, to the candidate's loss.
+
+Threads take turns: a request and its answer are one turn. While a side answers, other threads of it may ask
+in their turn; whoever was asked last answers first, as the other end waits for that.
 """
 
 from __future__ import annotations
 
 import socket
+import time
+from _thread import RLock
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from proctor.sandbox.exam.bounds import BOUNDS, FloodError, WireError
 from proctor.sandbox.exam.decode import Decoder
@@ -18,7 +23,9 @@ from proctor.sandbox.exam.encode import Encoder
 
 _CHUNK = 1 << 16
 _MAX_DEPTH = 100  # requests inside requests
+_PAUSE_S = 0.001  # between looks whether another thread has answered
 
+_Found = TypeVar("_Found")
 Serve: TypeAlias = Callable[[list[Any]], bytes]  # a request to the line of its answer
 
 
@@ -64,13 +71,19 @@ class Lines:
 
 
 class Conversation:
-    """One side's view of the exam. `serve` answers what the other side asks meanwhile."""
+    """One side's view of the exam. `serve` answers what the other side asks meanwhile.
+
+    Attributes:
+        turn: held by the thread that asks, from before it encodes its request, or that waits to be asked.
+        over: why the conversation ended early.
+    """
 
     def __init__(self, sock: socket.socket | None, encoder: Encoder, decoder: Decoder, serve: Serve) -> None:
         self.lines = Lines(sock)
         self.encoder = encoder
         self.decoder = decoder
-        self.over: str = ""  # why the conversation ended early
+        self.turn: Any = RLock()
+        self.over: str = ""
         self._serve = serve
         self._depth = 0
         self._sent_ahead: deque[bytes] = deque()
@@ -136,6 +149,19 @@ class Conversation:
         if type(message) is not list or len(message) < 2 or type(message[0]) is not str:
             raise ExamOverError("garbled: not a message")
         return message
+
+    def rest(self, act: Callable[[], _Found]) -> _Found:
+        """What `act` gives, on behalf of the other end: threads that it may wait for can ask meanwhile."""
+        turn, depth = self.turn, self._depth
+        state = turn._release_save()
+        try:
+            return act()
+        finally:
+            turn._acquire_restore(state)
+            while self._depth != depth:  # another thread was asked since, and has not answered
+                state = turn._release_save()
+                time.sleep(_PAUSE_S)
+                turn._acquire_restore(state)
 
     def _guard(self, act: Callable[[], Any]) -> Any:
         """Remembers why an exam ended, so that a test that swallows the exception gains nothing."""

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 def ask(conversation: Conversation, *message: object) -> Any:
     """The answer to a request of the program. Raises what the tests raised."""
-    verb, value, *_ = conversation.ask(conversation.encoder.encode(list(message)))
+    with conversation.turn:
+        verb, value, *_ = conversation.ask(conversation.encoder.encode(list(message)))
     if verb == "!":
         raise value
     return value
