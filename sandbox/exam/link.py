@@ -102,14 +102,15 @@ class Conversation:
         Raises:
             ExamOverError: the other end is gone or does not keep to the protocol.
         """
-        if self._sent_ahead:
-            self._skip_to(line)
-        if self._sent_ahead:
-            self._sent_ahead.popleft()
-            answer: list[Any] = self._guard(lambda: self._answer(known))
-        else:
-            answer = self._guard(lambda: self._send_and_wait(line, known))
-        return answer
+        with self.turn:
+            if self._sent_ahead:
+                self._skip_to(line)
+            if self._sent_ahead:
+                self._sent_ahead.popleft()
+                answer: list[Any] = self._guard(lambda: self._answer(known))
+            else:
+                answer = self._guard(lambda: self._send_and_wait(line, known))
+            return answer
 
     def send_ahead(self, lines: Sequence[bytes]) -> None:
         """Sends requests that are about to be asked in this order, so that the other end need not wait."""
