@@ -65,6 +65,30 @@ def test_a_flood_is_a_zero(name: str) -> None:
     assert (verdict.value, verdict.status) == (0.0, status), verdict
 
 
+VIEWED = """
+def test_it():
+    data = bytearray(b"abc")
+    view = memoryview(data)
+    reverse(data)
+    assert bytes(view) == b"cba"
+"""
+
+
+def test_a_buffer_in_use_may_change_and_not_grow() -> None:
+    assert judge("def reverse(b): b[:] = b[::-1]", source(VIEWED)).value == 1.0
+    for code in ("def reverse(b): b[0] = 120", "def reverse(b): b.extend(b'x' * 100)"):
+        assert judge(code, source(VIEWED)).value == 0.0
+
+
+def test_a_response_of_too_many_commas_is_a_zero_beside_others() -> None:
+    prompt = "def f(x):\n    "
+    tests = {"source": "def check(candidate):\n    assert candidate(2) == 4\n", "entry_point": "f"}
+    texts = ("    return 2 * x\n", "return [" + "," * 1_100_000, "    return 2 * x\n")
+    verdicts = Code().verify([Rollout(text, prompt, tests=tests, fields={}) for text in texts])
+    assert [verdict.value for verdict in verdicts] == [1.0, 0.0, 1.0]
+    assert verdicts[1].status is Status.COMPILE_ERROR
+
+
 def test_a_program_may_print_a_lot() -> None:
     tests = source(LISTENS.replace('"4"', "('x' * 10 + chr(10)) * 1000"))
     assert judge("def f(x):\n    for _ in range(1000): print('x' * 10)", tests).value == 1.0

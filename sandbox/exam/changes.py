@@ -93,9 +93,10 @@ def replace(target: Any, tag: str, content: Any) -> None:
         list.__setitem__(target, slice(None), content)
     elif tag == "np":
         target[...] = make_array(content)
-    elif tag == "a":
-        del target[:]
-        FILL[tag](target, content)
+    elif tag in ("a", "B"):  # of the same length, it may be in use as a memory view
+        fresh = array(target.typecode) if tag == "a" else bytearray()
+        FILL[tag](fresh, content)
+        target[:] = fresh
     else:
         target.clear()
         FILL[tag](target, content)

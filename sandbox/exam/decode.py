@@ -33,7 +33,7 @@ _digits_limit: Callable[[], int] = getattr(sys, "get_int_max_str_digits", lambda
 _GRAPH = b'{"g":'
 _CAUSES = (
     *(ValueError, TypeError, LookupError, ArithmeticError, AttributeError),
-    *(RecursionError, MemoryError, AssertionError, StopIteration),
+    *(RecursionError, MemoryError, AssertionError, StopIteration, BufferError),
 )
 
 

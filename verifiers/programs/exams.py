@@ -22,6 +22,7 @@ _CANDIDATE = "proctor.sandbox.exam.candidate:sit"
 _TOGETHER = "proctor.sandbox.exam.together:run"
 _KEEP = "exams"  # tests are trusted: one examiner may hold those of many tasks
 _THREADS = 8
+_MOST_TEXT, _MOST_COMMAS = 5_000_000, 1_000_000  # of a program with all its readings: a message holds as much
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,12 @@ def _programs(row: ExamRow, limits: Limits) -> tuple[Program, Program]:
 
 
 def _program(row: ExamRow) -> dict[str, Any]:
-    return {"sources": list(row.extracted.readings), "prelude": row.prelude}
+    sources = list(row.extracted.readings)
+    if sum(map(len, sources)) > _MOST_TEXT or sum(text.count(",") for text in sources) > _MOST_COMMAS:
+        sources = [
+            f"raise SyntaxError('a program of more than {_MOST_TEXT} characters or {_MOST_COMMAS} commas')"
+        ]
+    return {"sources": sources, "prelude": row.prelude}
 
 
 def _verdict(
