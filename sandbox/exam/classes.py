@@ -25,6 +25,7 @@ from proctor.sandbox.exam.rich import (
 )
 
 _MEMBER_BITS = 10_000  # of an enum
+_ERROR_TEXT = 10_000  # characters of an exception's argument
 _TEXT = "__proctor_text__"  # what an exception says of itself, where its class says it in its own way
 
 
@@ -210,8 +211,8 @@ class Classes:
 
     def _error(self, body: Any) -> BaseException:
         names, args, own_names, own, *about = body
-        args = listed(args)
         kind = self.error_class(names)
+        args = listed(args) if issubclass(kind, StopIteration) else list(map(_cut, listed(args)))
         try:
             # a built-in's constructor sets more than args: SystemExit.code, OSError.errno, StopIteration.value
             error = kind(*args) if BUILTIN_ERRORS.get(kind.__name__) is kind else kind.__new__(kind, *args)
@@ -221,7 +222,8 @@ class Classes:
             error.args = tuple(args)
         vars(error).update(zip(map(_text, own_names), own, strict=True))
         if about:
-            vars(error)[_TEXT], error.__cause__, error.__context__ = about
+            text, error.__cause__, error.__context__ = about
+            vars(error)[_TEXT] = _cut(text)
         return error
 
     def _make(self, key: tuple[object, ...], make: Callable[[], Any]) -> Any:
@@ -259,6 +261,11 @@ def _enum_class(
 
 def _is_enum(value: object) -> bool:
     return isinstance(value, type) and issubclass(value, enum.Enum)
+
+
+def _cut(value: Any) -> Any:
+    """A text of an exception, as tests search it: a regular expression may take time by the square of it."""
+    return value[:_ERROR_TEXT] if type(value) is str else value
 
 
 def _text(value: object) -> str:

@@ -15,6 +15,7 @@ from proctor.sandbox.exam.describe import pythons_own
 from proctor.sandbox.exam.encode import Encoder
 from proctor.sandbox.exam.lent import Lent
 from proctor.sandbox.exam.link import Conversation, ExamOverError
+from proctor.sandbox.exam.patience import Patience
 from proctor.sandbox.exam.plain import SCALARS
 from proctor.sandbox.exam.program import MAX_FRAMES
 from proctor.sandbox.exam.remote import (
@@ -109,6 +110,8 @@ class Examinee:
         decoder = Decoder(self._classes, self._adopt, ANSWERS)
         self.conversation = Conversation(sock, self._encoder, decoder, self._serve)
         self._turn = self.conversation.turn
+        self._patience = Patience(self.conversation.end)
+        self.conversation.note_long = self._patience.begin  # what tests do with it counts from then on
 
     def introduce(
         self, names: Sequence[str], classes: Sequence[str], ahead: Sequence[bytes], asked: Sequence[str] = ()
@@ -244,7 +247,11 @@ class Examinee:
             raise ExamOverError("forbidden: `type` beside a request")  # a callback could be made to call it
         self._note_answers(None)
         self.newest = None
-        return self._encoder.encode(self.conversation.rest(lambda: self._lent.answer(message)))
+        self._patience.begin()
+        try:
+            return self._encoder.encode(self.conversation.rest(lambda: self._lent.answer(message)))
+        finally:
+            self._patience.end()
 
     def _adopt(self, tag: str, body: Any) -> Any:
         """What stands for an object of the candidate's here; or, for tag "y", our own object that came back."""

@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from proctor.sandbox.channel import Channel
+from proctor.sandbox.exam import patience
 from proctor.sandbox.exam.awaiting import forget_all
 from proctor.sandbox.exam.calls import CallPaper, read_calls
 from proctor.sandbox.exam.decode import Decoder
@@ -42,6 +43,7 @@ _recursion_limit = sys.getrecursionlimit()
 def examine(payload: bytes, channel: Channel) -> None:
     """Entry of the examiner's jail. A sitting's payload is a paper's spec, encoded as messages are."""
     gc.set_threshold(_GC_EVERY)
+    patience.watch()
     for sitting in channel.sittings():
         began = time.process_time()
         report = json.dumps(report_on(sitting.payload, sitting.peer)).encode()
@@ -64,6 +66,8 @@ def report_on(payload: bytes, peer: socket.socket) -> dict[str, Any]:
         return {"result": "bad_tests", "detail": str(error)[:_MAX_DETAIL]}
     except Exception as error:  # the border: a fault of ours is told as one, and blamed on nobody else
         return {"result": "error", "detail": f"{type(error).__name__}: {error}"[:_MAX_DETAIL]}
+    finally:
+        patience.forget()
 
 
 def read(spec: Mapping[str, Any]) -> Paper | CallPaper:

@@ -144,6 +144,8 @@ class Lent:
             raise ExamOverError("forbidden: operation")
         if name in ("str", "repr") and isinstance(target, _ONLY_CALLED):
             return f"<{getattr(target, '__name__', 'iterator')}>"
+        if name == "contains" and isinstance(target, Iterator):  # Python's own search cannot be interrupted
+            return any(each is operands[0] or each == operands[0] for each in target)
         return OPERATIONS[name](target, *operands)
 
 

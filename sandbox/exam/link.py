@@ -23,6 +23,7 @@ from proctor.sandbox.exam.encode import Encoder
 
 _CHUNK = 1 << 16
 _MAX_DEPTH = 100  # requests inside requests
+_LONG = 1 << 16  # bytes of a message
 _PAUSE_S = 0.001  # between looks whether another thread has answered
 
 _Found = TypeVar("_Found")
@@ -76,6 +77,7 @@ class Conversation:
     Attributes:
         turn: held by the thread that asks, from before it encodes its request, or that waits to be asked.
         over: why the conversation ended early.
+        note_long: called when a long message has come, before it is read.
     """
 
     def __init__(self, sock: socket.socket | None, encoder: Encoder, decoder: Decoder, serve: Serve) -> None:
@@ -84,6 +86,7 @@ class Conversation:
         self.decoder = decoder
         self.turn: Any = RLock()
         self.over: str = ""
+        self.note_long: Callable[[], object] = lambda: None
         self._serve = serve
         self._depth = 0
         self._sent_ahead: deque[bytes] = deque()
@@ -142,7 +145,10 @@ class Conversation:
     def read(self, known: Callable[[], Sequence[Any]] = tuple) -> list[Any]:
         """The next message. Raises ExamOverError where it is none."""
         try:
-            message = self.decoder.decode(self.lines.receive(), known)
+            line = self.lines.receive()
+            if len(line) > _LONG:
+                self.note_long()
+            message = self.decoder.decode(line, known)
         except FloodError as error:
             raise ExamOverError(f"flood: {error}") from error
         except WireError as error:
@@ -150,6 +156,10 @@ class Conversation:
         if type(message) is not list or len(message) < 2 or type(message[0]) is not str:
             raise ExamOverError("garbled: not a message")
         return message
+
+    def end(self, reason: str) -> None:
+        """Nothing is asked any more."""
+        self.over = self.over or reason
 
     def rest(self, act: Callable[[], _Found]) -> _Found:
         """What `act` gives, on behalf of the other end: threads that it may wait for can ask meanwhile."""

@@ -30,6 +30,7 @@ _OF_FAILURE = {
     "gone": Status.RUNTIME_ERROR,
     "garbled": Status.RUNTIME_ERROR,
     "nested": Status.RUNTIME_ERROR,
+    "slow": Status.TIME_LIMIT,
     "flood": Status.OUTPUT_LIMIT,
     "forbidden": Status.SECURITY_VIOLATION,
 }
@@ -37,6 +38,7 @@ _NOT_COMPILED = ("SyntaxError", "IndentationError", "TabError")
 _OUT_OF_MEMORY = "MemoryError"
 _TOO_LARGE = "TooLargeError"  # said by the candidate's end of what it was to send
 _TAIL = 500
+_WELL_BEFORE_S = 1.0  # where the examiner ends first, its candidate follows at once
 
 
 def of_execution(run: Execution) -> Status:
@@ -50,6 +52,8 @@ def read_report(exam: Exam) -> dict[str, Any]:
         detail = exam.examiner.detail or exam.candidate.detail
         return {"result": "unavailable", "detail": detail}
     if not exam.examiner.report:
+        if _was_gone(exam):
+            return {"result": "failed", "failure": {"kind": "gone", "error": "ended before the tests did"}}
         how = exam.examiner.outcome.value
         return {
             "result": "error",
@@ -57,6 +61,13 @@ def read_report(exam: Exam) -> dict[str, Any]:
         }
     report: dict[str, Any] = json.loads(exam.examiner.report)
     return report
+
+
+def _was_gone(exam: Exam) -> bool:
+    """Whether the candidate ended, or was ended at its limits, well before its examiner, which it made wait."""
+    candidate = exam.candidate
+    is_ended = candidate.exit_code is not None or candidate.signal is not None
+    return is_ended and candidate.wall_s + _WELL_BEFORE_S < exam.examiner.wall_s
 
 
 def read_own_report(run: Execution, nonce: str) -> dict[str, Any]:
