@@ -36,7 +36,6 @@ _GC_EVERY = 50_000
 _LONG_S = 0.05  # of a sitting: it may have filled much memory
 _papers: OrderedDict[bytes, tuple[Mapping[str, Any], Paper | CallPaper]] = OrderedDict()
 _builtins = dict(vars(builtins))
-_streams = sys.stdin, sys.stdout, sys.stderr
 _recursion_limit = sys.getrecursionlimit()
 
 
@@ -97,5 +96,5 @@ def _tidy() -> None:
         present.clear()  # from here to the next line not even `vars` has a name
         present.update(_builtins)
     forget_all()
-    sys.stdin, sys.stdout, sys.stderr = _streams
+    sys.stdin, sys.stdout, sys.stderr = sys.__stdin__, sys.__stdout__, sys.__stderr__
     sys.setrecursionlimit(_recursion_limit)

@@ -22,6 +22,7 @@ from proctor.sandbox.local import child, landlock, orphans, privileges, root, se
 from proctor.sandbox.local.orders import FAULT, ORDER_SIZE, pack_answer, unpack_order
 from proctor.sandbox.local.seal import Seal
 from proctor.sandbox.local.setting import Setting
+from proctor.sandbox.streams import give_outputs
 
 CONTROL, OOM_SCORE = 10, 11  # where the slot keeps its own descriptors
 # The kernel gives out the lowest free numbers. With 0 taken and 1 to 4 free, what the runner sends in this
@@ -46,6 +47,7 @@ def main(control: socket.socket, gate: socket.socket, proc: int, setting: Settin
     if gate.recv(2) != b"go":
         return
     control = settle(control, proc)
+    give_outputs()
     try:
         Slot(control, setting, plan).serve()
     except Exception as error:  # the border of this process: the runner hears why there will be another
