@@ -26,6 +26,8 @@ _END_OF_TURN = re.compile(r"(?:<\|[\w-]{1,20}\|>|</s>|<eos>|<end_of_turn>)\Z")
 _MAX_ENDS = 3
 # What MBPP's and Code Llama's prompts put around a program.
 _FRAME = re.compile(r"\A\s*\[(?:BEGIN|PYTHON)\][ \t]*\n|\[(?:DONE|/PYTHON)\]\s*\Z")
+# What templates of R1-Zero's kind ask for around the answer.
+_ANSWER = re.compile(r"\A\s*<answer>(.*)</answer>\s*\Z", re.DOTALL)
 _QUOTED = re.compile(r"(?:^[ \t]{0,3}>[^\n]*\n?)+", re.MULTILINE)
 _QUOTE_MARK = re.compile(r"^[ \t]{0,3}> ?", re.MULTILINE)
 # All marks at once, or not at all: a row of thousands must not be tried from each of its marks.
@@ -110,6 +112,8 @@ def extract(
         codes, how = [text], "the whole text"
     else:
         text = _unquoted(_without_ends(text))
+        if answer := _ANSWER.match(text):
+            text = answer[1]
         codes, how = _take(text, language, rule, prompt_code, _Sought(entry, tests))
     code = codes[0]
     if not code.strip():
