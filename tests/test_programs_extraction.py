@@ -99,6 +99,15 @@ def test_the_function_is_found(completion: str) -> None:
     assert first_that_compiles(completion) == 3
 
 
+def test_a_body_continues_its_prompt_where_no_entry_is_known() -> None:
+    taken = extract("    return sum(xs)\n", prompt_code=PROMPT)
+    assert [runs(reading) for reading in taken.readings[:1]] == [3]
+    for whole in ("def g(x):\n    return x\n", "x = 1\nprint(x)\n"):
+        assert extract(whole, prompt_code=PROMPT).readings == (whole,)
+    for no_stub in ("", "import math\n", "def f(x): return x\nLIMIT = 3\n"):
+        assert extract("  print(1)\n", prompt_code=no_stub).readings[-1] == "print(1)\n"
+
+
 def test_which_block_counts() -> None:
     text = "```python\na = 1\n```\n```js\nlet a\n```\n```python\nb = 2\n```"
     assert extract(text).code == "b = 2\n"

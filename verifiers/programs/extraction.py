@@ -314,6 +314,11 @@ def _defined(code: str) -> set[str]:
     return {found["defined"] or found["assigned"] for found in _DEFINITION.finditer(code)}
 
 
+def _last_defined(code: str) -> str:
+    names = [found["defined"] for found in _DEFINITION.finditer(code)]
+    return names[-1] or "" if names else ""
+
+
 def _readings(code: str, prompt_code: str, entry: str) -> list[str]:
     """Whole programs that the code may stand for, most likely first."""
     opened = _FENCE.search(prompt_code)
@@ -321,6 +326,12 @@ def _readings(code: str, prompt_code: str, entry: str) -> list[str]:
         prompt_code = _blocks(prompt_code)[-1].text
     dedented = textwrap.dedent(code)
     whole = [code] if dedented == code else [code, dedented]
+    if not entry and code.strip("\r\n")[:1] in (
+        " ",
+        "\t",
+    ):  # a body: of the function that the prompt ends with
+        entry = _last_defined(prompt_code)
+        return [*_readings(code, prompt_code, entry), *whole] if entry else whole
     if not _defines(prompt_code, entry):
         return [*(f"{prompt_code}\n{text}" for text in whole if _builds_on(text, prompt_code)), *whole]
     stub = f"{prompt_code.rstrip()}\n{_body_indent(prompt_code)}pass\n\n"
