@@ -27,9 +27,12 @@ _LIBRARIES = frozenset(
     {
         "hypothesis",
         "matplotlib",
+        "mock",
         "networkx",
         "numpy",
         "pandas",
+        "parameterized",
+        "pytest_asyncio",
         "requests",
         "scipy",
         "sklearn",

@@ -167,10 +167,10 @@ def is_ours(error: BaseException) -> bool:
 def modules_of_candidate(used: Used, names: Mapping[str, Any]) -> Iterator[None]:
     """Makes `from solution import f` work: modules that are not to be found are the candidate's program."""
     modules = {name: ModuleType(name) for name in used.modules}
-    if "pytest" in modules:
-        modules["pytest"] = stand_in()
     for module in modules.values():
         vars(module).update((name, names[name]) for name in used.imports.values() if name in names)
+    if "pytest" in modules:
+        modules["pytest"] = stand_in()  # with nothing of the program's: it would check itself
     sys.modules.update(modules)
     try:
         yield
