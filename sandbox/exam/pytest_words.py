@@ -20,6 +20,13 @@ class Failed(AssertionError):  # noqa: N818, pytest calls it so
     """What `fail` raises, and `raises` where nothing was raised."""
 
 
+class UnknownWordError(BaseException):
+    """A word of pytest that is not known here: a fault of the tests, whatever the candidate did before.
+
+    Not an Exception: `pytest.raises(Exception)` is not meant for it.
+    """
+
+
 class Raises:
     """`with raises(KeyError, match="x") as caught:`; `caught.value` is the exception."""
 
@@ -43,16 +50,21 @@ class Raises:
         self.typename = self.type.__name__
         return self._match is None or self.match(self._match)
 
+    def errisinstance(self, kinds: Any) -> bool:
+        return isinstance(self.value, kinds)
+
     def match(self, pattern: str) -> bool:
         if not re.search(pattern, str(self.value)):
             raise Failed(f"{pattern!r} does not match {str(self.value)[:200]!r}")
         return True
 
 
-def raises(expected: Any, *args: Any, match: str | None = None, **kwargs: Any) -> Any:
+def raises(expected_exception: Any, *args: Any, match: str | None = None, **kwargs: Any) -> Any:
     """As a context manager, or `raises(KeyError, function, *args)`."""
-    context = Raises(expected, match)
+    context = Raises(expected_exception, match)
     if not args:
+        if kwargs:
+            raise UnknownWordError(f"'{next(iter(kwargs))}' of raises is not known here")
         return context
     function, *rest = args
     with context:
@@ -106,6 +118,8 @@ def fixture(function: Any = None, *, scope: str = "function", autouse: bool = Fa
     """Marks a function whose result tests ask for by its name; `fixtures.py` calls it."""
     if function is None:
         return partial(fixture, scope=scope, autouse=autouse, **about)
+    if about.get("params") is not None:
+        about["params"] = list(about["params"])
     function.proctor_fixture = {"scope": scope, "autouse": autouse, **about}
     return function
 
@@ -115,6 +129,7 @@ class Param:
 
     def __init__(self, *values: Any, **about: Any) -> None:
         self.values = values
+        self.marks = about.get("marks", ())
 
 
 class _Mark:
@@ -125,7 +140,12 @@ class _Mark:
     ) -> None:
         self.name = name
         self.args = args
-        self.kwargs = kwargs or {}
+        self.kwargs = dict(kwargs or {})
+        # Rows may come from a generator, and a mark of a class is read once a test.
+        if name == "parametrize" and len(args) > 1:
+            self.args = (args[0], list(args[1]), *args[2:])
+        elif "argvalues" in self.kwargs:
+            self.kwargs["argvalues"] = list(self.kwargs["argvalues"])
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if len(args) == 1 and not kwargs and callable(args[0]):
@@ -146,4 +166,11 @@ def stand_in() -> ModuleType:
     module.__dict__.update(
         raises=raises, approx=approx, fail=fail, fixture=fixture, param=Param, mark=_Marks()
     )
+    module.__dict__["__getattr__"] = _refuse
     return module
+
+
+def _refuse(name: str) -> Any:
+    if name.startswith("__"):  # asked for by the machinery of imports
+        raise AttributeError(name)
+    raise UnknownWordError(f"'pytest.{name}' is not known here")

@@ -10,7 +10,7 @@ from typing import Any
 
 from proctor.sandbox.exam.examinee import is_of_candidate
 from proctor.sandbox.exam.link import ExamOverError
-from proctor.sandbox.exam.pytest_words import Failed
+from proctor.sandbox.exam.pytest_words import Failed, UnknownWordError
 
 CHECKED = "__proctor_checked__"  # names that instrumented tests call; no test can mean them by accident
 UNIT = "__proctor_unit__"
@@ -99,7 +99,7 @@ class Sheet:
                 self.passed[self._current] = True
             return False
         self._fail_current(error)
-        return self._keep_going and not isinstance(error, ExamOverError)
+        return self._keep_going and not isinstance(error, ExamOverError | UnknownWordError)
 
     def _fail_current(self, error: BaseException) -> None:
         if self._current < 0:  # before the first test

@@ -14,10 +14,10 @@ from proctor.sandbox.exam.evidence import Evidence
 from proctor.sandbox.exam.examinee import CandidateError, Examined, is_of_candidate
 from proctor.sandbox.exam.link import ExamOverError
 from proctor.sandbox.exam.names import Used
-from proctor.sandbox.exam.paper import BadTestsError, Paper
-from proctor.sandbox.exam.pytest_words import stand_in
+from proctor.sandbox.exam.paper import TESTS, BadTestsError, Paper
+from proctor.sandbox.exam.pytest_words import UnknownWordError, stand_in
 from proctor.sandbox.exam.sheet import CAUGHT, CHECKED, CHECKED_UNIT, DOUBLE, FAILS, UNIT, Sheet
-from proctor.sandbox.exam.suite import UnfitRowsError, UnknownFixtureError, collect
+from proctor.sandbox.exam.suite import UnfitRowsError, collect
 
 _PACKAGE = __name__.rpartition(".")[0]
 
@@ -45,8 +45,8 @@ class Sitting:
             else:
                 with modules_of_candidate(self._paper.used, self._importable(self._paper)):
                     self._run(self._paper)
-        except BadTestsError:
-            raise
+        except (BadTestsError, UnknownWordError) as error:
+            raise BadTestsError(str(error)) from error
         except BaseException as error:  # whatever a test, or an answer to one, raised
             if is_ours(error):
                 raise
@@ -94,19 +94,17 @@ class Sitting:
                 exec(code, names)
         if paper.style == "check" and not paper.calls_itself:
             names[paper.check_name](names.get("candidate"))
-        elif paper.style == "suite":
+        elif paper.style == "suite" or TESTS in paper.texts:  # what a script defined as it ran
             self._run_suite(paper)
 
     def _run_suite(self, paper: Paper) -> None:
         candidate = self._names.get("candidate")
-        try:
-            tests = collect(self._names, {"candidate": candidate, paper.wanted.entry: candidate})
-        except UnknownFixtureError as error:
-            raise BadTestsError(str(error)) from error
-        if not tests:
+        tests = collect(self._names, {"candidate": candidate, paper.wanted.entry: candidate})
+        if not tests and paper.style == "suite":
             raise BadTestsError("no test was collected")
-        self._sheet.passed = [None] * len(tests)
-        for number, test in enumerate(tests):
+        begun = len(self._sheet.passed)
+        self._sheet.passed += [None] * len(tests)
+        for number, test in enumerate(tests, begun):
             self._evidence.test_name = test.name
             with self._sheet.unit(number):
                 test.run()

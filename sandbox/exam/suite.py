@@ -1,8 +1,8 @@
 """Finds and runs test functions, test classes and unittest cases of a test source, one test each.
 
-Known of pytest: plain asserts, `raises`, `approx`, `mark.parametrize`, `mark.skip` and `mark.xfail` (not run),
-setup_method and teardown_method, and fixtures as far as `fixtures.py` says. A test that wants another one is a
-fault of the tests.
+Known of pytest: plain asserts, `raises`, `approx`, marks (`marks.py`), hooks that set up and tear down, classes in
+classes, and fixtures as far as `fixtures.py` says. Tests that are marked to be skipped are none. A test that
+cannot be run as it would be there is a fault of the tests.
 """
 
 from __future__ import annotations
@@ -11,42 +11,26 @@ import inspect
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from functools import partial
-from itertools import islice, product
-from typing import TYPE_CHECKING, Any
+from itertools import product
+from typing import Any
 
+from proctor.sandbox.exam.cases import cases_of
 from proctor.sandbox.exam.examinee import is_of_candidate
-from proctor.sandbox.exam.fixtures import Fixtures
-from proctor.sandbox.exam.pytest_words import Param
+from proctor.sandbox.exam.fixtures import Asked, Fixtures, wants
+from proctor.sandbox.exam.grouping import Test, finish, set_up_by
+from proctor.sandbox.exam.marks import indirect_names, is_row, is_skipped, marks_of, table_of, used_fixtures
+from proctor.sandbox.exam.pytest_words import UnknownWordError
 from proctor.sandbox.exam.showing import show
-from proctor.sandbox.exam.unittest_words import shorten
 
-if TYPE_CHECKING:
-    import unittest
-
-
-_MAX_ROWS = 10_000  # of a table; a candidate's answer may be an endless one
-_PYTEST_ROWS = "_pytest.mark.structures"  # where the class of `pytest.param` is, if the sandbox shows pytest
-
-
-class UnknownFixtureError(LookupError):
-    """A test asks for what is not known here."""
+_OWN = ("tests", "__main__")  # a class of the candidate's says "solution"
 
 
 class UnfitRowsError(ValueError):
     """A table of `parametrize` that is none, or rows that do not have a value for each name."""
 
 
-@dataclass(frozen=True)
-class Test:
-    """One collected test."""
-
-    name: str
-    run: Callable[[], object]
-
-
-def collect(names: Mapping[str, Any], given: Mapping[str, Any]) -> list[Test]:
+def collect(names: dict[str, Any], given: Mapping[str, Any]) -> list[Test]:
     """The tests that a namespace holds, in the order of definition.
 
     Args:
@@ -54,80 +38,102 @@ def collect(names: Mapping[str, Any], given: Mapping[str, Any]) -> list[Test]:
         given: what a test function may ask for by the name of a parameter (the candidate).
 
     Raises:
-        UnknownFixtureError: a test asks for something else, such as a fixture that is not known.
+        UnknownWordError: a test asks for something else, such as a fixture that is not known, or cannot be run.
         UnfitRowsError: `parametrize` is given rows that are none.
     """
     fixtures = Fixtures(names)
-    loaded = sys.modules.get("unittest")
-    case = loaded.TestCase if loaded is not None else None
-    if loaded is not None:
-        shorten(loaded.case)
+    file = _File()
+    file.__dict__ = names
     tests: list[Test] = []
     for name, value in list(names.items()):
-        is_own = getattr(value, "__module__", None) == names.get("__name__")
-        if isinstance(value, type) and case is not None and issubclass(value, case):
-            tests += _cases(value) if value is not case else ()
-        elif isinstance(value, type) and name.startswith("Test") and is_own:
-            tests += _methods(value, given, fixtures.of(value))
-        elif inspect.isfunction(value) and name.startswith("test"):
-            tests += _calls(name, value, given, fixtures)
-    return tests
+        if isinstance(value, type):
+            tests += _of_class(name, value, given, fixtures, marks_of(file))
+        elif inspect.isfunction(value) and name.startswith("test") and getattr(value, "__test__", True):
+            calls = _calls(name, value, given, fixtures, marks=marks_of(file))
+            tests += [Test(test.name, partial(_as_function, file, value, test.run)) for test in calls]
+        elif name == "load_tests" and inspect.isfunction(value):
+            raise UnknownWordError("'load_tests' is not known here")
+    return fixtures.file.around(tests, partial(_set_up_file, file))
 
 
-def _cases(kind: type[unittest.TestCase]) -> Iterator[Test]:
-    import unittest  # heavy; the test source has it loaded
-
-    for name in unittest.TestLoader().getTestCaseNames(kind):
-        yield Test(f"{kind.__name__}.{name}", lambda name=name: _run_case(kind(name)))  # type: ignore[misc]
+def _set_up_file(file: _File, stack: ExitStack) -> None:
+    for words in (("setUpModule", "tearDownModule"), ("setup_module", "teardown_module")):
+        set_up_by(stack, file, words, file)
 
 
-def _run_case(case: unittest.TestCase) -> None:
-    """Runs one case with its set-up; raises what it raised, which a TestResult would turn into text."""
-    import unittest  # heavy; the test source has it loaded
-
-    raised: list[BaseException] = []
-    result: Any = unittest.TestResult()
-    result.addError = result.addFailure = lambda test, error: raised.append(error[1])
-    result.addSubTest = lambda test, subtest, error: raised.append(error[1]) if error else None
-    result.addUnexpectedSuccess = lambda test: raised.append(AssertionError("expected to fail, and did not"))
-    unittest.TestSuite([case]).run(result)
-    if raised:
-        raise raised[0]
-    if result.skipped and not _is_marked_to_skip(case):
-        raise AssertionError(f"skipped while it ran: {result.skipped[0][1]}")
+class _File:
+    """Stands for the module that a test source would be: its attributes are the names of the source."""
 
 
-def _is_marked_to_skip(case: unittest.TestCase) -> bool:
-    method = getattr(case, case._testMethodName)
-    return bool(getattr(case, "__unittest_skip__", False) or getattr(method, "__unittest_skip__", False))
+def _as_function(file: _File, function: object, run: Callable[[], object]) -> None:
+    with ExitStack() as stack:
+        set_up_by(stack, file, ("setup_function", "teardown_function"), function)
+        run()
 
 
-def _methods(kind: type, given: Mapping[str, Any], fixtures: Fixtures) -> Iterator[Test]:
-    for name, method in inspect.getmembers(kind, inspect.isfunction):
-        if name.startswith("test"):
-            is_static = isinstance(inspect.getattr_static(kind, name), staticmethod)
-            for test in _calls(f"{kind.__name__}.{name}", method, given, fixtures, skip_self=not is_static):
-                yield Test(test.name, lambda name=name, call=test.run: _in_instance(kind, name, call))  # type: ignore[misc]
+def _of_class(
+    name: str, kind: type, given: Mapping[str, Any], fixtures: Fixtures, marks: Sequence[Any]
+) -> list[Test]:
+    """The tests of a class, where it is one for tests."""
+    loaded = sys.modules.get("unittest")
+    is_case = loaded is not None and issubclass(kind, loaded.TestCase)
+    module = kind.__module__
+    if not (
+        module.partition(".")[0] != "unittest" if is_case else module in _OWN and name.startswith("Test")
+    ):
+        return []
+    if inspect.isabstract(kind) or not getattr(kind, "__test__", True):
+        return []
+    if is_case:
+        return cases_of(kind, fixtures, marks)
+    own = fixtures.of(kind)
+    tests = _methods(kind, given, own, [*marks, *marks_of(kind)])
+    words = "setup_class", "teardown_class"
+    return own.group.around(tests, lambda stack: set_up_by(stack, kind, words, kind))
+
+
+def _methods(
+    kind: type, given: Mapping[str, Any], fixtures: Fixtures, marks: Sequence[Any]
+) -> Iterator[Test]:
+    for name in _members(kind):
+        method = getattr(kind, name, None)
+        if isinstance(method, type):
+            for test in _of_class(name, method, given, fixtures, marks):
+                yield Test(f"{kind.__name__}.{test.name}", test.run)
+        elif name.startswith("test") and (inspect.isfunction(method) or inspect.ismethod(method)):
+            _require_no_arguments(kind)
+            is_bound = inspect.ismethod(method) or isinstance(
+                inspect.getattr_static(kind, name), staticmethod
+            )
+            shown = f"{kind.__name__}.{name}"
+            for test in _calls(shown, method, given, fixtures, skip_self=not is_bound, marks=marks):
+                yield Test(test.name, partial(_in_instance, kind, name, test.run))
+
+
+def _members(kind: type) -> list[str]:
+    """Names of a class in the order of definition, those of its bases first."""
+    found: list[str] = []
+    for base in kind.__mro__:
+        found = [*(name for name in vars(base) if name not in found), *found]
+    return found
+
+
+def _require_no_arguments(kind: type) -> None:
+    try:
+        inspect.signature(kind).bind()
+    except ValueError:  # a heir of a built-in type may have none
+        return
+    except TypeError as error:
+        raise UnknownWordError(f"the test class '{kind.__name__}' is made with arguments") from error
 
 
 def _in_instance(kind: type, name: str, call: Callable[..., object]) -> None:
     instance = kind()
-    for before in ("setup_class", "setup_method", "setup"):
-        hook = getattr(instance, before, None)
-        if hook is not None and not hasattr(hook, "proctor_fixture"):
-            hook(*_method_argument(instance, before, name))
-    try:
+    method = getattr(instance, name)
+    with ExitStack() as stack:
+        for words in (("setup_method", "teardown_method"), ("setup", "teardown")):
+            set_up_by(stack, instance, words, method)
         call(instance)
-    finally:
-        getattr(instance, "teardown_method", lambda *_: None)(
-            *_method_argument(instance, "teardown_method", name)
-        )
-
-
-def _method_argument(instance: object, hook: str, name: str) -> Sequence[object]:
-    function = getattr(instance, hook, None)
-    wants = function is not None and len(inspect.signature(function).parameters) > 0
-    return (getattr(instance, name),) if wants else ()
 
 
 def _calls(
@@ -136,38 +142,27 @@ def _calls(
     given: Mapping[str, Any],
     fixtures: Fixtures,
     skip_self: bool = False,
+    marks: Sequence[Any] = (),
 ) -> Iterator[Test]:
-    marks = list(getattr(function, "pytestmark", ()))
-    if any(mark.name in ("skip", "xfail") for mark in marks):
+    marks = [*marks, *marks_of(function)]
+    if is_skipped(marks) or getattr(function, "__unittest_skip__", False):
         return
-    parameters = list(inspect.signature(function).parameters.values())[1 if skip_self else 0 :]
-    needed = [
-        p.name
-        for p in parameters
-        if p.default is p.empty and p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
-    ]
+    needed = wants(function, skip_self)
+    wanted = [*fixtures.automatic, *used_fixtures(marks), *needed]
 
-    def run(instance: object = None, *, known: Mapping[str, Any]) -> None:
-        given = dict(known)
+    def run(instance: object = None, *, known: Mapping[str, Any], params: Mapping[str, Any]) -> None:
         with ExitStack() as stack:
-            for name in fixtures.automatic:
-                fixtures.give(name, instance, given, stack)
-            kwargs = {each: fixtures.give(each, instance, given, stack) for each in needed}
-            result = function(instance, **kwargs) if skip_self else function(**kwargs)
-            if inspect.iscoroutine(result):
-                import asyncio  # heavy, and rarely needed
-
-                asyncio.run(result)
+            asked = Asked(instance, known, params, stack)
+            found = {each: fixtures.give(each, asked) for each in wanted}
+            kwargs = {each: found[each] for each in needed}
+            finish(function(instance, **kwargs) if skip_self else function(**kwargs))
 
     for values in _parameter_sets(marks):
-        known = {**given, **values}
-        missing = [each for each in needed if each not in known and not fixtures.knows(each)]
-        if missing:
-            raise UnknownFixtureError(
-                f"test '{name}' asks for '{missing[0]}', which is not known here as a fixture"
-            )
+        indirect = {each: values[each] for each in indirect_names(marks)}
+        known = {each: value for each, value in {**given, **values}.items() if each not in indirect}
         shown = f"{name}[{', '.join(f'{k}={show(v)}'[:80] for k, v in values.items())}]" if values else name
-        yield Test(shown, partial(run, known=known))
+        for params in fixtures.choices(wanted, known, indirect):
+            yield Test(shown, partial(run, known=known, params=params))
 
 
 def _parameter_sets(marks: Sequence[Any]) -> Iterator[dict[str, Any]]:
@@ -176,10 +171,9 @@ def _parameter_sets(marks: Sequence[Any]) -> Iterator[dict[str, Any]]:
     for mark in marks:
         if mark.name != "parametrize":
             continue
-        names, rows = mark.args[:2]
-        columns = [n.strip() for n in names.split(",")] if isinstance(names, str) else list(names)
+        columns, rows = table_of(mark)
         try:
-            table = [_row(columns, row) for row in islice(rows, _MAX_ROWS)]
+            table = [_row(columns, row) for row in rows]
         except (TypeError, ValueError) as error:  # they may be the candidate's answers
             if is_of_candidate(error):
                 raise
@@ -191,8 +185,5 @@ def _parameter_sets(marks: Sequence[Any]) -> Iterator[dict[str, Any]]:
 
 def _row(columns: Sequence[str], row: Any) -> dict[str, Any]:
     """The values of one test. A lone value may be an object of the candidate's: nothing is asked of it."""
-    if type(row) is Param or type(row).__module__ == _PYTEST_ROWS:
-        values = row.values
-    else:
-        values = row if len(columns) > 1 else (row,)
-    return dict(zip(columns, values, strict=True))
+    whole = row if len(columns) > 1 else (row,)
+    return dict(zip(columns, row.values if is_row(row) else whole, strict=True))
