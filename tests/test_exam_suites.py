@@ -245,6 +245,26 @@ SUITES = {
         """,
 }
 
+HELPED = {
+    "a helper that is called check": "def check(x): assert f(x) == 2 * x\ndef test_it(): check(3)",
+    "one of a class": "def check(x): assert f(x) == 2 * x\nclass TestIt:\n    def test_it(self): check(3)",
+    "one with two arguments": "def check(x, want): assert f(x) == want\ndef test_it(): check(3, 6)",
+    "one of a script": "def check(x, want): assert f(x) == want\ncheck(3, 6)",
+    "a check that is called by a test": "def check(candidate): assert candidate(3) == 6\ndef test_it(): check(f)",
+    "a check beside data": "class TestData: pass\ndef check(fn, more=1): assert fn(3) == 6",
+    "a check in a script that is run by itself": (
+        "def check(candidate): assert candidate(3) == 6\nif __name__ == '__main__':\n    check(f)"
+    ),
+    "a script that is run by itself": "assert f(1) == 2\nif __name__ == '__main__':\n    assert f(3) == 6",
+}
+
+
+@pytest.mark.parametrize("name", HELPED)
+def test_a_check_is_given_the_candidate_and_a_helper_is_not(name: str) -> None:
+    assert judge(RIGHT, source(HELPED[name]), entry="f").status is Status.CORRECT
+    wrong = judge(WRONG, source(HELPED[name]), entry="f")
+    assert (wrong.value, wrong.status) == (0.0, Status.INCORRECT), wrong
+
 
 @pytest.mark.parametrize("name", SUITES)
 def test_every_test_is_run(name: str) -> None:
