@@ -140,6 +140,8 @@ def _read_source(spec: Mapping[str, Any], entry: str, trusted: Used, prompt: Cod
         paper.style = "suite"
     else:
         paper.foreseen = _foresee(paper, tree.body)
+    if paper.style != "suite":
+        _run_by_itself(tree)
     count_checks(tree.body)
     if paper.style != "suite":
         holder = check if check is not None and paper.style == "check" else tree
@@ -220,6 +222,13 @@ def _calls(body: Sequence[ast.stmt], name: str) -> bool:
         if not isinstance(statement, ast.FunctionDef)
         for node in walk(statement)
     )
+
+
+def _run_by_itself(tree: ast.Module) -> None:
+    """What a script does under `if __name__ == "__main__"` belongs to it; a file that is collected is imported."""
+    for node in tree.body:
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "__name__ == '__main__'":
+            node.test = ast.copy_location(ast.Constant(True), node.test)
 
 
 def _is_helper(check: ast.FunctionDef, tree: ast.Module) -> bool:

@@ -10,9 +10,11 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from itertools import islice
 from types import ModuleType, TracebackType
 from typing import Any
 
+_MAX_ROWS = 10_000  # of a table
 _REL, _ABS = 1e-6, 1e-12  # pytest's own tolerances
 
 
@@ -119,9 +121,14 @@ def fixture(function: Any = None, *, scope: str = "function", autouse: bool = Fa
     if function is None:
         return partial(fixture, scope=scope, autouse=autouse, **about)
     if about.get("params") is not None:
-        about["params"] = list(about["params"])
+        about["params"] = _kept(about["params"])
     function.proctor_fixture = {"scope": scope, "autouse": autouse, **about}
     return function
+
+
+def _kept(rows: Any) -> list[Any]:
+    """Rows may come from a generator, and are read once a test. One of the candidate's may have no end."""
+    return list(islice(rows, _MAX_ROWS))
 
 
 class Param:
@@ -141,11 +148,10 @@ class _Mark:
         self.name = name
         self.args = args
         self.kwargs = dict(kwargs or {})
-        # Rows may come from a generator, and a mark of a class is read once a test.
         if name == "parametrize" and len(args) > 1:
-            self.args = (args[0], list(args[1]), *args[2:])
+            self.args = (args[0], _kept(args[1]), *args[2:])
         elif "argvalues" in self.kwargs:
-            self.kwargs["argvalues"] = list(self.kwargs["argvalues"])
+            self.kwargs["argvalues"] = _kept(self.kwargs["argvalues"])
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if len(args) == 1 and not kwargs and callable(args[0]):

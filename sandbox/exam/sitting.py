@@ -78,8 +78,6 @@ class Sitting:
 
     def _run(self, paper: Paper) -> None:
         names = self._names
-        if paper.style != "suite":
-            names["__name__"] = "__main__"  # a script: what it does where it is run by itself belongs to it
         if paper.listens:
             self._examinee.open_console()
         names[CHECKED] = self._sheet.checked

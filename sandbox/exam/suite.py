@@ -23,7 +23,7 @@ from proctor.sandbox.exam.marks import indirect_names, is_row, is_skipped, marks
 from proctor.sandbox.exam.pytest_words import UnknownWordError
 from proctor.sandbox.exam.showing import show
 
-_OWN = ("tests", "__main__")  # a class of the candidate's says "solution"
+_OWN = "tests"  # a class of the candidate's says "solution"
 
 
 class UnfitRowsError(ValueError):
@@ -79,7 +79,7 @@ def _of_class(
     is_case = loaded is not None and issubclass(kind, loaded.TestCase)
     module = kind.__module__
     if not (
-        module.partition(".")[0] != "unittest" if is_case else module in _OWN and name.startswith("Test")
+        module.partition(".")[0] != "unittest" if is_case else module == _OWN and name.startswith("Test")
     ):
         return []
     if inspect.isabstract(kind) or not getattr(kind, "__test__", True):
