@@ -259,6 +259,18 @@ HELPED = {
 }
 
 
+def test_a_check_that_a_test_calls_knows_what_is_tested() -> None:
+    tests = source("def check(candidate): assert candidate(3) == 6\ndef test_it(): check(f)\ntest_it()")
+    assert judge(RIGHT, tests).status is Status.CORRECT
+    assert judge(WRONG, tests).status is Status.INCORRECT
+
+
+def test_fixtures_may_return_generators_of_the_program() -> None:
+    tests = "import pytest\n@pytest.fixture\ndef steps(): return g()\ndef test_it(steps): assert list(steps) == [1, 2]"
+    assert judge("def g():\n    yield 1\n    yield 2", source(tests)).status is Status.CORRECT
+    assert judge("def g():\n    yield 1", source(tests)).status is Status.INCORRECT
+
+
 @pytest.mark.parametrize("name", HELPED)
 def test_a_check_is_given_the_candidate_and_a_helper_is_not(name: str) -> None:
     assert judge(RIGHT, source(HELPED[name]), entry="f").status is Status.CORRECT

@@ -164,7 +164,7 @@ class Fixtures:
             *args,
             **{each: request if each == "request" else self.give(each, asked) for each in wants(function)},
         )
-        if inspect.isgenerator(value):
+        if inspect.isgeneratorfunction(function):  # what it returns may be a generator of the candidate's
             steps, value = value, next(value)
             stack.callback(next, steps, None)
         return value

@@ -132,7 +132,7 @@ def _read_source(spec: Mapping[str, Any], entry: str, trusted: Used, prompt: Cod
     )
     paper.listens = any(hint in spec["source"] for hint in HINTS)
     paper.leaves_traces = leaves_traces(tree, spec["source"], used.modules)
-    if check is not None and (spec.get("check") or not _is_helper(check, tree)):
+    if check is not None and (spec.get("check") or not _is_helper(check, tree, entry)):
         paper.style = "check"
         paper.calls_itself = _calls(tree.body, check_name)
         paper.foreseen = _foresee(paper, check.body, check.args)
@@ -231,14 +231,15 @@ def _run_by_itself(tree: ast.Module) -> None:
             node.test = ast.copy_location(ast.Constant(True), node.test)
 
 
-def _is_helper(check: ast.FunctionDef, tree: ast.Module) -> bool:
-    """Whether a function is not given the candidate, but called by the tests with something else."""
+def _is_helper(check: ast.FunctionDef, tree: ast.Module, entry: str) -> bool:
+    """Whether a function is not given the candidate, but called by the tests, with what they know themselves."""
     names = [arg.arg for arg in (*check.args.posonlyargs, *check.args.args)]
     if not names or len(names) - len(check.args.defaults) > 1:
         return True
     tests = [node for node in tree.body if getattr(node, "name", "").lower().startswith("test")]
     called = (node.func for test in tests for node in walk(test) if isinstance(node, ast.Call))
-    return names[0] != "candidate" and any(getattr(each, "id", "") == check.name for each in called)
+    is_left = names[0] != "candidate" or not entry
+    return is_left and any(getattr(each, "id", "") == check.name for each in called)
 
 
 def _is_suite(tree: ast.Module) -> bool:
