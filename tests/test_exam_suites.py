@@ -285,6 +285,41 @@ def test_every_test_is_run(name: str) -> None:
     assert (wrong.value, wrong.status) == (0.0, Status.INCORRECT), wrong
 
 
+WARNINGS = """
+import pytest, unittest, warnings
+def test_warns():
+    with pytest.warns(UserWarning, match="^old") as caught: assert w(1) == 1
+    assert len(caught) == 1 and str(caught[0].message) == "old 1"
+    assert pytest.warns(UserWarning, w, 2) == 2
+def test_caught():
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        w(1), d(), d()
+        assert [each.category for each in caught] == [UserWarning, DeprecationWarning, DeprecationWarning]
+def test_error():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(UserWarning): w(1)
+class Cases(unittest.TestCase):
+    def test_it(self):
+        with self.assertWarns(DeprecationWarning): d()
+        with self.assertWarnsRegex(UserWarning, "old"): w(3)
+"""
+WARNING = "def d(): warnings.warn('gone', DeprecationWarning)\ndef w(x):\n    warnings.warn(f'old {x}')\n    return x"
+
+
+@pytest.mark.parametrize("in_process", [False, True])
+def test_warnings_are_heard(in_process: bool) -> None:
+    tests = source(WARNINGS)
+    for _ in range(2):  # the second program is heard like the first
+        verdict = judge("import warnings\n" + WARNING, tests, tests_in_process=in_process)
+        assert verdict.status is Status.CORRECT, verdict
+    for wrong in ("", "import warnings\nwarnings.warn = print\n"):
+        assert judge(wrong + WARNING, tests, tests_in_process=in_process).value == 0.0
+    silent = "def d(): pass\ndef w(x): return x"
+    assert judge(silent, tests, tests_in_process=in_process).status is Status.INCORRECT
+
+
 # Behind a test that calls the program: what cannot be run is a fault of the tests all the same.
 NOT_RUN = {
     "a fixture that is not known": "def test_it(tmp_path): assert f(3) == 6",
@@ -293,7 +328,7 @@ NOT_RUN = {
         @pytest.fixture
         def own(recwarn): return 3
         def test_it(own): assert f(own) == 6""",
-    "a word that is not known": "import pytest\ndef test_it():\n    f(3)\n    with pytest.warns(UserWarning): f(3)",
+    "a word that is not known": "import pytest\ndef test_it():\n    f(3)\n    pytest.skip('not today')",
     "one that is not known of a request": "def test_it(request): assert f(3) == len(request.keywords)",
     "a test that yields": "def test_it():\n    yield\n    assert f(3) == 6",
     "a case that yields": """

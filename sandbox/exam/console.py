@@ -2,7 +2,7 @@
 
 Tests that redirect `sys.stdout`, or put a double in place of `print` or `input`, do so in their own process. So
 for such tests the program's `print` and `input` are the tests' own: words cross, and nothing else does. Where
-nobody listens at the moment, they are the program's again.
+nobody listens at the moment, they are the program's again. Warnings are given again in the tests' process.
 """
 
 from __future__ import annotations
@@ -10,13 +10,15 @@ from __future__ import annotations
 import builtins
 import io
 import sys
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from proctor.sandbox.exam.link import ExamOverError
 
 # Where one of them stands in a test source, it may listen.
-HINTS = ("stdout", "stderr", "stdin", "capsys", "builtins.print", "builtins.input")
+_SAID = ("stdout", "stderr", "stdin", "capsys", "builtins.print", "builtins.input")
+HINTS = (*_SAID, "assertWarns", "catch_warnings", "warns(")
 _print, _input = builtins.print, builtins.input
 _HOW = ("sep", "end", "flush")
 _MOST = 64 << 20  # characters that are listened to
@@ -51,6 +53,14 @@ def _read(name: str) -> str:
     return sys.stdin.readline() if name == "readline" else sys.stdin.read()
 
 
+def _warn(name: str, text: str) -> bool:
+    found: Any = getattr(builtins, name, None)
+    category = found if isinstance(found, type) and issubclass(found, Warning) else UserWarning
+    # with a registry of its own: the next program's warning is not the same one again
+    warnings.warn_explicit(text, category, "solution.py", 1, registry={})
+    return True
+
+
 def listeners() -> Mapping[str, Callable[..., Any]]:
     """The tests' side: what one program may ask. What it says is kept in memory there, so it is bounded."""
     said = 0
@@ -65,7 +75,8 @@ def listeners() -> Mapping[str, Callable[..., Any]]:
 
         return answer
 
-    return {"say": counted(_say), "write": counted(_write), "input": counted(_answer), "read": _read}
+    heard: dict[str, Callable[..., Any]] = {"say": _say, "write": _write, "input": _answer, "warn": _warn}
+    return {"read": _read} | {name: counted(act) for name, act in heard.items()}
 
 
 def _texts(part: object) -> Sequence[str]:
@@ -107,7 +118,13 @@ def open_console(ask: _Ask) -> None:
         if file is not None or not ask("say", list(args), pairs):
             _print(*args, file=file or own, **how)
 
+    def warn(message: Any, category: type, *about: Any) -> None:
+        known = next(kind.__name__ for kind in category.__mro__ if kind.__module__ == "builtins")
+        ask("warn", known, str(message))
+
     builtins.print = say
     builtins.input = lambda *prompt: ask("input", list(prompt))
     sys.stdout, sys.stderr = _Output("stdout", own, ask), _Output("stderr", sys.stderr, ask)
     sys.stdin = _Input(ask)
+    warnings.simplefilter("always")  # what is of interest the tests say, on their side
+    warnings.showwarning = warn  # type: ignore[assignment]

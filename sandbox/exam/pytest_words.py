@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import islice
@@ -72,6 +73,48 @@ def raises(expected_exception: Any, *args: Any, match: str | None = None, **kwar
     with context:
         function(*rest, **kwargs)
     return context
+
+
+class Warns:
+    """`with warns(UserWarning, match="x") as caught:`; `caught[0].message` is the first warning of any kind."""
+
+    def __init__(self, expected: Any, match: str | None) -> None:
+        self._expected = expected
+        self._match = match
+        self._catching = warnings.catch_warnings(record=True)
+        self.list: list[Any] = []
+
+    def __enter__(self) -> Warns:
+        recorded = self._catching.__enter__()
+        assert recorded is not None, "asked to record"
+        self.list = recorded
+        warnings.simplefilter("always")
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *about: Any) -> None:
+        self._catching.__exit__(kind, *about)
+        if kind is None and not any(map(self._fits, self.list)):
+            raise Failed(f"did not warn of {self._expected!r}, match={self._match!r}")
+
+    def _fits(self, warning: Any) -> bool:
+        is_kind = issubclass(warning.category, self._expected)
+        return is_kind and (self._match is None or bool(re.search(self._match, str(warning.message))))
+
+    def __len__(self) -> int:
+        return len(self.list)
+
+    def __getitem__(self, place: int) -> Any:
+        return self.list[place]
+
+
+def warns(expected_warning: Any = Warning, *args: Any, match: str | None = None, **kwargs: Any) -> Any:
+    """As a context manager, or `warns(UserWarning, function, *args)`, which returns what the function does."""
+    context = Warns(expected_warning, match)
+    if not args:
+        return context
+    function, *rest = args
+    with context:
+        return function(*rest, **kwargs)
 
 
 class Approx:
@@ -170,7 +213,7 @@ def stand_in() -> ModuleType:
     """A module that goes by the name of pytest."""
     module = ModuleType("pytest")
     module.__dict__.update(
-        raises=raises, approx=approx, fail=fail, fixture=fixture, param=Param, mark=_Marks()
+        raises=raises, warns=warns, approx=approx, fail=fail, fixture=fixture, param=Param, mark=_Marks()
     )
     module.__dict__["__getattr__"] = _refuse
     return module
