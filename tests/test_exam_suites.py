@@ -227,9 +227,9 @@ SUITES = {
         """,
     "patched by a decorator": """
         from unittest.mock import patch, ANY
-        @patch("json.dumps", return_value="x")
-        @patch("json.loads", new=len)
-        def test_it(dumps): assert f(3) == 6 and dumps() == "x"
+        @patch("builtins.input", return_value="x")
+        @patch("builtins.print", new=len)
+        def test_it(asked): assert f(3) == 6 and asked() == "x"
         """,
     "data that is called like a test": """
         from dataclasses import dataclass

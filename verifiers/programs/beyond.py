@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import re
 
-_WORDS = re.compile(
-    rb"\b(tempfile|tmp_path|tmpdir|mock_open|monkeypatch|assertLogs|assertNoLogs|caplog"
-    rb"|assertWarns|assertWarnsRegex|pytest\.warns|catch_warnings|recwarn)\b"
-)
+_WORDS = re.compile(rb"\b(tempfile|tmp_path|tmpdir|mock_open|monkeypatch|assertLogs|assertNoLogs|caplog)\b")
 # Patches of anything but the console, which is carried: patch("time.sleep"), patch.object(os, ...).
 _PATCH = re.compile(
     rb"\b(patch(?:\.object|\.dict|\.multiple)?)\(\s*(?![\"'](?:builtins\.(?:print|input)|sys\.std\w+)[\"'])"
@@ -17,7 +14,7 @@ _PATCH = re.compile(
 def kept_from_program(spec: bytes) -> str:
     """The first word of such a kind in encoded tests; "" where there is none.
 
-    Files, patches, logs and warnings do not cross, so that a program may fail such tests without a fault of
+    Files, patches and logs do not cross, so that a program may fail such tests without a fault of
     its own.
     """
     found = _WORDS.search(spec) or (_PATCH.search(spec) if b"mock" in spec else None)
