@@ -68,6 +68,7 @@ def test_patches_of_the_console_are_carried() -> None:
     tests = "from unittest.mock import patch\ndef test_it():\n    with patch('builtins.print') as said:\n        f()\n    said.assert_called_once_with(1)\n"
     assert judge("def f(): print(1)", tests).value == 1.0
     assert judge("def f(): print(2)", tests).value == 0.0
+    assert judge("def f(): print(2)", tests.replace("'", '"')).value == 0.0
 
 
 def test_a_client_that_patches_is_no_mock() -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 
 _WORDS = re.compile(rb"\b(tempfile|tmp_path|tmpdir|mock_open|monkeypatch|assertLogs|assertNoLogs|caplog)\b")
-# Patches of anything but the console, which is carried: patch("time.sleep"), patch.object(os, ...).
+# Patches of anything but the console, which is carried: patch("time.sleep"), patch.object(os, ...). Encoded
+# texts have a backslash before a double quote.
 _PATCH = re.compile(
-    rb"\b(patch(?:\.object|\.dict|\.multiple)?)\(\s*(?![\"'](?:builtins\.(?:print|input)|sys\.std\w+)[\"'])"
+    rb"\b(patch(?:\.object|\.dict|\.multiple)?)\(\s*(?!\\?[\"'](?:builtins\.(?:print|input)|sys\.std\w+)\\?[\"'])"
 )
 
 
