@@ -108,3 +108,29 @@ def test_wrong_programs_are_not(code: str, status: Status) -> None:
     text, _ = RIGHT["a pool that asks"]
     verdict = judge(code, source(f"{POOL}def test_it():\n    {text}\n"))
     assert (verdict.value, verdict.status) == (0.0, status), verdict
+
+
+MEMOIZE = """
+def memoize(f):
+    known = {}
+    def wrapped(n):
+        if n not in known:
+            known[n] = f(n)
+        return known[n]
+    return wrapped
+"""
+FIBONACCI = """
+def test_fibonacci():
+    @memoize
+    def fib(n):
+        return n if n < 2 else fib(n - 1) + fib(n - 2)
+    assert fib({n}) > 0
+"""
+
+
+def test_requests_inside_requests_have_an_end_and_not_a_wait() -> None:
+    """What the tests decorate calls itself through the program: both stacks grow."""
+    assert judge(MEMOIZE, FIBONACCI.format(n=60)).value == 1.0
+    verdict = judge(MEMOIZE, FIBONACCI.format(n=400))
+    assert (verdict.value, verdict.status) == (0.0, Status.RUNTIME_ERROR)
+    assert verdict.seconds is not None and verdict.seconds < 5

@@ -100,7 +100,7 @@ class Desk:
         changeable, shared = self._changeable(message), self._shared
         before = list(map(members_of, changeable))
         try:
-            answer: list[Any] = ["=", self.conversation.rest(lambda: self._verbs[verb](*rest))]
+            answer: list[Any] = ["=", self.conversation.rest(self._verbs[verb], *rest)]
         except ExamOverError:
             raise
         except BaseException as error:  # all that a program may raise goes back as data

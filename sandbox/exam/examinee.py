@@ -249,7 +249,7 @@ class Examinee:
         self.newest = None
         self._patience.begin()
         try:
-            return self._encoder.encode(self.conversation.rest(lambda: self._lent.answer(message)))
+            return self._encoder.encode(self.conversation.rest(self._lent.answer, message))
         finally:
             self._patience.end()
 

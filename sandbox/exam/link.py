@@ -108,21 +108,25 @@ class Conversation:
         with self.turn:
             if self._sent_ahead:
                 self._skip_to(line)
-            if self._sent_ahead:
-                self._sent_ahead.popleft()
-                answer: list[Any] = self._guard(lambda: self._answer(known))
-            else:
-                answer = self._guard(lambda: self._send_and_wait(line, known))
-            return answer
+            if self.over:
+                raise ExamOverError(self.over)
+            try:  # as `_guard` does, in fewer frames: requests inside requests must fit on the stack
+                if self._sent_ahead:
+                    self._sent_ahead.popleft()
+                else:
+                    self.lines.send(line)
+                return self._answer(known)
+            except ExamOverError as error:
+                self.over = str(error)
+                raise
+            except RecursionError as error:  # somewhere between request and answer
+                self.over = "nested"
+                raise ExamOverError(self.over) from error
 
     def send_ahead(self, lines: Sequence[bytes]) -> None:
         """Sends requests that are about to be asked in this order, so that the other end need not wait."""
         self._guard(lambda: self.lines.send(b"\n".join(lines)))
         self._sent_ahead.extend(lines)
-
-    def _send_and_wait(self, line: bytes, known: Callable[[], Sequence[Any]]) -> list[Any]:
-        self.lines.send(line)
-        return self._answer(known)
 
     def _skip_to(self, line: bytes) -> None:
         """Drops answers to requests that were sent ahead and are not asked after all."""
@@ -139,8 +143,10 @@ class Conversation:
             if self._depth >= _MAX_DEPTH:
                 raise ExamOverError("nested")
             self._depth += 1
-            self.lines.send(self._serve(message))
-            self._depth -= 1
+            try:
+                self.lines.send(self._serve(message))
+            finally:
+                self._depth -= 1
 
     def read(self, known: Callable[[], Sequence[Any]] = tuple) -> list[Any]:
         """The next message. Raises ExamOverError where it is none."""
@@ -161,12 +167,12 @@ class Conversation:
         """Nothing is asked any more."""
         self.over = self.over or reason
 
-    def rest(self, act: Callable[[], _Found]) -> _Found:
+    def rest(self, act: Callable[..., _Found], *args: Any) -> _Found:
         """What `act` gives, on behalf of the other end: threads that it may wait for can ask meanwhile."""
         turn, depth = self.turn, self._depth
         state = turn._release_save()
         try:
-            return act()
+            return act(*args)
         finally:
             turn._acquire_restore(state)
             while self._depth != depth:  # another thread was asked since, and has not answered
