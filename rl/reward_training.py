@@ -114,7 +114,7 @@ def train_reward_model(config: RMConfig) -> Trained:
         evaluate=lambda: _evaluate(workers, model, held_back, config.run),
         total=workers.total,
     )
-    saver = Saver(config.run, model, workers, model.tokenizer, data=fingerprint(pairs))
+    saver = Saver(config.run, model, workers, model.tokenizer, data=fingerprint(training))
     start = saver.resume()
     rhythm = loop.Rhythm(evaluate_every=config.run.evaluate_every, save_every=config.run.save_every)
     with metrics.open_log(config.run, start) if workers.rank == 0 else nullcontext() as log:

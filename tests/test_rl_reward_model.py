@@ -182,6 +182,8 @@ def test_an_interrupted_run_goes_on_to_the_same_numbers(folder: Path, tmp_path: 
         broken = train_reward_model(rm_config(folder, tmp_path / "broken", *words))
     assert broken.is_interrupted
     assert broken.path.name == "step-000003"
+    with pytest.raises(ValueError, match="other data"):  # what was held back would be trained on
+        train_reward_model(rm_config(folder, tmp_path / "broken", *words, "--held_back", "0.2"))
     assert not (tmp_path / "broken" / "model").exists()
     resumed = train_reward_model(rm_config(folder, tmp_path / "broken", *words))
     assert lines(tmp_path / "broken") == lines(tmp_path / "whole")
