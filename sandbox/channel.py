@@ -20,6 +20,7 @@ import socket
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 RECORD = struct.Struct("<cI")  # kind, length: what a jailed process sends, one record after the other
 READY, REPORT, RAISED, COLLECTED, ENDED, LEAVES = b"Y", b"R", b"X", b"F", b"E", b"L"
@@ -33,6 +34,17 @@ class Sitting:
 
     payload: bytes  # of this exam's examiner Program
     peer: socket.socket  # stream socket to the candidate; at its end of file the candidate is gone
+
+
+class Rehearsal(NamedTuple):
+    """What the module of an `entry` may offer, as `REHEARSAL`: a typical submission.
+
+    A slot runs it once, to see which memory its submissions write to.
+    """
+
+    entry: str  # "package.module:function"
+    payload: bytes
+    requests: bytes  # what the peer sends; then it closes its end
 
 
 class Channel:

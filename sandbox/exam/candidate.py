@@ -17,7 +17,7 @@ from functools import partial
 from types import CoroutineType, ModuleType
 from typing import Any
 
-from proctor.sandbox.channel import Channel
+from proctor.sandbox.channel import Channel, Rehearsal
 from proctor.sandbox.exam.changes import containers, members_of
 from proctor.sandbox.exam.classes import Classes
 from proctor.sandbox.exam.console import open_console
@@ -30,6 +30,8 @@ from proctor.sandbox.exam.plain import SCALARS
 from proctor.sandbox.exam.program import FILENAME, compile_first, load, where
 from proctor.sandbox.exam.shared import Shared, have_changed, is_kept, is_read, values_of
 from proctor.sandbox.exam.stand_in import StandIn, ask
+
+_PROGRAM = "from typing import List\n\ndef f(x: List[int]) -> list:\n    return [x, 'a']\n"
 
 
 def sit(payload: bytes, channel: Channel) -> None:
@@ -180,21 +182,25 @@ def _keywords(pairs: list[Any]) -> dict[str, Any]:
     return dict(zip(pairs[::2], pairs[1::2], strict=True))
 
 
+REHEARSAL = Rehearsal(
+    f"{__name__}:{sit.__name__}",
+    Encoder().encode({"sources": [_PROGRAM], "prelude": False}),
+    b'["names",["f"],[],[]]\n["call","f",[1],[]]\n["call","f",[[1]],[]]\n["call","f",[["a","b"]],[]]\n',
+)
+
+
 def _warm_up() -> None:
     """Sits a small exam where submissions are forked from.
 
     What a process does for the first time after a fork costs it a page fault of 3-4 us for every page that it
     touches; what was done before, in the process it was forked from, touches fewer.
     """
-    program = "def f(x):\n    return [x, 'a']\n"
-    requests = b'["names",["f"],[]]\n["call","f",[1],[]]\n["call","f",[[1]],[]]\n["call","g",[],[]]\n'
     for _ in range(3):
         ours, theirs = socket.socketpair()
         with ours, theirs:
-            ours.sendall(requests)
+            ours.sendall(REHEARSAL.requests + b'["call","g",[],[]]\n')
             ours.shutdown(socket.SHUT_WR)
-            payload = Encoder().encode({"sources": [program], "prelude": False})
-            Desk().serve(payload, theirs, lambda data: None)
+            Desk().serve(REHEARSAL.payload, theirs, lambda data: None)
     sys.modules.pop("solution", None)
     linecache.cache.pop(FILENAME, None)
 

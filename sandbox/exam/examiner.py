@@ -13,7 +13,6 @@ import json
 import socket
 import sys
 import time
-from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,6 +23,7 @@ from proctor.sandbox.exam.calls import CallPaper, read_calls
 from proctor.sandbox.exam.decode import Decoder
 from proctor.sandbox.exam.examinee import Examinee
 from proctor.sandbox.exam.paper import BadTestsError, NeedsError, Paper, read_paper
+from proctor.sandbox.exam.shelf import Shelf
 from proctor.sandbox.exam.sitting import Sitting
 
 _MAX_DETAIL = 1000
@@ -34,7 +34,6 @@ _MAX_PAPERS, _MAX_BYTES = 1024, 64 << 20
 # default was a quarter of it.
 _GC_EVERY = 50_000
 _LONG_S = 0.05  # of a sitting: it may have filled much memory
-_papers: OrderedDict[bytes, tuple[Mapping[str, Any], Paper | CallPaper]] = OrderedDict()
 _builtins = dict(vars(builtins))
 _recursion_limit = sys.getrecursionlimit()
 
@@ -57,7 +56,7 @@ def report_on(payload: bytes, peer: socket.socket) -> dict[str, Any]:
     """One candidate's exam. Papers are kept for later candidates; what tests did to the interpreter is not."""
     _tidy()
     try:
-        spec, paper = _read(payload)
+        spec, paper = _papers[payload]
         return Sitting(paper, Examinee(peer, paper.namespace()), bool(spec.get("keep_going"))).hold()
     except NeedsError as error:
         return {"result": "needs", "detail": str(error)}
@@ -75,13 +74,8 @@ def read(spec: Mapping[str, Any]) -> Paper | CallPaper:
 
 
 def _read(payload: bytes) -> tuple[Mapping[str, Any], Paper | CallPaper]:
-    if payload not in _papers:
-        spec = Decoder().decode(payload)
-        _papers[payload] = spec, read(spec)
-        while len(_papers) > 1 and (len(_papers) > _MAX_PAPERS or sum(map(len, _papers)) > _MAX_BYTES):
-            _papers.popitem(last=False)
-    _papers.move_to_end(payload)
-    return _papers[payload]
+    spec = Decoder().decode(payload)
+    return spec, read(spec)
 
 
 def _has_left_traces(payload: bytes) -> bool:
@@ -98,3 +92,6 @@ def _tidy() -> None:
     forget_all()
     sys.stdin, sys.stdout, sys.stderr = sys.__stdin__, sys.__stdout__, sys.__stderr__
     sys.setrecursionlimit(_recursion_limit)
+
+
+_papers = Shelf(_read, _MAX_PAPERS, _MAX_BYTES)

@@ -12,13 +12,13 @@ from typing import NoReturn
 from proctor.sandbox.channel import RAISED, READY, RECORD, Channel, write_record
 from proctor.sandbox.local import command, namespaces
 from proctor.sandbox.local.orders import read_program
-from proctor.sandbox.local.seal import LINK, PEER, Seal, Traits
+from proctor.sandbox.local.seal import LINK, PEER, Closing, Traits
 
 Entry = Callable[[bytes, Channel], None]
 _IS_READY = RECORD.pack(READY, 0)
 
 
-def main(seal: Seal, work: str, *, is_command: bool, has_peer: bool) -> NoReturn:
+def main(seal: Closing, work: str, *, is_command: bool, has_peer: bool) -> NoReturn:
     """Runs one submission, whose descriptors are in their places already."""
     status = 127
     try:

@@ -25,12 +25,16 @@ _ONCE = {
 
 
 def narrow() -> None:
-    """For a slot, once: no capability survives an exec, no identity regains one, small fixed limits."""
+    """For a slot, once: no capability survives an exec, no identity regains one."""
     for capability in range(_LAST_CAPABILITY + 1):
         with contextlib.suppress(OSError):  # EINVAL: this kernel has fewer; EPERM: we have none to lose
             syscalls.prctl(syscalls.PR_CAPBSET_DROP, capability)
     with contextlib.suppress(PermissionError):
         syscalls.prctl(syscalls.PR_SET_SECUREBITS, syscalls.SECURE_ALL_LOCKED)
+
+
+def limit() -> None:
+    """For a slot, once it has all that it needs: small fixed limits."""
     for kind, most in _ONCE.items():
         soft, hard = resource.getrlimit(kind)
         resource.setrlimit(kind, (_least(soft, most), _least(hard, most)))

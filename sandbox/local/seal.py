@@ -12,7 +12,7 @@ import os
 import resource
 import struct
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from proctor.sandbox.local import seccomp, syscalls
 from proctor.sandbox.local.orders import Order
@@ -40,6 +40,14 @@ class Traits(NamedTuple):
 
     is_command: bool
     has_peer: bool
+
+
+class Closing(Protocol):
+    """What a fork needs of a seal."""
+
+    has_namespaces: bool
+
+    def close(self, traits: Traits) -> None: ...
 
 
 class Seal:

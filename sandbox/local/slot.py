@@ -11,20 +11,34 @@ a fork of it and could read them there. When in doubt it leaves: the runner make
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import signal
 import socket
 import struct
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from proctor.sandbox.local import child, landlock, orphans, privileges, root, seccomp, syscalls, workplace
-from proctor.sandbox.local.orders import FAULT, ORDER_SIZE, pack_answer, unpack_order
+from proctor.sandbox.core import Limits
+from proctor.sandbox.local import (
+    child,
+    descriptors,
+    landlock,
+    orphans,
+    pages,
+    privileges,
+    rehearsal,
+    root,
+    seccomp,
+    syscalls,
+    workplace,
+)
+from proctor.sandbox.local.orders import FAULT, ORDER_SIZE, pack_answer, pack_order, unpack_order
 from proctor.sandbox.local.seal import Seal
 from proctor.sandbox.local.setting import Setting
 from proctor.sandbox.streams import give_outputs
 
-CONTROL, OOM_SCORE = 10, 11  # where the slot keeps its own descriptors
+CONTROL, OOM_SCORE, PROC = 10, 11, 12  # where the slot keeps its own descriptors
 # The kernel gives out the lowest free numbers. With 0 taken and 1 to 4 free, what the runner sends in this
 # order is received just where the submission expects it: standard output, error, its link, and its peer.
 _MOST_DESCRIPTORS = 4
@@ -56,15 +70,15 @@ def main(control: socket.socket, gate: socket.socket, proc: int, setting: Settin
 
 
 def settle(control: socket.socket, proc: int) -> socket.socket:
-    """Keeps nothing (as 0), the socket to the runner and our out-of-memory score; closes all else."""
+    """Keeps nothing (as 0), the socket to the runner, our out-of-memory score and /proc; closes all else."""
     null = os.open("/dev/null", os.O_RDONLY)
     score = os.open("self/oom_score_adj", os.O_WRONLY, dir_fd=proc)
-    kept = [fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 100) for descriptor in (control.detach(), score)]
+    kept = [descriptors.move(descriptor) for descriptor in (control.detach(), score, proc)]
     os.dup2(null, 0)
-    for descriptor, target in zip(kept, (CONTROL, OOM_SCORE), strict=True):
+    for descriptor, target in zip(kept, (CONTROL, OOM_SCORE, PROC), strict=True):
         os.dup2(descriptor, target, inheritable=False)
     os.closerange(1, CONTROL)
-    syscalls.call("close_range", OOM_SCORE + 1, 0xFFFF_FFFF, 0)
+    syscalls.call("close_range", PROC + 1, 0xFFFF_FFFF, 0)
     return socket.socket(fileno=CONTROL)
 
 
@@ -90,6 +104,24 @@ class Slot:
             plan.box_id, self._has_namespaces, _rulesets(setting, self._work.path), _filter(setting), spare
         )
         self._clone = syscalls.prepare_clone(syscalls.CLONE_NEWPID if self._has_namespaces else 0)
+        with contextlib.suppress(OSError):  # refused: forks are slower
+            self._copy_what_is_written(setting.modules)
+        os.close(PROC)
+        privileges.limit()
+
+    def _copy_what_is_written(self, modules: Sequence[str]) -> None:
+        """Has memory that submissions write to copied with each fork. Raises OSError."""
+        parts = [part for name in modules if (part := getattr(sys.modules[name], "REHEARSAL", None))]
+        if not parts:
+            return
+        ring = descriptors.move(pages.make_ring())
+        self._follow(pack_order(Limits(), is_command=False, is_counted=False))
+        try:
+            written = rehearsal.find_written(self._clone, self._seal, parts[0], self._work.path, PROC)
+            pages.copy_with_forks(ring, written)
+        except OSError:
+            os.close(ring)
+            raise
 
     def serve(self) -> None:
         """Runs one submission for each message until the runner closes the socket."""
@@ -167,19 +199,12 @@ def _rulesets(setting: Setting, work: str) -> tuple[int | None, int | None]:
     devices = [f"/dev/{name}" for name in root.DEVICES]
     if not setting.uses_namespaces:
         shown = [path for path in (*setting.readable, *setting.unmasked) if os.path.exists(path)]
-        ruleset = _out_of_the_way(landlock.make_ruleset(shown, [work, *devices]))
+        ruleset = descriptors.move(landlock.make_ruleset(shown, [work, *devices]))
         return ruleset, ruleset
     hidden = ("box", "dev", "tmp", root.CLOSED[1:], root.CANARY[1:])
     shown = [f"/{name}" for name in os.listdir("/") if name not in hidden]
     writable = [os.path.dirname(work), *devices]  # the work folder itself is mounted anew; its parent stays
     return (
-        _out_of_the_way(landlock.make_ruleset(shown, writable, listable=["/"])),
-        _out_of_the_way(landlock.make_ruleset(["/"], writable)),
+        descriptors.move(landlock.make_ruleset(shown, writable, listable=["/"])),
+        descriptors.move(landlock.make_ruleset(["/"], writable)),
     )
-
-
-def _out_of_the_way(descriptor: int) -> int:
-    """The same under a number that no submission's descriptor is received as."""
-    high = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, OOM_SCORE + 1)
-    os.close(descriptor)
-    return high
