@@ -71,6 +71,21 @@ def test_what_does_not_compile_is_a_compile_error(language: str) -> None:
     assert (good.value, bad.value) == (1.0, 0.0)
 
 
+@pytest.mark.skipif(not is_installed("cpp"), reason="g++ is not installed on this machine")
+@pytest.mark.parametrize(
+    "sum_of",
+    [
+        "int identity(long long) { return 0; }\nlong long f(long long a, long long b) { return a + b + identity(a); }",
+        "#include <bit>\nauto f(auto a, auto b) { return a + b + std::popcount(0u); }",
+    ],
+    ids=["a name that C++20 has taken", "C++20"],
+)
+def test_programs_of_old_and_new_cpp_compile(sum_of: str) -> None:
+    main = "int main() { long long a, b; cin >> a >> b; cout << f(a, b) << endl; }"
+    code = f"#include <bits/stdc++.h>\nusing namespace std;\n{sum_of}\n{main}"
+    assert judge("cpp", code).status is Status.CORRECT
+
+
 def test_versions_are_asked_of_the_tools_themselves(language: str) -> None:
     assert any(character.isdigit() for character in version_of(language))
 
