@@ -54,6 +54,7 @@ class Plan:
     number: int
     box_id: int | None  # user and group of its submissions; None: the slot's own, because it may not choose
     becomes_root: bool  # of its user namespace, where it was forked with an identity that is not mapped
+    rehearses: bool  # looks what submissions write to, so that it comes with each fork
 
 
 def main(control: socket.socket, gate: socket.socket, proc: int, setting: Setting, plan: Plan) -> None:
@@ -104,8 +105,9 @@ class Slot:
             plan.box_id, self._has_namespaces, _rulesets(setting, self._work.path), _filter(setting), spare
         )
         self._clone = syscalls.prepare_clone(syscalls.CLONE_NEWPID if self._has_namespaces else 0)
-        with contextlib.suppress(OSError):  # refused: forks are slower
-            self._copy_what_is_written(setting.modules)
+        if plan.rehearses:
+            with contextlib.suppress(OSError):  # refused: forks are slower
+                self._copy_what_is_written(setting.modules)
         os.close(PROC)
         privileges.limit()
 

@@ -40,11 +40,13 @@ class Zygote:
     def is_alive(self) -> bool:
         return self.process.poll() is None
 
-    def fork_slot(self, number: int) -> tuple[int, socket.socket]:
+    def fork_slot(self, number: int, *, rehearses: bool) -> tuple[int, socket.socket]:
         """(process id, socket) of a new slot. Raises OSError or ValueError where the zygote is gone."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
-            socket.send_fds(self.link, [json.dumps({"slot": number}).encode()], [theirs.fileno()])
+            socket.send_fds(
+                self.link, [json.dumps({"slot": number, "rehearses": rehearses}).encode()], [theirs.fileno()]
+            )
             answer = json.loads(self.link.recv(MAX_MESSAGE))
             if "error" in answer:
                 raise PoolError(f"a slot could not be forked: {answer['error']}")
@@ -154,13 +156,16 @@ class Stable:
             self._retire(self._zygote)
         self._zygote = fresh
 
-    def make_slot(self) -> Slot:
-        """Raises PoolError where even a new zygote forks none."""
+    def make_slot(self, *, rehearses: bool) -> Slot:
+        """Raises PoolError where even a new zygote forks none.
+
+        `rehearses`: it is for many submissions, each of which is a fork, and not for an examiner that stays.
+        """
         for _ in range(2):
             zygote = self._living_zygote()
             number = next(n for n in range(1 << 20) if n not in self._numbers)
             try:
-                pid, control = zygote.fork_slot(number)
+                pid, control = zygote.fork_slot(number, rehearses=rehearses)
             except (OSError, ValueError):
                 zygote.process.kill()
                 zygote.process.wait()

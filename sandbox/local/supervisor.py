@@ -130,7 +130,9 @@ class Supervisor:
     def _new_seat(self, side: str, place: int) -> Seat:
         taken = {seat.place for seat in self._seats if seat.side == side}
         seat = Seat(
-            self._stable.make_slot(), side, next(n for n in (place, *range(self._count)) if n not in taken)
+            self._stable.make_slot(rehearses=side == CANDIDATE),
+            side,
+            next(n for n in (place, *range(self._count)) if n not in taken),
         )
         self._seats.append(seat)
         self._host.watch(seat.slot.control.fileno(), lambda: self._on_control(seat))

@@ -17,13 +17,14 @@ import random
 import socket
 import sys
 import traceback
-from typing import NoReturn
+from typing import Any, NoReturn
 
 if __name__ == "__main__":
     sys.path.append(sys.argv[2])
 
 from proctor.sandbox.local import namespaces, root, slot, syscalls
 from proctor.sandbox.local.setting import MAX_MESSAGE, Setting
+from proctor.sandbox.local.slot import Plan
 
 
 def main(descriptor: int) -> None:
@@ -83,18 +84,19 @@ class Zygote:
                 return
             _reap(os.WNOHANG)
             with socket.socket(fileno=descriptors[0]) as control:
-                answer = self._answer(json.loads(message)["slot"], control, link)
+                answer = self._answer(json.loads(message), control, link)
             link.send(json.dumps(answer).encode())
 
-    def _answer(self, number: int, control: socket.socket, link: socket.socket) -> dict[str, object]:
+    def _answer(
+        self, order: dict[str, Any], control: socket.socket, link: socket.socket
+    ) -> dict[str, object]:
         try:
-            return {"pid": self._fork_slot(number, control, link)}
+            return {"pid": self._fork_slot(self._plan(**order), control, link)}
         except OSError as error:
             return {"error": str(error)}
 
-    def _fork_slot(self, number: int, control: socket.socket, link: socket.socket) -> int:
+    def _fork_slot(self, plan: Plan, control: socket.socket, link: socket.socket) -> int:
         gate, opener = socket.socketpair()
-        plan = self._plan(number)
         flags = namespaces.OF_SLOT if self._setting.uses_namespaces else 0
         with gate, opener:
             process = syscalls.clone(flags | (syscalls.CLONE_NEWUSER if self._nests_users else 0))
@@ -103,16 +105,16 @@ class Zygote:
                 opener.close()
                 _become_slot(control, gate, self._proc, self._setting, plan)
             if self._nests_users:
-                self._map(process, number)
+                self._map(process, plan.number)
             opener.send(b"go")
         return process
 
-    def _plan(self, number: int) -> slot.Plan:
+    def _plan(self, slot: int, *, rehearses: bool) -> Plan:
         if self._nests_users:
             box_id = namespaces.BOX_ID if self._privileged else None
         else:
-            box_id = None if self._id_base is None else namespaces.submission_id(number, self._id_base)
-        return slot.Plan(number, box_id, becomes_root=self._nests_users and self._privileged)
+            box_id = None if self._id_base is None else namespaces.submission_id(slot, self._id_base)
+        return Plan(slot, box_id, becomes_root=self._nests_users and self._privileged, rehearses=rehearses)
 
     def _map(self, process: int, number: int) -> None:
         folder = os.open(str(process), os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self._proc)
@@ -124,7 +126,7 @@ class Zygote:
 
 
 def _become_slot(
-    control: socket.socket, gate: socket.socket, proc: int, setting: Setting, plan: slot.Plan
+    control: socket.socket, gate: socket.socket, proc: int, setting: Setting, plan: Plan
 ) -> NoReturn:
     try:
         slot.main(control, gate, proc, setting, plan)
