@@ -80,10 +80,12 @@ class Comparison:
         return self.same_written(gold, answer)
 
     def same_written(self, gold: Tree, answer: Tree) -> bool | None:
-        """Values in a notation of their own: times, numbers in a base, ratios; and all others."""
+        """Values in a notation of their own: times, dates, numbers in a base, ratios; and all others."""
         notations = {tree.name for tree in (gold, answer) if isinstance(tree, Apply)}
-        if "time" in notations and len(notations) == 1:
+        if notations == {"time"}:
             return gold == answer
+        if "date" in notations:
+            return same_date(gold, answer)
         if "base" in notations:
             return same_in_base(gold, answer)
         if "ratio" in notations:
@@ -255,6 +257,13 @@ class Comparison:
         pairs = zip(one[1:], other[1:], strict=True)
         products = ((Product((one[0], b)), Product((other[0], a))) for a, b in pairs)
         return both(*(values.same_number(left, right, self.decide) for left, right in products))
+
+
+def same_date(gold: Tree, answer: Tree) -> bool:
+    """The same day. Where the reference is 25, an answer may say of which month; that alone is no date, though."""
+    return gold == answer or (
+        isinstance(answer, Apply) and answer.name == "date" and answer.arguments[1:] == (gold, ZERO)
+    )
 
 
 def same_in_base(gold: Tree, answer: Tree) -> bool:

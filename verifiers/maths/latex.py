@@ -31,7 +31,7 @@ _LOOKS = re.compile(
 _PRIME = re.compile(r"\^\s?(?:\{\s?((?:\\prime\s?)+)\}|(\\prime(?![a-zA-Z])))")
 _GROUPED = re.compile(r",\\!\s*|\{,\}\s?")
 _DECIMAL = re.compile(r"(?<=\d)\{,\}(?=\d)(?!\d{3}(?!\d))")  # 0{,}5; of 1{,}234 the comma groups
-_LONE_SIGN = re.compile(r"(?<![\^_])\{([-+])\s?\}")
+_LONE_SIGN = re.compile(r"(?<![\^_])\{([-+:])\s?\}")
 _EMPTY = re.compile(r"(?:(?<=[a-zA-Z0-9%])|\A)\{\}(?!\{)")  # \pi{} is \pi
 _TIMES_TEN = re.compile(r"(?<=\d)\s{0,3}(?:\\text\s?\{\s?x\s?\}|x)\s{0,3}(?=10\s?(?:\^|\*\*))", re.IGNORECASE)
 _BOLD = re.compile(r"\*\*([^*]+)\*\*$")
@@ -46,7 +46,7 @@ def tidy(text: str) -> str:
         text = _LOOKS.sub(_plain_look, _GROUPED.sub(",", _DECIMAL.sub(".", text)))
         if "\\prime" in text:
             text = _PRIME.sub(lambda prime: "'" * prime[0].count("\\prime"), text)
-    if "{}" in text or "{-" in text or "{+" in text:
+    if "{}" in text or "{-" in text or "{+" in text or "{:" in text:
         text = _EMPTY.sub("", _LONE_SIGN.sub(r"\1", text))
     if "x" in text and "10" in text:
         text = _TIMES_TEN.sub(r" \\times ", text)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from proctor.verifiers.maths import wording
-from proctor.verifiers.maths.clock import digital_time, spoken_time
+from proctor.verifiers.maths.clock import digital_time, spoken_date, spoken_time
 from proctor.verifiers.maths.comparison import Comparison
 from proctor.verifiers.maths.grammar import parse
 from proctor.verifiers.maths.latex import tidy
@@ -24,8 +24,8 @@ from proctor.verifiers.maths.trees import Apply, Bracket, Number, Relation, Sum,
 from proctor.verifiers.maths.units import MEASURES
 
 _ORDINAL = re.compile(
-    r"(?<=\d)\s?\^?\s?\{?\s?(?:\\(?:text|mathrm|textrm|mbox|textsuperscript|rm)\s?)?"
-    r"\{?\s?(?:st|nd|rd|th)\s?\}?\}?(?![a-zA-Z])"
+    r"(?<=\d)\s?\^?\s?(?P<group>\{\s?)?(?:\\(?:text|mathrm|textrm|mbox|textsuperscript|rm)\s?)?"
+    r"(?P<inner>\{\s?)?(?:st|nd|rd|th)(?![a-zA-Z])(?(inner)\s?\})(?(group)\s?\})"
 )
 _DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+")
 _MODULUS = re.compile(r"mod(?![a-z])[\s{}\\]{0,9}(\w+)")
@@ -99,7 +99,7 @@ def _read_rest(rest: str) -> tuple[Tree, ...]:
 
 def _meanings(text: str) -> tuple[Tree, ...]:
     """What a text means as mathematics, the likeliest first. Raises UnreadableError where it is none."""
-    settled = wording.meaning(text) or spoken_time(text) or _result(text)
+    settled = wording.meaning(text) or spoken_time(text) or spoken_date(text) or _result(text)
     if settled is not None:
         return (settled,)
     if parts := wording.parts(text):
