@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
+from proctor.verifiers.maths.prose import hedged
+
 # A pattern with a literal start costs a quarter of one that looks for backslashes first.
 _BOX = re.compile(r"(?:[bB]oxed|fbox|framebox|oxed)\s{0,3}(?=[{\S])")
 _BARE = re.compile(r"[-+]?[\w.,/%]{0,200}[\w%]")
@@ -59,8 +61,7 @@ def last_boxes(text: str) -> tuple[Box, ...]:
             continue
         if not group:
             group.append(box)
-        elif group[0].start - box.end <= _GAP and _joins(text[box.end : group[0].start]):
-            joint = "or" if _OR.search(text, box.end, group[0].start) else ","
+        elif group[0].start - box.end <= _GAP and (joint := _joint(text, box, group[0])):
             group[:1] = [box, replace(group[0], joint=joint)]
         else:
             break
@@ -95,6 +96,16 @@ def _holds_answer(text: str, box: Box) -> bool:
     if bare in _PLACEHOLDERS or bare.startswith("\\phantom") or _UNSEEN_AROUND.search(before):
         return False
     return not (_NEGATED.search(before) or _REJECTED.match(text, box.end))
+
+
+def _joint(text: str, box: Box, following: Box) -> str:
+    """What joins two boxes to one answer: `or` where the second is offered for the first; empty where nothing does."""
+    other = hedged(text, box.end)
+    if other is not None and not text[other : following.start].strip("$\\([ "):
+        return "or"
+    if not _joins(text[box.end : following.start]):
+        return ""
+    return "or" if _OR.search(text, box.end, following.start) else ","
 
 
 def _joins(gap: str) -> bool:

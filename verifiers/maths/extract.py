@@ -104,8 +104,7 @@ def refine(found: Extraction, *, letters: bool = False) -> str | None:
         return prose.core(statement.content, letters=letters)
     if not prose.is_prose(answer, words=1):
         return None
-    choices = prose.choices(answer) if letters else []
-    return choices[-1] if choices else _last_value(answer).answer
+    return (prose.last_choice(answer) if letters else None) or _last_value(answer).answer
 
 
 def _boxed(text: str, boxes: tuple[Box, ...]) -> Extraction:
@@ -168,9 +167,9 @@ def _last_resort(text: str, *, letters: bool) -> Extraction:
     stripped = prose.without_bold(text.strip(" \t\n\r`"))
     if not stripped:
         return Extraction(None, "empty")
-    choices = prose.choices(stripped) if letters else []
-    if choices:
-        return Extraction(choices[-1], "letter", stripped[-2 * _CONTEXT :])
+    choice = prose.last_choice(stripped) if letters else None
+    if choice:
+        return Extraction(choice, "letter", stripped[-2 * _CONTEXT :])
     is_short = len(stripped) <= _BARE_LENGTH
     bare = prose.bare(mend(stripped)) if is_short else ""
     if bare:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from proctor.verifiers.maths import units
+from proctor.verifiers.maths.phrases import CHANGING
 from proctor.verifiers.maths.vocabulary import NAMED, word_set
 
 MAX_SENTENCE = 2_000  # characters of a statement that are looked at
@@ -25,12 +26,15 @@ _OPERATOR_BEFORE, _OPERATOR_AFTER = frozenset("+*/^_{\\&<>"), frozenset("+*/^_{\
 _COMMAND_BEFORE = re.compile(r"\\(?!approx|Rightarrow|implies|to|quad|qquad|text)[a-zA-Z]+$")
 _LIST_MARK = re.compile(r"[.)]\s+\S")
 _DENIED_BEFORE = re.compile(r"\b(?:not|isn't|never)(?:\s+equal to)?$", re.IGNORECASE)
+_WORD_BEFORE = re.compile(r"([A-Za-z]+)\s\W{0,3}\Z")
 _DENIED_AFTER = re.compile(r"\s+(?:is|was)(?:n't| not| wrong| incorrect| too)\b", re.IGNORECASE)
 
-# Letters of choices: capitals that stand alone. A is no article and I no pronoun before a word.
+# Letters of choices: capitals that stand alone. A is no article and I no pronoun before a word but `or`.
 _LETTER = re.compile(
-    r"(?<![A-Za-z'\\+*/^=_-])\(?([A-J])\)?(?![A-Za-z'+*/^=_])(?!(?<=A) [a-z]{2})(?!(?<=I) [a-z])"
+    r"(?<![A-Za-z'\\+*/^=_-])\(?([A-J])\)?(?![A-Za-z'+*/^=_])"
+    r"(?!(?<=A) (?!or\b|and\b)[a-z]{2})(?!(?<=I) (?!or\b|and\b)[a-z])"
 )
+_JOINS_LETTERS = re.compile(r"[^\w\n]{0,4}(?:or|and)?[^\w\n]{0,4}", re.IGNORECASE)
 _FIRST_LETTER = re.compile(
     r"\W{0,3}([A-J])(?:[)\].:,]+(?:\s|$)|\s+(?:because|since|as|is (?:the )?(?:correct|right))\b)"
 )
@@ -90,7 +94,7 @@ def core(sentence: str, *, letters: bool = False) -> str:
     if said and says_something(sentence[said.end() :]):
         return sentence[said.end() :]
     if not FORMULA.search(sentence) and (found_numbers := numbers(sentence)):
-        return found_numbers[0][0].strip()
+        return sentence if _is_changed(found_numbers[0]) else found_numbers[0][0].strip()
     return sentence
 
 
@@ -131,6 +135,17 @@ def choices(text: str) -> list[str]:
     return [found[1] for found in _LETTER.finditer(text) if not _is_ruled_out(found)]
 
 
+def last_choice(text: str) -> str | None:
+    """The last letter of a choice, with those that it is listed with: `A, B` of `it is A or B`; None without any."""
+    found = [letter for letter in _LETTER.finditer(text) if not _is_ruled_out(letter)]
+    if not found or _FIRST_LETTER.match(text):
+        return next(iter(choices(text)), None)
+    start = len(found) - 1
+    while start and _JOINS_LETTERS.fullmatch(text, found[start - 1].end(), found[start].start()):
+        start -= 1
+    return ", ".join(dict.fromkeys(letter[1] for letter in found[start:]))
+
+
 def _is_ruled_out(letter: re.Match[str]) -> bool:
     before = letter.string[max(0, letter.start() - 12) : letter.start()]
     return bool(_RULED_OUT.match(letter.string, letter.end()) or _RULES_OUT.search(before))
@@ -139,6 +154,12 @@ def _is_ruled_out(letter: re.Match[str]) -> bool:
 def numbers(text: str) -> list[re.Match[str]]:
     """Numbers that are neither denied nor part of a longer expression, in order."""
     return [number for number in _NUMBER.finditer(text) if _stands_alone(number) and not _is_denied(number)]
+
+
+def _is_changed(number: re.Match[str]) -> bool:
+    """Whether the word before a number makes it another one, or none: at most 6, minus 6."""
+    before = _WORD_BEFORE.search(number.string, max(0, number.start() - 20), number.start())
+    return before is not None and before[1].lower() in CHANGING
 
 
 def denies_another(text: str) -> bool:
