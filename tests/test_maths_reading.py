@@ -44,7 +44,8 @@ def test_words_that_change_a_value_make_it_unreadable(text: str) -> None:
         ("1 or 2", Apply("alternatives", numbers(1, 2))),
         (r"k\pi, k \in \mathbb{Z}", read(r"k\pi").trees[0]),
         ("x < 1 or x > 2", Apply("any_of", (read("x < 1").trees[0], read("x > 2").trees[0]))),
-        ("3 million", read("3 * 1000000").trees[0]),
+        ("3 million", read("3000000").trees[0]),
+        ("3 dozen", read("3 * 12").trees[0]),
     ],
 )
 def test_lists_and_conditions(text: str, expected: object) -> None:

@@ -72,6 +72,10 @@ _COMMAND_TOKENS = {name: Token(*token) for name, token in COMMANDS.items()}
 _NAMED_TOKENS = {name: Token(*token) for name, token in NAMED.items()}
 _GLUED = re.compile(r"(arcsin|arccos|arctan|sin|cos|tan|cot|sec|csc|ln|log|sqrt)([a-zA-Z])")
 _TEMPERATURE = re.compile(r"\s?(?:\\(?:text|mathrm|rm)\s?\{\s?)?([CFK])(?![a-zA-Z])\}?")
+# Before one of these words `a` is no variable.
+_ARTICLE = re.compile(
+    r"\s(?:half|third|quarter|fourth|fifth|sixth|eighth|tenth|hundred|thousand|million|billion|dozen|total)\b"
+)
 _SCALES = {"C": "celsius", "F": "fahrenheit", "K": "kelvin"}
 _MAY_LACK_A_SPACE = word_set("symbol op rel space")
 _ENDS_VALUE = word_set("number repeating close symbol unit end")
@@ -125,7 +129,7 @@ class _Scanner:
             case "command":
                 self.found.extend(_command(lexeme))
             case "letters":
-                self.letters(lexeme, is_call=text[self.position : self.position + 1] == "(")
+                self.letters(lexeme, text)
             case "foreign":
                 self.found.append(Token("word", lexeme.lower()))
             case _:
@@ -143,7 +147,11 @@ class _Scanner:
         self.position = scale.end() if scale else self.position
         self.found.append(Token("unit", _SCALES[scale[1]] if scale else "degree"))
 
-    def letters(self, run: str, *, is_call: bool) -> None:
+    def letters(self, run: str, text: str) -> None:
+        if run in ("a", "A") and _ARTICLE.match(text, self.position):
+            self.found.append(Token("word", "a"))
+            return
+        is_call = text[self.position : self.position + 1] == "("
         cut = _letters(run, self.found, in_text=self.nested_text > 0)
         if is_call and cut[0].kind == "word":
             raise UnreadableError(f"a call of {run}")

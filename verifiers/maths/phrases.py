@@ -30,6 +30,13 @@ CHANGING = word_set(
     """not no never neither nor without except excluding less fewer more greater larger smaller than least most over
     under above below between almost nearly unless cannot isn't aren't wrong incorrect false minus infinitely"""
 )
+# Operations in words: `twice 5`, `the square root of 5`, `5 squared`. Not `the root is 5`, which names a value.
+_BEFORE_OPERAND = word_set("twice thrice double triple until")
+_OF_OPERAND = word_set(
+    """root reciprocal opposite inverse square cube factorial multiple multiples power powers logarithm divisor
+    divisors up"""
+)
+_AFTER_OPERAND = word_set("squared cubed factorial")
 # Words that a table of cases says between a value and its condition.
 _CONDITIONING = word_set("if for when where otherwise")
 _NAMING_SIGNS = (Token("rel", "="), Token("rel", ":"), Token("rel", "~"))
@@ -53,7 +60,7 @@ def items(found: list[Token]) -> list[Item]:
 
     Raises UnreadableError where what is left would not be the answer.
     """
-    found = with_numerals(with_units(_without_conditioning(_without_stray_stops(found))))
+    found = with_numerals(with_units(_without_conditioning(_without_stray_stops(_with_alternatives(found)))))
     parts = _split(_without_predicate(_unwrapped(found)))
     kept = [item for part, separator in parts if (item := _item(part, separator)) is not None]
     if not kept:
@@ -65,6 +72,15 @@ def numbers_in_prose(found: Sequence[Token]) -> list[Token]:
     """The numbers that a sentence names. Raises UnreadableError where words change them."""
     _check_unchanged(found)
     return [token for token in found if token.kind == "number"]
+
+
+def _with_alternatives(found: list[Token]) -> list[Token]:
+    """`5/2 (or 2.5)` without its brackets."""
+    for start in range(1, len(found) - 1):
+        if found[start] == ("open", "(") and found[start + 1] == ("sep", "or"):
+            end = closes_at(found, start)
+            return [*found[:start], *found[start + 1 : end], *found[end + 1 :]] if end > 0 else found
+    return found
 
 
 def _without_stray_stops(found: list[Token]) -> list[Token]:
@@ -209,6 +225,7 @@ def _without_lead(found: list[Token]) -> tuple[list[Token], bool]:
         index += 1
     lead = found[:index]
     _check_unchanged(lead)
+    _check_no_operation(lead, found[index:])
     return found[index:], any(token.kind == "word" and token.text not in NEUTRAL for token in lead)
 
 
@@ -221,6 +238,8 @@ def _without_tail(found: list[Token]) -> tuple[list[Token], bool]:
             continue
         tail = found[index:]
         _check_unchanged(tail)
+        if token.text in _AFTER_OPERAND:
+            raise QualifiedError(f"'{token.text}' changes the value")
         if token.text in QUALIFIERS:
             return found[:index], False
         if not all(_is_spoken(part) or part.kind == "stop" for part in tail):
@@ -235,3 +254,9 @@ def _check_unchanged(found: Sequence[Token]) -> None:
     changing = next((token.text for token in found if token.kind == "word" and token.text in CHANGING), None)
     if changing:
         raise QualifiedError(f"'{changing}' changes the value")
+
+
+def _check_no_operation(lead: Sequence[Token], operand: Sequence[Token]) -> None:
+    last, before = ([token.text for token in reversed(lead)] + ["", ""])[:2]
+    if operand and (last in _BEFORE_OPERAND or (last in ("of", "to") and before in _OF_OPERAND)):
+        raise QualifiedError(f"'{before} {last}' changes the value")

@@ -20,13 +20,16 @@ _BOLD = re.compile(r"(?<![\w)\]}*])(\*\*?)(?=\S)([^*\n]{1,200}?)\1(?![\w(*])")
 _START = r"(?<![A-Za-z0-9À-ɏ_.\\^{])"
 _NUMBER = re.compile(
     rf"{_START}(?:[-−]\s?)?[$€£¥₹]?\s?(?:\d{{1,3}}(?:,\d{{3}})+(?!\d)|\d+)(?:\.\d+)?(?:\s?/\s?\d+(?![\d.]))?"
-    rf"(?:\s?\\?%)?|{_START}(?:[-−]\s?)?\.\d+"
+    rf"(?:\s?\\?%|\s(?:thousand|[mb]illion|trillion)\b)?|{_START}(?:[-−]\s?)?\.\d+"
 )
 _OPERATOR_BEFORE, _OPERATOR_AFTER = frozenset("+*/^_{\\&<>"), frozenset("+*/^_{\\&<>=")
 _COMMAND_BEFORE = re.compile(r"\\(?!approx|Rightarrow|implies|to|quad|qquad|text)[a-zA-Z]+$")
 _LIST_MARK = re.compile(r"[.)]\s+\S")
 _DENIED_BEFORE = re.compile(r"\b(?:not|isn't|never)(?:\s+equal to)?$", re.IGNORECASE)
 _WORD_BEFORE = re.compile(r"([A-Za-z]+)\s\W{0,3}\Z")
+_CHANGED_AFTER = re.compile(
+    r"\s(?:hundred|dozen|squared|cubed|factorial|and a (?:half|third|quarter))\b", re.IGNORECASE
+)
 _DENIED_AFTER = re.compile(r"\s+(?:is|was)(?:n't| not| wrong| incorrect| too)\b", re.IGNORECASE)
 
 # Letters of choices: capitals that stand alone. A is no article and I no pronoun before a word but `or`.
@@ -48,7 +51,7 @@ _RULED_OUT = re.compile(
 
 # What follows an answer: reasons, asides, what it is not; and what introduces it.
 _EXPLAINS = re.compile(
-    r"(?P<why>[,;:]?\s+(?:because|since|which|so that|while|although|though|given that|due to)\b)"
+    r"(?P<why>[,;:]?\s+\(?(?:because|since|which|so that|while|although|though|given that|due to|i\.e|that is(?=,))\b)"
     r"|[,;]\s+(?!and\b|or\b)[a-z]{2,}\b(?!\s*[=:,]|\s+(?:and|or)\b)"
     r"|,?\s+(?:and not|rather than|instead of|not|non|nicht|no)\s+(?=\(?[A-Z\d]\b)"
 )
@@ -157,9 +160,11 @@ def numbers(text: str) -> list[re.Match[str]]:
 
 
 def _is_changed(number: re.Match[str]) -> bool:
-    """Whether the word before a number makes it another one, or none: at most 6, minus 6."""
+    """Whether the word beside a number makes it another one, or none: at most 6, minus 6, 6 dozen."""
     before = _WORD_BEFORE.search(number.string, max(0, number.start() - 20), number.start())
-    return before is not None and before[1].lower() in CHANGING
+    if before is not None and before[1].lower() in CHANGING:
+        return True
+    return _CHANGED_AFTER.match(number.string, number.end()) is not None
 
 
 def denies_another(text: str) -> bool:

@@ -13,11 +13,14 @@ from proctor.verifiers.maths.vocabulary import word_set
 _MAY_NAME_UNIT = word_set("word symbol function")  # of `km / min` the second is a function elsewhere
 _GENERIC = word_set("unit units")  # `12 square units` has no unit
 _TEMPERATURES = word_set("celsius centigrade fahrenheit")
-_NOTHING = Token("", "")
+_NOTHING, _OPEN, _CLOSE = Token("", ""), Token("open", "("), Token("close", ")")
 # What follows `in` where it is an inch, and `min` where it is a minute.
 _ENDS = (_NOTHING, Token("stop", "."), Token("op", "^"))
 _LONGEST_NUMERAL = 12  # words of one number
 _STARTS_NUMERAL = NUMERALS | {"a", "half"}
+_STARTS_PART = ("a", "half")  # of `5 and a half`
+_LONGEST_SCALED = 30  # digits, so that `million million million ...` does not grow without bound
+_ROUND = word_set("thousand million billion trillion thousands millions billions")
 
 
 def closes_at(found: Sequence[Token], start: int) -> int:
@@ -53,7 +56,8 @@ def _unit_phrase(found: Sequence[Token], index: int, before: Sequence[Token]) ->
     if token.kind == "word" and token.text in units.RAISING:
         return _raised(found, index, before)
     if token.kind == "word" and token.text in _GENERIC and before:
-        return [], 1 + _exponent_length(found, index + 1)
+        is_raised = following.kind == "word" and following.text in units.RAISING  # `12 units squared`
+        return [], 2 if is_raised else 1 + _exponent_length(found, index + 1)
     name = _unit_name(token) if token.kind in _MAY_NAME_UNIT and _may_be_unit(before) else None
     return [Token("unit", name) if name else token], 1
 
@@ -93,23 +97,55 @@ def _may_be_unit(before: Sequence[Token]) -> bool:
 
 
 def with_numerals(found: Sequence[Token]) -> list[Token]:
-    """Number words as number tokens; `3 million` is 3 * 1000000."""
+    """Number words as number tokens: `3 million` is 3000000, `twelve (12)` is 12, `5 and a half` is 5 1/2.
+
+    `12 dozen` is 12 * 12: a question may ask for that.
+    """
     result: list[Token] = []
     index = 0
     while index < len(found):
         token = found[index]
         is_scale = token.kind == "word" and token.text in SCALES
         if is_scale and result and result[-1].kind == "number":
-            result += [Token("op", "*"), Token("number", str(SCALES[token.text]))]
+            result[-1:] = _scaled(result[-1].text, token.text)
             index += 1
             continue
         if token == ("word", "negative") and _begins_number(found[index + 1 : index + 2]):
             found = [*found[:index], Token("op", "-"), *found[index + 1 :]]
             continue
         value, length = _numeral(found, index)
-        result += [token] if value is None else _bracketed(value)
         index += length
+        if value is None:
+            result.append(token)
+        elif result[-2:] == [Token("number", str(value)), _OPEN] and found[index : index + 1] == [_CLOSE]:
+            result.pop()  # 12 (twelve)
+            index += 1
+        elif (whole := _whole_before_and(result)) and token.text in _STARTS_PART:
+            result[-1 - len(whole) :] = [whole[len(whole) // 2], *_bracketed(value)[1:-1]]  # 5 1/2
+        else:
+            result += _bracketed(value)
+            if found[index : index + 3] == [_OPEN, Token("number", str(value)), _CLOSE]:
+                index += 3  # twelve (12)
     return result
+
+
+def _scaled(numeral: str, scale: str) -> list[Token]:
+    """The tokens of `2.5 million`: one number where that is a whole one."""
+    if scale in _ROUND and "e" not in numeral.lower() and len(numeral) < _LONGEST_SCALED:
+        value = Fraction(numeral) * SCALES[scale]
+        if value.denominator == 1:
+            return [Token("number", str(value))]
+    return [Token("number", numeral), Token("op", "*"), Token("number", str(SCALES[scale]))]
+
+
+def _whole_before_and(result: Sequence[Token]) -> list[Token]:
+    """The 5 of `5 and`, in brackets where it was spelled; empty where the tokens end otherwise."""
+    if result[-1:] != [Token("sep", "and")]:
+        return []
+    start = -4 if result[-2:-1] == [_CLOSE] else -2
+    whole = list(result[start:-1])
+    is_whole = [token.kind for token in whole] in (["number"], ["open", "number", "close"])
+    return whole if is_whole and whole[len(whole) // 2].text.isdigit() else []
 
 
 def _begins_number(found: Sequence[Token]) -> bool:
@@ -137,4 +173,4 @@ def _numeral(found: Sequence[Token], index: int) -> tuple[Fraction | None, int]:
 
 def _bracketed(value: Fraction) -> list[Token]:
     quotient = [Token("op", "/"), Token("number", str(value.denominator))] if value.denominator > 1 else []
-    return [Token("open", "("), Token("number", str(value.numerator)), *quotient, Token("close", ")")]
+    return [_OPEN, Token("number", str(value.numerator)), *quotient, _CLOSE]
