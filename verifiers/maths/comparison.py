@@ -15,6 +15,7 @@ from proctor.verifiers.maths import realsets, values
 from proctor.verifiers.maths.equations import is_to_solve, same_multiple, substituted, turned
 from proctor.verifiers.maths.naming import (
     Named,
+    are_unknowns,
     labels,
     matching,
     named,
@@ -184,6 +185,9 @@ class Comparison:
         if wanted and wanted.keys() == given.keys():
             return both(*(self.same(wanted[name], given[name]) for name in wanted))
         items, others = unlabelled(gold.items), unlabelled(answer.items)
+        if are_unknowns(wanted) and not any(map(named, answer.items)):
+            orders = (items, ordered_values(gold.items))
+            return either(*(self.same_items(order, others, ordered=True) for order in orders))
         if "\\{" in (gold.left, answer.left):
             return both(self.holds_all(others, items), self.holds_all(items, others))
         return self.same_items(items, others, ordered=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from proctor.verifiers.maths.trees import (
@@ -97,6 +97,12 @@ def labels(items: Sequence[Tree]) -> dict[Tree, Tree]:
     found = [named(item) for item in items]
     by_name = {item.names[0]: item.value for item in found if item is not None}
     return by_name if len(by_name) == len(items) else {}
+
+
+def are_unknowns(names: Collection[Tree]) -> bool:
+    """Whether names tell several unknowns apart, so that `6, 5` does not answer `x = 5, y = 6`; x_1 and x_2 do not."""
+    letters = {name.name.partition("_")[0] for name in names if isinstance(name, Symbol)}
+    return len(names) > 1 and len(letters) == len(names)
 
 
 def unlabelled(items: Sequence[Tree]) -> list[Tree]:
