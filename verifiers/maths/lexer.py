@@ -72,6 +72,7 @@ _COMMAND_TOKENS = {name: Token(*token) for name, token in COMMANDS.items()}
 _NAMED_TOKENS = {name: Token(*token) for name, token in NAMED.items()}
 _GLUED = re.compile(r"(arcsin|arccos|arctan|sin|cos|tan|cot|sec|csc|ln|log|sqrt)([a-zA-Z])")
 _TEMPERATURE = re.compile(r"\s?(?:\\(?:text|mathrm|rm)\s?\{\s?)?([CFK])(?![a-zA-Z])\}?")
+_ENDS_IN_TIMES = re.compile(r"(?<![\\\w])times[\s}]{0,9}\Z")  # `7 times` multiplies nothing
 # Before one of these words `a` is no variable.
 _ARTICLE = re.compile(
     r"\s(?:half|third|quarter|fourth|fifth|sixth|eighth|tenth|hundred|thousand|million|billion|dozen|total)\b"
@@ -87,6 +88,8 @@ def tokens(text: str) -> list[Token]:
         raise UnreadableError(f"{len(text)} characters, more than {MAX_CHARACTERS}")
     found: list[Token] = []
     _Scanner(found).scan(text)
+    if found[-1:] == [("op", "*")] and _ENDS_IN_TIMES.search(text):
+        found[-1] = Token("word", "times")
     if len(found) > MAX_TOKENS:
         raise UnreadableError(f"{len(found)} tokens, more than {MAX_TOKENS}")
     return found

@@ -28,13 +28,13 @@ NEUTRAL = word_set(
 # Words that turn a number into something else than itself.
 CHANGING = word_set(
     """not no never neither nor without except excluding less fewer more greater larger smaller than least most over
-    under above below between almost nearly unless cannot isn't aren't wrong incorrect false minus infinitely"""
+    under above below outside between almost nearly unless cannot isn't aren't wrong incorrect false minus infinitely"""
 )
 # Operations in words: `twice 5`, `the square root of 5`, `5 squared`. Not `the root is 5`, which names a value.
 _BEFORE_OPERAND = word_set("twice thrice double triple until")
 _OF_OPERAND = word_set(
-    """root reciprocal opposite inverse square cube factorial multiple multiples power powers logarithm divisor
-    divisors up"""
+    """root reciprocal opposite negative complement inverse square cube factorial multiple multiples power powers
+    logarithm divisor divisors divisible digits up quarter"""
 )
 _AFTER_OPERAND = word_set("squared cubed factorial")
 # Words that a table of cases says between a value and its condition.
@@ -258,5 +258,5 @@ def _check_unchanged(found: Sequence[Token]) -> None:
 
 def _check_no_operation(lead: Sequence[Token], operand: Sequence[Token]) -> None:
     last, before = ([token.text for token in reversed(lead)] + ["", ""])[:2]
-    if operand and (last in _BEFORE_OPERAND or (last in ("of", "to") and before in _OF_OPERAND)):
+    if operand and (last in _BEFORE_OPERAND or (last in ("of", "to", "by") and before in _OF_OPERAND)):
         raise QualifiedError(f"'{before} {last}' changes the value")
