@@ -1,5 +1,6 @@
 """Columns are found, mapped and converted; what is wrong with one is said by name."""
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -93,7 +94,16 @@ def test_completion_of_another_type_is_an_error(value: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(42, "42"), (2.5, "2.5"), (True, "true"), ("x", "x"), (None, None)]
+    ("value", "text"),
+    [
+        (42, "42"),
+        (2.5, "2.5"),
+        (True, "true"),
+        ("x", "x"),
+        (None, None),
+        (np.int64(42), "42"),
+        (np.float32(0.1), "0.1"),
+    ],
 )
 def test_answers_may_be_numbers(value: object, text: str | None) -> None:
     columns = find_columns([GSM8K], needed=["answer"])
@@ -108,7 +118,16 @@ def test_answer_as_a_list_is_an_error() -> None:
 
 @pytest.mark.parametrize(
     ("value", "count"),
-    [(7, 7), ("7", 7), (7.0, 7), (None, None), ("", None), ("7.5", RowError), (-1, RowError)],
+    [
+        (7, 7),
+        ("7", 7),
+        (7.0, 7),
+        (np.int32(7), 7),
+        (None, None),
+        ("", None),
+        ("7.5", RowError),
+        (-1, RowError),
+    ],
 )
 def test_token_counts_are_whole_numbers(value: object, count: object) -> None:
     columns = find_columns([{"response": "x", "completion_tokens": 1}])

@@ -174,12 +174,21 @@ def _prompt(value: object) -> Any:
     raise TypeError(f"expected text or chat messages, found {_shown(value)}")
 
 
-def _reference(value: object) -> str | None:
+def _reference(value: Any) -> str | None:
+    value = _plain(value)
     if value is None or isinstance(value, str):
         return value
     if isinstance(value, bool | int | float):
         return json.dumps(value)
     raise TypeError(f"expected text or a number, found {_shown(value)}")
+
+
+def _plain(value: Any) -> Any:
+    """A number of numpy's, which a dataset may hold, as Python's own; 0.1 of 32 bits is 0.1, as it prints."""
+    if getattr(value, "shape", None) != ():
+        return value
+    number = value.item()
+    return float(str(value)) if isinstance(number, float) else number
 
 
 def _label(value: object) -> str | None:
@@ -192,7 +201,8 @@ def _group(value: object) -> str | int | None:
     return repr(value)
 
 
-def _count(value: object) -> int | None:
+def _count(value: Any) -> int | None:
+    value = _plain(value)
     if value is None or value == "":
         return None
     if (
