@@ -103,6 +103,21 @@ def test_bad_rows_are_reported_kept_and_counted() -> None:
     assert "48 rows = 45 with a reward + 0 without + 3 bad" in result.stdout
 
 
+def test_rejected_rows_of_a_run_outlast_a_second_look_at_its_scores() -> None:
+    Path("bad.jsonl").write_text("{\n" + ROLLOUTS.read_text())
+    score("bad.jsonl", "--out", "scored.jsonl")
+    score("scored.jsonl", "--map", "answer=gold")
+    assert [row["line"] for row in lines("scored.rejected.jsonl")] == [1]
+
+
+def test_rejected_rows_that_were_taken_away_are_kept_again() -> None:
+    Path("bad.jsonl").write_text("{\n" + ROLLOUTS.read_text())
+    score("bad.jsonl", "--out", "scored.jsonl")
+    Path("scored.rejected.jsonl").unlink()
+    score("bad.jsonl", "--out", "scored.jsonl")
+    assert [row["line"] for row in lines("scored.rejected.jsonl")] == [1]
+
+
 def test_only_the_first_bad_rows_are_reported() -> None:
     Path("bad.jsonl").write_text(ROLLOUTS.read_text() + "{\n" * 100)
     result = score("bad.jsonl")
@@ -148,6 +163,13 @@ def test_why_rows_have_no_reward_is_told_once_for_each_blame() -> None:
         (["rollouts.jsonl", "--map", "answer"], "--map answer: expected --map OURS=THEIRS"),
         (["rollouts.jsonl", "--out", "rollouts.jsonl"], "this is the input"),
         (["rollouts.jsonl", "--out", "scored.jsonl.gz"], "scored rows are plain JSON lines"),
+        (["rollouts.jsonl", "--out", "."], "--out .: this is a folder; name a file in it"),
+        (["rollouts.jsonl", "--out", ""], "--out .: this is a folder; name a file in it"),
+        (["rollouts.jsonl", "--out", "/dev/full"], "--out /dev/full: not a file; - is standard output"),
+        (["rollouts.jsonl", "--out", "linked.jsonl", "--overwrite"], "this is the input"),
+        (["rollouts.jsonl", "--report", "rollouts.jsonl"], "--report rollouts.jsonl: this is the input"),
+        (["rollouts.jsonl", "--report", "o.jsonl", "--out", "o.jsonl"], "or belongs to --out"),
+        (["rollouts.jsonl", "--report", "o.run.json", "--out", "o.jsonl"], "or belongs to --out"),
         (["rollouts.jsonl", "--out", "no/scored.jsonl"], "cannot be written: No such file or directory"),
         (["rollouts.jsonl", "--split", "train"], "--split train is for folders that datasets saved"),
         (["empty.jsonl"], "empty.jsonl: empty, there is no row to score"),
@@ -161,8 +183,11 @@ def test_why_rows_have_no_reward_is_told_once_for_each_blame() -> None:
 )
 def test_what_cannot_run_says_why(arguments: list[str], message: str) -> None:
     Path("empty.jsonl").touch()
+    Path("linked.jsonl").hardlink_to("rollouts.jsonl")
+    before = Path("rollouts.jsonl").read_bytes()
     result = score(*arguments)
     assert result.exit_code == 2
+    assert Path("rollouts.jsonl").read_bytes() == before
     assert "error: " in result.stderr
     assert message in result.stderr.replace("\n", " ")
     assert result.stdout == ""

@@ -14,7 +14,7 @@ from proctor.app import Exit, command, usable
 from proctor.commands.reading import Load, read_pairs, read_reward
 from proctor.verifiers.files.job import Batch, Job, unsaved
 from proctor.verifiers.files.report import About, Report
-from proctor.verifiers.files.scored import ScoredFile, Unsaved, told
+from proctor.verifiers.files.scored import ScoredFile, Unsaved, is_same_file, side_files, told
 from proctor.verifiers.files.sources import BadRow, InputError, Source
 from proctor.verifiers.files.summary import Summary
 
@@ -90,7 +90,7 @@ def score(
         if out == "-" and json:
             raise InputError("--out - and --json both want standard output; choose one")
         if report is not None:
-            _check_report(report)
+            _check_report(report, file, out)
         source = Source(file, split=split)
         expression = read_reward(reward, load)
         mapping = read_pairs(map_ or [], "--map")
@@ -110,8 +110,12 @@ def score(
     raise typer.Exit(Exit.FAILURES if summary.failed else Exit.DONE)
 
 
-def _check_report(path: Path) -> None:
+def _check_report(path: Path, source: str, out: str | None) -> None:
     """It is written when all is scored; what can be wrong with its place is told before."""
+    scored = Path(out) if out and out != "-" else None
+    for taken in (Path(source), *((scored, *side_files(scored)) if scored and scored.name else ())):
+        if is_same_file(path, taken):
+            raise InputError(f"--report {path}: this is the input, or belongs to --out; name another file")
     if path.is_dir():
         raise InputError(
             f"--report {path}: this is a folder; name a file in it, such as {path / 'report.html'}"

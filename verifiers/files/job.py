@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 from proctor.verifiers.expression import Expression
 from proctor.verifiers.expressions.occurrences import occurrences
 from proctor.verifiers.files.rows import find_columns
-from proctor.verifiers.files.scored import Rejected, ScoredFile, Unsaved, side_files
+from proctor.verifiers.files.scored import Rejected, ScoredFile, Unsaved, is_same_file, side_files
 from proctor.verifiers.files.scoring import GroupWatch, Scored, readable, score_stream
 from proctor.verifiers.files.sources import BadRow, InputError, Row, Source
 
@@ -60,8 +60,13 @@ class Job:
 
     def open_file(self, path: Path, *, overwrite: bool = False) -> ScoredFile:
         """The file to keep scores in, or to take up again."""
+        if path.exists() and not path.is_file():
+            what = (
+                "this is a folder; name a file in it" if path.is_dir() else "not a file; - is standard output"
+            )
+            raise InputError(f"--out {path}: {what}")
         for written in (path, *side_files(path)):
-            if self.source.path is not None and written.resolve() == self.source.path.resolve():
+            if self.source.path is not None and is_same_file(written, self.source.path):
                 raise InputError(
                     f"{written}: this is the input, and --out {path} writes to it; give another --out"
                 )
@@ -113,7 +118,10 @@ def _first_rows(rows: Iterator[Row | BadRow], name: str) -> list[Row | BadRow]:
 def unsaved(source: Source, stream: Any = None) -> Unsaved:
     """Keeps no scores; bad rows still go to `NAME.rejected.jsonl` in the current folder.
 
-    NAME is the input's name without its kind, so that this is never the input itself.
+    NAME is the input's name without its kind, so that this is never the input itself. Where a run has kept its
+    scores under that name, its own rejected rows stay as they are.
     """
     name = "stdin" if source.path is None else Path(source.path.name.removesuffix(".gz")).stem
+    if side_files(Path(f"{name}.jsonl"))[0].exists():
+        name += ".unsaved"
     return Unsaved(Rejected(Path(f"{name}.rejected.jsonl"), source.name), stream)

@@ -61,6 +61,11 @@ def side_files(path: Path) -> tuple[Path, Path]:
     return path.with_name(f"{path.stem}.run.json"), path.with_name(f"{path.stem}.rejected.jsonl")
 
 
+def is_same_file(one: Path, other: Path) -> bool:
+    """Whether two paths are one file, by name or by link; neither has to exist."""
+    return one.resolve() == other.resolve() or (one.exists() and other.exists() and one.samefile(other))
+
+
 class ScoredFile:
     """Where scored rows go. Use as a context; one process at a time holds it.
 
@@ -96,7 +101,7 @@ class ScoredFile:
         """
         with self.path.open("rb") as file:
             for number, line in enumerate(file, 1):
-                item = yield from _bad_rows_before(items)
+                item = yield from self._bad_rows_before(items)
                 if item is None:
                     raise InputError(f"{self.path} has more rows than {self.source}{_WAY_OUT}")
                 yield self._restore(item, line, number)
@@ -122,6 +127,15 @@ class ScoredFile:
         if not self._handle.tell():
             self.rejected.start_again()
             write_stamp(self.path, self._made_by)
+
+    def _bad_rows_before(self, items: Iterator[Ready | BadRow]) -> Generator[BadRow, None, Ready | None]:
+        """Yields the bad rows that come first; returns the row that follows them, None at the end."""
+        for item in items:
+            if isinstance(item, Ready):
+                return item
+            self.rejected.write(item)  # it has them, unless somebody took the side file away
+            yield item
+        return None
 
     def _restore(self, item: Ready, line: bytes, number: int) -> Scored:
         opening = to_bytes(_opening(item.row))
@@ -247,15 +261,6 @@ class Rejected:
         if self._handle is not None:
             with suppress(OSError):  # as above
                 self._handle.close()
-
-
-def _bad_rows_before(items: Iterator[Ready | BadRow]) -> Generator[BadRow, None, Ready | None]:
-    """Yields the bad rows that come first; returns the row that follows them, None at the end."""
-    for item in items:
-        if isinstance(item, Ready):
-            return item
-        yield item
-    return None
 
 
 def cut_torn_line(handle: IO[bytes]) -> None:
