@@ -16,6 +16,7 @@ _CHOICE = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _OFFERS_MORE = re.compile(r"\s*(?:or|and|,|/)", re.IGNORECASE)
+_OFFERS_ANOTHER = re.compile(r"\bor\s+\(?[A-J](?:[).:,]|$)")
 _OPTIONS = frozenset("ABCDEFGHIJ")  # letters that options with something after them have: `x: 5` is none
 _PART = re.compile(r"(?<![A-Za-z0-9\\])\(?([A-Za-z]{1,3})\s?[).:](?=\s|\\|\$|\d|-)")
 _PART_NAMES = ("ABCDEFGHIJ", ("I", "II", "III", "IV", "V", "VI", "VII"))
@@ -98,7 +99,11 @@ def choice(text: str) -> str | None:
     if found is None:
         return None
     letter, rest = found[1].upper(), found[2] or ""
-    if _OFFERS_MORE.match(rest) or (rest.strip(" .") and letter not in _OPTIONS):
+    if (
+        _OFFERS_MORE.match(rest)
+        or _OFFERS_ANOTHER.search(rest)
+        or (rest.strip(" .") and letter not in _OPTIONS)
+    ):
         return None
     return None if parts(text) else letter
 
