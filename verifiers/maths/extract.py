@@ -164,7 +164,7 @@ def _stated(text: str, statement: Statement, *, letters: bool) -> Extraction | N
 
 
 def _last_resort(text: str, *, letters: bool) -> Extraction:
-    stripped = prose.without_bold(text.strip(" \t\n\r`"))
+    stripped = prose.without_bold(text.strip(" \t\n\r`_"))
     if not stripped:
         return Extraction(None, "empty")
     choice = prose.last_choice(stripped) if letters else None
@@ -189,8 +189,8 @@ def _last_value(text: str) -> Extraction:
         last = formulas[-1]
         return Extraction(last[0], "formula", _around(window, last.start(), last.end()))
     if numbers:
-        last = numbers[-1]
-        return Extraction(last[0].strip(), "number", _around(window, last.start(), last.end()))
+        start, end = prose.listed_from(numbers), numbers[-1].end()
+        return Extraction(window[start:end].strip(), "number", _around(window, start, end))
     return Extraction(None, "no answer found")
 
 

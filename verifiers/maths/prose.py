@@ -16,16 +16,21 @@ FORMULA = re.compile(
 _SOMETHING = re.compile(r"[\d=<>$]|\\[a-zA-Z(\[]")
 _BOLD = re.compile(r"(?<![\w)\]}*])(\*\*?)(?=\S)([^*\n]{1,200}?)\1(?![\w(*])")
 
-# Numbers. One may follow 共 or は directly, but no letter of ours, digit, point or command.
+# Numbers, mixed ones, times, ratios. One may follow 共 or は directly, but no letter of ours, digit, point, command.
 _START = r"(?<![A-Za-z0-9À-ɏ_.\\^{])"
 _NUMBER = re.compile(
-    rf"{_START}(?:[-−]\s?)?[$€£¥₹]?\s?(?:\d{{1,3}}(?:,\d{{3}})+(?!\d)|\d+)(?:\.\d+)?(?:\s?/\s?\d+(?![\d.]))?"
+    rf"{_START}\d{{1,9}}(?::\d{{1,9}}){{1,3}}(?:\s?[aApP]\.?[mM]\b)?"
+    rf"|{_START}(?:[-−]\s?)?[$€£¥₹]?\s?(?:\d{{1,3}}(?:,\d{{3}})+(?!\d)|\d+(?:\s\d{{1,3}}(?=\s?/\s?\d))?)(?:\.\d+)?"
+    rf"(?:\s?/\s?\d+(?![\d.]))?"
     rf"(?:\s?\\?%|\s(?:thousand|[mb]illion|trillion)\b)?|{_START}(?:[-−]\s?)?\.\d+"
 )
 _OPERATOR_BEFORE, _OPERATOR_AFTER = frozenset("+*/^_{\\&<>"), frozenset("+*/^_{\\&<>=")
 _COMMAND_BEFORE = re.compile(r"\\(?!approx|Rightarrow|implies|to|quad|qquad|text)[a-zA-Z]+$")
 _LIST_MARK = re.compile(r"[.)]\s+\S")
 _DENIED_BEFORE = re.compile(r"\b(?:not|isn't|never)(?:\s+equal to)?$", re.IGNORECASE)
+_LAST_GAP = re.compile(r",?\s(?:and|or)\s(?:[a-zA-Z]\s?=\s?)?")
+_GAP = re.compile(r",\s?(?:[a-zA-Z]\s?=\s?)?")
+_ARE = re.compile(r"\b(?:are|be|were)\W{1,4}(?:[a-zA-Z]\s?=\s?)?\Z")
 _WORD_BEFORE = re.compile(r"([A-Za-z]+)\s\W{0,3}\Z")
 _CHANGED_AFTER = re.compile(
     r"\s(?:hundred|dozen|squared|cubed|factorial|and a (?:half|third|quarter))\b", re.IGNORECASE
@@ -165,6 +170,18 @@ def _is_changed(number: re.Match[str]) -> bool:
     if before is not None and before[1].lower() in CHANGING:
         return True
     return _CHANGED_AFTER.match(number.string, number.end()) is not None
+
+
+def listed_from(found: list[re.Match[str]]) -> int:
+    """Where the list begins that ends with the last number: of `they are 1, 2 and 3`; `we add 3 and 4` lists none."""
+    first = len(found) - 1
+    gap = _LAST_GAP
+    while first and gap.fullmatch(found[first].string, found[first - 1].end(), found[first].start()):
+        first -= 1
+        gap = _GAP
+    start = found[first].start()
+    are_listed = _ARE.search(found[first].string, max(0, start - 20), start)
+    return start if are_listed else found[-1].start()
 
 
 def denies_another(text: str) -> bool:

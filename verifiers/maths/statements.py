@@ -8,7 +8,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-_ENGLISH = re.compile(r"answer|\bans\b|####|^[ \t]{0,8}A ?:(?=[ \t]{0,8}\S)", re.IGNORECASE | re.MULTILINE)
+from proctor.verifiers.maths.prose import without_bold
+
+_ENGLISH = re.compile(r"answers?|\bans\b|####|^[ \t]{0,8}A ?:(?=[ \t]{0,8}\S)", re.IGNORECASE | re.MULTILINE)
 # White space is bounded wherever two runs of it could meet: unbounded, a long one takes quadratic time.
 _GAP = r"\s{0,9}"
 _OF = rf"(?:{_GAP}\s(?:to|for|of)\s[^.\n:=]{{1,80}}?)?"
@@ -59,7 +61,7 @@ _CLOSING = {
     "\\(": re.compile(r"\\\)"),
     "\\[": re.compile(r"\\\]"),
 }
-_LEADING = re.compile(r"[\s*_:：>–—\"“]*")
+_LEADING = re.compile(r"[\s*_:：>–—\"“}]*")
 _SENTENCE_END = re.compile(r"(?<!\b(?:i\.e|e\.g))[.。।!?？！](?=\s|$|[*_\"”」<])|\n|<\||</")
 _EDGES = ' \t\n*_"”“'
 # The last line of GSM8K's own form, which needs no search.
@@ -101,7 +103,7 @@ def _english_from(text: str, start: int, stop: int) -> Statement | None:
     for key in reversed(keys):
         enclosed = _enclosed_span(text, key)
         span = enclosed or _spoken_span(text, key)
-        if span and (content := text[span[0] : span[1]].strip(_EDGES)):
+        if span and (content := _bare(text, span)):
             return Statement(content, key.start(), span[1], key[0].strip(), enclosed is not None)
     return None
 
@@ -114,7 +116,7 @@ def _other_from(text: str, start: int) -> Statement | None:
             return None
     for key in reversed(list(_OTHERS.finditer(text, start))):
         span = _sentence_span(text, key.end())
-        if content := text[span[0] : span[1]].strip(_EDGES):
+        if content := _bare(text, span):
             return Statement(content, key.start(), span[1], key[0].strip())
     return None
 
@@ -145,8 +147,11 @@ def _spoken_span(text: str, key: re.Match[str]) -> tuple[int, int] | None:
 
 def sentence(text: str, start: int) -> str:
     """The formula, or else the sentence, that begins at `start`."""
-    first, last = _sentence_span(text, start)
-    return text[first:last].strip(_EDGES)
+    return _bare(text, _sentence_span(text, start))
+
+
+def _bare(text: str, span: tuple[int, int]) -> str:
+    return without_bold(text[span[0] : span[1]]).strip(_EDGES)
 
 
 def _sentence_span(text: str, start: int) -> tuple[int, int]:
