@@ -61,7 +61,7 @@ def items(found: list[Token]) -> list[Item]:
     Raises UnreadableError where what is left would not be the answer.
     """
     found = with_numerals(with_units(_without_conditioning(_without_stray_stops(_with_alternatives(found)))))
-    parts = _split(_without_predicate(_unwrapped(found)))
+    parts = _split(_with_ratio(_without_predicate(_unwrapped(found))))
     kept = [item for part, separator in parts if (item := _item(part, separator)) is not None]
     if not kept:
         raise UnreadableError("words only")
@@ -129,6 +129,12 @@ def _without_predicate(found: list[Token]) -> list[Token]:
             _check_unchanged(found[index:])
             return found[:index]
     return found
+
+
+def _with_ratio(found: list[Token]) -> list[Token]:
+    """`2 to 1`, and nothing else, as 2:1."""
+    is_ratio = [token.kind for token in found] == ["number", "word", "number"] and found[1].text == "to"
+    return [found[0], Token("rel", ":"), found[2]] if is_ratio else found
 
 
 def _split(found: list[Token]) -> list[tuple[list[Token], str]]:
