@@ -56,6 +56,7 @@ def _marks_of(tags: tuple[str, ...]) -> re.Pattern[str]:
 
 
 _BOX = re.compile(r"\\f?box(?:ed)?(?![a-zA-Z])\s{0,9}")
+_TYPE = re.compile(r"\\(?:text|math)(?:bf|it|rm|sf|tt)?(?![a-zA-Z])|\\mbox(?![a-zA-Z])")
 _BRACES = re.compile(r"\\[{}\\]|[{}]")
 
 
@@ -73,7 +74,11 @@ def fault_of_box(text: str) -> str | None:
     if end is None:
         return "\\boxed{ is never closed"
     content = text[start + 1 : end - 1]
-    return None if any(map(_may_answer, content)) else f"\\boxed{{{content[:20]}}} holds no answer"
+    return (
+        None
+        if any(map(_may_answer, _TYPE.sub("", content)))
+        else f"\\boxed{{{content[:20]}}} holds no answer"
+    )
 
 
 def _may_answer(sign: str) -> bool:
