@@ -64,6 +64,8 @@ def test_json_lines_under_the_name_json(tmp_path: Path) -> None:
     path = tmp_path / "rows.json"
     path.write_bytes(write(tmp_path, "jsonl").read_bytes())
     assert good(Source(str(path))) == ROWS
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert good(Source(str(path))) == ROWS
 
 
 def test_rows_inside_an_object(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from typing import IO, Any
 
 _DECODER = json.JSONDecoder()  # its raw_decode costs half of json.loads on a line of a kilobyte
 _PARQUET_ROWS = 1024  # rows in memory at a time
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _NEEDS_DATA = "reading {what} needs {module}, which is not installed: pip install 'proctor[data]'"
 
 
@@ -96,7 +97,7 @@ class Source:
 
     def _lines(self) -> Iterator[Row | BadRow]:
         for number, line in enumerate(self._open(), 1):
-            text = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
+            text = line.removeprefix(_BYTE_ORDER_MARK) if number == 1 else line
             stripped = text.strip()
             if stripped:
                 yield parse_line(number, stripped)
@@ -264,7 +265,9 @@ def _is_json_lines(path: Path) -> bool:
     """Whether a `.json` file is JSON lines, as many are: the first of several lines is a whole object."""
     with path.open("rb") as file:
         first, second = file.readline(), file.readline()
-    return bool(second.strip()) and isinstance(parse_line(1, first.strip()), Row)
+    return bool(second.strip()) and isinstance(
+        parse_line(1, first.removeprefix(_BYTE_ORDER_MARK).strip()), Row
+    )
 
 
 def _rows_of(value: object) -> list[Any] | None:
