@@ -54,7 +54,9 @@ def train(
         is_main=run.workers.rank == 0,
         wait=run.workers.wait,
     )
-    restore(run, folder.latest() if config.run.resume else None)
+    if not config.run.resume:
+        folder.set_aside()
+    restore(run, folder.latest())
     with Recorder(
         config.run.output,
         from_step=progress.step,

@@ -13,6 +13,7 @@ import random
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,16 @@ class CheckpointFolder:
         """The best by metric, the newest of equals; None where no checkpoint has a metric."""
         measured = [checkpoint for checkpoint in self.all() if checkpoint.metric is not None]
         return max(measured, key=lambda each: (self.sign * (each.metric or 0.0), each.step), default=None)
+
+    def set_aside(self) -> None:
+        """Makes room for a run that begins anew: what an earlier one left is kept, as `root-1`, `root-2` ...
+
+        Among the new ones it would be taken for the newest, gone back to, and outlive them.
+        """
+        if self.is_main and self.all():
+            names = (self.root.with_name(f"{self.root.name}-{number}") for number in count(1))
+            self.root.rename(next(name for name in names if not name.exists()))
+        self.wait()
 
     def _remove_old(self) -> None:
         checkpoints, best = self.all(), self.best()

@@ -53,8 +53,10 @@ class Saver:
 
         Raises ValueError where the data is another, FileNotFoundError with more processes than wrote it.
         """
+        if not self.resumes:
+            self.checkpoints.set_aside()
         latest = self.checkpoints.latest()
-        if latest is None or not self.resumes:
+        if latest is None:
             return 0
         if latest.state["data"] != self.data:
             raise ValueError(

@@ -136,7 +136,9 @@ class RunSettings(Section):
     epochs: float = Field(1.0, gt=0, description="Passes over the data; max_steps overrides it.")
     max_steps: Count = Field(0, description="Optimisation steps; 0: as many as the epochs have.")
     seed: int = Field(0, description="Seed of data order, dropout and sampling.")
-    resume: bool = Field(True, description="Go on from the newest checkpoint in the output folder.")
+    resume: bool = Field(
+        True, description="Go on from the newest checkpoint in the output folder; false sets it aside."
+    )
     save_every: Count = Field(0, description="Steps between checkpoints; 0: only at the end and on Ctrl-C.")
     keep: Positive = Field(2, description="Newest checkpoints kept; the best is kept besides.")
     tensorboard: bool = Field(True, description="Write TensorBoard files where it is installed.")

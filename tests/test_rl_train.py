@@ -183,6 +183,22 @@ def test_a_poisoned_run_rolls_back_and_goes_on(tmp_path: Path) -> None:
     assert kept == dict.fromkeys(range(1, 7), 16)  # of step 3, sampled twice, only what stands
 
 
+def test_a_new_run_never_goes_back_to_an_earlier_ones_checkpoints(tmp_path: Path) -> None:
+    train(make_run(tmp_path, "--run.steps", 4))
+    run = make_run(tmp_path, "--run.steps", 3, "--run.resume", "false")
+    poison = {"armed": True}
+
+    def watch(report) -> None:
+        if poison.pop("armed", False):
+            with torch.no_grad():
+                run.policy.base.model.layers[0].mlp.down_proj.weight.fill_(math.nan)
+
+    train(run, watch=watch)
+    assert len(list((tmp_path / "run").glob("incident-*.json"))) == 1
+    assert [line["step"] for line in curve(tmp_path / "run")] == [1, 2, 3]
+    assert CheckpointFolder(tmp_path / "run" / "checkpoints").latest().step == 3
+
+
 def test_a_run_that_keeps_breaking_stops_at_the_last_good_checkpoint(tmp_path: Path) -> None:
     run = make_run(tmp_path, "--max_gap", 1e-12, "--max_incidents", 2)
     with pytest.raises(GuardStopError, match="after 2 incidents, the last: sampler and trainer differ"):

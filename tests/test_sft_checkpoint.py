@@ -68,6 +68,17 @@ def test_the_same_step_is_replaced(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["step-000001"]
 
 
+def test_a_run_that_begins_anew_finds_no_checkpoint_and_destroys_none(tmp_path):
+    folder = CheckpointFolder(tmp_path / "checkpoints")
+    for text in ("first", "second"):
+        save(folder, 7, text=text)
+        folder.set_aside()
+        assert folder.latest() is None
+    folder.set_aside()  # where there is nothing
+    texts = {path.parts[-3]: path.read_text() for path in tmp_path.glob("*/*/weights")}
+    assert texts == {"checkpoints-1": "first", "checkpoints-2": "second"}
+
+
 def test_steps_beyond_six_digits_stay_in_order(tmp_path):
     folder = CheckpointFolder(tmp_path, keep=5)
     for step in (999_999, 1_000_000):

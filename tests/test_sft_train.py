@@ -95,6 +95,13 @@ def test_ctrl_c_saves_and_the_resumed_run_has_the_losses_of_an_uninterrupted_one
     assert losses(tmp_path / "broken") == losses(tmp_path / "whole")
 
 
+def test_a_new_run_in_an_old_folder_keeps_its_own_checkpoints(tmp_path):
+    run(tmp_path, "--max-steps", "4", "--save-every", "1")
+    result = run(tmp_path, "--max-steps", "2", "--resume", "false")
+    assert result.progress.checkpoint.is_dir()
+    assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["step-000002"]
+
+
 def test_other_data_is_not_resumed(tmp_path):
     run(tmp_path, "--max-steps", "2")
     with pytest.raises(ValueError, match="was trained on other data"):
