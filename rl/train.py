@@ -103,11 +103,11 @@ def _loop(
         recorder.step(progress.step, metrics)
         recorder.completions(progress.step, experiences)
         watch(Report(progress.step, config.run.steps, metrics, experiences))
-        is_last = progress.step == config.run.steps
+        is_last, measured = progress.step == config.run.steps, None
         if is_last or (config.evaluation.every and progress.step % config.evaluation.every == 0):
-            evaluation = _evaluate(run, recorder)
+            measured = evaluation = _evaluate(run, recorder)
         if is_last or progress.step % config.run.save_every == 0:
-            save(run, folder, evaluation)
+            save(run, folder, measured)
     return before, evaluation
 
 
@@ -165,7 +165,7 @@ def learn(run: Run, experiences: Sequence[Experience], clock: Clock) -> list[Ste
 
 
 def save(run: Run, folder: CheckpointFolder, evaluation: Evaluation | None) -> Checkpoint:
-    """Everything that resuming needs, in one atomic folder."""
+    """Everything that resuming needs, in one atomic folder. evaluation: of these very weights."""
     metric = None if evaluation is None else evaluation.sampled
 
     def write(path: Any) -> None:

@@ -8,6 +8,7 @@ Under several processes each calls `save`, and only the first one creates, renam
 from __future__ import annotations
 
 import json
+import math
 import os
 import random
 import shutil
@@ -98,9 +99,16 @@ class CheckpointFolder:
         return max(self.all(), key=lambda checkpoint: checkpoint.step, default=None)
 
     def best(self) -> Checkpoint | None:
-        """The best by metric, the newest of equals; None where no checkpoint has a metric."""
-        measured = [checkpoint for checkpoint in self.all() if checkpoint.metric is not None]
-        return max(measured, key=lambda each: (self.sign * (each.metric or 0.0), each.step), default=None)
+        """The best by metric, the newest of equals; None where no checkpoint has a metric.
+
+        NaN, an evaluation without a verdict for one, measures nothing: no number is greater.
+        """
+        measured = [
+            (self.sign * checkpoint.metric, checkpoint.step, checkpoint)
+            for checkpoint in self.all()
+            if checkpoint.metric is not None and not math.isnan(checkpoint.metric)
+        ]
+        return max(measured, key=lambda each: each[:2])[-1] if measured else None
 
     def set_aside(self) -> None:
         """Makes room for a run that begins anew: what an earlier one left is kept, as `root-1`, `root-2` ...

@@ -69,11 +69,12 @@ def run(
                 log.write(done.step, numbers)
             show(done.step, numbers)
             is_last = done.step == course.num_steps
+            measured: Numbers = {}  # of these very weights
             if is_last or _is_due(rhythm.evaluate_every, done.step):
-                done.evaluation = evaluate(stages, log, step=done.step, show=rhythm.show)
+                measured = done.evaluation = evaluate(stages, log, step=done.step, show=rhythm.show)
             done.is_interrupted = stages.total([wish.is_wanted])[0] > 0 and not is_last
             if is_last or done.is_interrupted or _is_due(rhythm.save_every, done.step):
-                metric = done.evaluation.get("loss")
+                metric = measured.get("loss")
                 done.checkpoint = saver.save(done.step, metric=None if metric is None else float(metric))
             if done.is_interrupted:
                 break

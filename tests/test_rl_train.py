@@ -183,6 +183,20 @@ def test_a_poisoned_run_rolls_back_and_goes_on(tmp_path: Path) -> None:
     assert kept == dict.fromkeys(range(1, 7), 16)  # of step 3, sampled twice, only what stands
 
 
+def test_a_checkpoint_has_the_evaluation_of_its_own_step_alone(tmp_path: Path) -> None:
+    make_files(tmp_path)
+    train(
+        make_run(
+            tmp_path, "--data.evaluation", str(tmp_path / "prompts.jsonl"), "--evaluation.prompts", 4,
+            "--evaluation.every", 2, "--run.steps", 4, "--run.save_every", 1, "--run.keep", 9,
+        )
+    )  # fmt: skip
+    found = CheckpointFolder(tmp_path / "run" / "checkpoints").all()
+    assert {each.step: each.metric is not None for each in found} == {
+        0: True, 1: False, 2: True, 3: False, 4: True,
+    }  # fmt: skip
+
+
 def test_a_new_run_never_goes_back_to_an_earlier_ones_checkpoints(tmp_path: Path) -> None:
     train(make_run(tmp_path, "--run.steps", 4))
     run = make_run(tmp_path, "--run.steps", 3, "--run.resume", "false")

@@ -1,5 +1,6 @@
 """Checkpoints: whole or absent, the newest and the best kept, random states restored."""
 
+import math
 import random
 
 import pytest
@@ -41,6 +42,13 @@ def test_the_newest_and_the_best_are_kept(tmp_path):
 def test_a_metric_may_point_up(tmp_path):
     folder = CheckpointFolder(tmp_path, keep=1, higher_is_better=True)
     for step, accuracy in [(1, 0.2), (2, 0.9), (3, 0.4)]:
+        save(folder, step, metric=accuracy)
+    assert steps(folder) == [2, 3]
+
+
+def test_what_could_not_be_measured_is_not_the_best(tmp_path):
+    folder = CheckpointFolder(tmp_path, keep=1, higher_is_better=True)
+    for step, accuracy in [(1, math.nan), (2, 0.9), (3, 0.4)]:
         save(folder, step, metric=accuracy)
     assert steps(folder) == [2, 3]
 

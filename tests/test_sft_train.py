@@ -102,6 +102,16 @@ def test_a_new_run_in_an_old_folder_keeps_its_own_checkpoints(tmp_path):
     assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["step-000002"]
 
 
+def test_a_checkpoint_has_the_loss_of_its_own_step_alone(tmp_path):
+    words = ("--max-steps", "4", "--every", "2", "--save-every", "1", "--keep", "9")
+    run(tmp_path, *words, "--evaluation-share", "0.2")
+    found = {
+        path.name[-1]: json.loads((path / "checkpoint.json").read_text())["metric"] is not None
+        for path in (tmp_path / "checkpoints").iterdir()
+    }
+    assert found == {"1": False, "2": True, "3": False, "4": True}
+
+
 def test_other_data_is_not_resumed(tmp_path):
     run(tmp_path, "--max-steps", "2")
     with pytest.raises(ValueError, match="was trained on other data"):
