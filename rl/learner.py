@@ -50,7 +50,7 @@ class CriticLearner:
         device: torch.device,
         offload: bool = False,
     ) -> None:
-        """offload: between uses critic and optimiser state are on the CPU."""
+        """clip: largest gradient norm, 0: none. offload: between uses critic and optimiser state are on the CPU."""
         self.critic = critic.to("cpu" if offload else device)
         self.clip = clip
         self._device, self._offload = device, offload
@@ -70,7 +70,7 @@ class CriticLearner:
             for loss in critic_losses(workers.autocast(self.critic), rows, own, clip=value_clip):
                 loss.backward()
         sum_gradients(self.critic.parameters(), workers.num_processes)
-        torch.nn.utils.clip_grad_norm_(self.critic.parameters(), self.clip)
+        torch.nn.utils.clip_grad_norm_(self.critic.parameters(), self.clip or float("inf"))
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
 

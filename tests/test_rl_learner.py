@@ -46,6 +46,12 @@ def test_old_and_reference_logprobs_are_in_the_precision_of_the_update(
             torch.testing.assert_close(micro.flat([getattr(row, name) for row in rows]), logp, rtol=0, atol=0)
 
 
+def test_without_clipping_the_critic_learns_too(tmp_path: Path) -> None:
+    run = make_run(tmp_path, "--algorithm.name", "ppo", "--optimizer.clip", 0)
+    run.learner.update(run.learner.rows(sampled(run), kl_coef=0.0), kl_coef=0.0)
+    assert run.learner.critic.critic.head.weight.abs().sum() > 0
+
+
 def test_gradient_checkpointing_computes_layers_again_and_changes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
