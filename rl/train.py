@@ -59,7 +59,7 @@ def train(
     restore(run, folder.latest())
     with Recorder(
         config.run.output,
-        from_step=progress.step,
+        from_step=progress.step or -1,  # a run at its start evaluates once more
         tensorboard=config.run.tensorboard,
         wandb=config.run.wandb,
         is_main=run.workers.rank == 0,

@@ -33,7 +33,7 @@ class MetricsLog:
         if tensorboard and importlib.util.find_spec("tensorboard"):
             from torch.utils.tensorboard import SummaryWriter
 
-            self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=resume_step)
+            self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=resume_step + 1)
         if wandb_project:
             import wandb
 
@@ -63,9 +63,9 @@ class MetricsLog:
 
 
 def open_log(run: RunSettings, start: int) -> closing[MetricsLog]:
-    """The log of a run that goes on after step `start`, to be closed by leaving it."""
+    """The log of a run that goes on after step `start`, to be closed by leaving it. From 0 it is empty."""
     return closing(
-        MetricsLog(run.output, resume_step=start, tensorboard=run.tensorboard, wandb_project=run.wandb)
+        MetricsLog(run.output, resume_step=start or -1, tensorboard=run.tensorboard, wandb_project=run.wandb)
     )
 
 
@@ -75,7 +75,9 @@ def _drop_after(path: Path, step: int) -> None:
         return
     lines = path.read_text(encoding="utf-8").splitlines()
     kept = [line for line in lines if _step_of(line) <= step]
-    path.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
+    aside = path.with_suffix(".tmp")  # a crash while writing must not cost the run's past
+    aside.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
+    aside.replace(path)
 
 
 def _step_of(line: str) -> float:

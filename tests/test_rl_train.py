@@ -197,6 +197,19 @@ def test_a_checkpoint_has_the_evaluation_of_its_own_step_alone(tmp_path: Path) -
     }  # fmt: skip
 
 
+def test_a_run_that_was_killed_at_its_start_has_no_line_twice(tmp_path: Path) -> None:
+    make_files(tmp_path)
+    words = ("--data.evaluation", str(tmp_path / "prompts.jsonl"), "--evaluation.prompts", 4)
+
+    def killed(report) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(make_run(tmp_path, *words, "--run.steps", 2), watch=killed)
+    train(make_run(tmp_path, *words, "--run.steps", 2))
+    assert [line["step"] for line in curve(tmp_path / "run")] == [0, 1, 2, 2]
+
+
 def test_a_new_run_never_goes_back_to_an_earlier_ones_checkpoints(tmp_path: Path) -> None:
     train(make_run(tmp_path, "--run.steps", 4))
     run = make_run(tmp_path, "--run.steps", 3, "--run.resume", "false")

@@ -1,10 +1,12 @@
 """Metrics: lines that a resumed run neither repeats nor loses."""
 
 import json
+from pathlib import Path
 
 import pytest
 
-from proctor.sft.metrics import MetricsLog
+from proctor.sft.metrics import MetricsLog, open_log
+from proctor.sft.settings import RunSettings
 
 
 def steps(folder) -> list[int]:
@@ -32,10 +34,46 @@ def test_a_line_cut_off_by_a_crash_is_dropped(tmp_path):
     assert steps(tmp_path) == [1, 2, 3]
 
 
+def test_a_crash_while_lines_are_dropped_costs_none(tmp_path, monkeypatch):
+    write(tmp_path, [1, 2, 3])
+
+    def full(path, text, **options):
+        with path.open("w") as file:
+            file.write(text[:5])
+        raise OSError("disk full")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(OSError, match="disk full"):
+        MetricsLog(tmp_path, resume_step=2)
+    assert steps(tmp_path) == [1, 2, 3]
+
+
 def test_a_new_run_begins_a_new_file(tmp_path):
     write(tmp_path, [1, 2])
     write(tmp_path, [1])
     assert steps(tmp_path) == [1]
+
+
+def test_a_run_at_its_start_has_not_evaluated_yet(tmp_path):
+    for _ in range(2):
+        with open_log(RunSettings(output=tmp_path, tensorboard=False), 0) as log:
+            log.write(0, {"loss": 1.0}, kind="evaluation")
+    assert steps(tmp_path) == [0]
+
+
+def test_charts_keep_the_step_that_a_run_goes_on_after(tmp_path, monkeypatch):
+    purged = []
+
+    class Writer:
+        def __init__(self, folder, *, purge_step):
+            purged.append(purge_step)
+
+        def close(self):
+            pass
+
+    monkeypatch.setattr("torch.utils.tensorboard.SummaryWriter", Writer)
+    MetricsLog(tmp_path, resume_step=2, tensorboard=True).close()
+    assert purged == [3]  # the first step that TensorBoard is to forget
 
 
 def test_what_is_no_number_is_written_and_not_charted(tmp_path):
