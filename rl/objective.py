@@ -109,7 +109,7 @@ class Objective:
                 logp, columns["ref_logp"], algorithm.kl_estimator, gradient=algorithm.kl_gradient
             )
             if algorithm.kl_off_policy:
-                kl = off_policy_kl(kl, logp, old_logp)
+                kl = off_policy_kl(kl, logp, old_logp, gradient=algorithm.kl_gradient)
             losses = losses + self.kl_coef * kl
         if entropy is not None and algorithm.entropy_coef:
             losses = losses - algorithm.entropy_coef * entropy

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from proctor.rl.algorithms.kl import AdaptiveKL, FixedKL, kl_estimate
+from proctor.rl.algorithms.kl import AdaptiveKL, FixedKL, kl_estimate, off_policy_kl
 from proctor.rl.algorithms.masked import masked_mean, masked_mean_rows, masked_var, sampled_mask, whiten
 from proctor.rl.algorithms.returns import discounted_returns, gae, token_rewards
 from tests.rl_reference import Case, cases
@@ -60,6 +60,19 @@ def test_kl_is_the_peers(case: Case) -> None:
     (slope,) = torch.autograd.grad(kl.sum(), logp)
     case.check(kl.detach(), "kl")
     case.check(slope, "grad_logp")
+
+
+@pytest.mark.parametrize(("kind", "gradient"), [("k1", "own"), ("k3", "own"), ("k1", "k2"), ("k3", "k2")])
+def test_an_off_policy_kl_has_the_gradient_of_the_reverse_kl(kind: str, gradient: str) -> None:
+    # Over three tokens every expectation is a sum: tokens come from pi_old, the gradient must be that of KL(pi || ref).
+    logits = torch.tensor([0.3, -0.2, 0.9], dtype=torch.float64, requires_grad=True)
+    old = torch.tensor([0.1, 0.4, 0.2], dtype=torch.float64).log_softmax(-1)
+    ref = torch.tensor([1.0, 0.0, -1.0], dtype=torch.float64).log_softmax(-1)
+    logp = logits.log_softmax(-1)
+    (want,) = torch.autograd.grad((logp.exp() * (logp - ref)).sum(), logits, retain_graph=True)
+    kl = off_policy_kl(kl_estimate(logp, ref, kind, gradient=gradient), logp, old, gradient=gradient)
+    (got,) = torch.autograd.grad((old.exp() * kl).sum(), logits)
+    torch.testing.assert_close(got, want)
 
 
 @cases("kl_controller")

@@ -39,12 +39,15 @@ def kl_estimate(
     return value.detach() + with_gradient - with_gradient.detach()
 
 
-def off_policy_kl(kl: Tensor, logp: Tensor, old_logp: Tensor) -> Tensor:
+def off_policy_kl(kl: Tensor, logp: Tensor, old_logp: Tensor, *, gradient: str = "own") -> Tensor:
     """kl * pi / pi_old, (B, T): unbiased, gradient too, where tokens were sampled from pi_old.
 
+    gradient: as `kl_estimate` was told. k2's is that of the KL already: the ratio, whose own gradient completes
+    that of k1 and k3, only weighs it.
     Source: DeepSeek-V3.2, arXiv:2512.02556, section 3.1.
     """
-    return kl * torch.exp(logp - old_logp)
+    ratio = torch.exp(logp - old_logp)
+    return kl * (ratio if gradient == "own" else ratio.detach())
 
 
 @dataclass(slots=True)
