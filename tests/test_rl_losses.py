@@ -271,6 +271,13 @@ def test_entropy_mask_is_trls(case: Case) -> None:
     case.check(got, "keep")
 
 
+def test_entropies_of_the_largest_steps_are_ranked_too() -> None:
+    count = 2**24 + 1  # one more than torch.quantile takes
+    entropy = torch.arange(count, dtype=torch.int32)
+    kept = high_entropy_mask(entropy, torch.ones(count, dtype=torch.bool), quantile=0.75)
+    assert kept.sum() == 2**22 + 1
+
+
 def test_gap_is_measured_on_sampled_tokens_only() -> None:
     # d = 0.1 and -0.3 on sampled tokens; the padding's 5 must not count.
     gap = sampler_gap(

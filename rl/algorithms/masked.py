@@ -6,10 +6,14 @@ The loop has rows of sampled tokens alone; `sampled_mask` and `token_weights` ar
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
 AGGREGATIONS = ("token", "sequence", "constant", "sequence_sum", "token_sum")
+
+_QUANTILE_TAKES = 2**24  # numbers, torch.quantile at most; a large step has more tokens
 
 
 def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
@@ -109,4 +113,7 @@ def high_entropy_mask(entropy: Tensor, mask: Tensor, *, quantile: float) -> Tens
     chosen = entropy[mask.bool()].float()
     if chosen.numel() == 0:
         return torch.zeros_like(mask, dtype=torch.bool)
-    return (entropy >= torch.quantile(chosen, quantile)) & mask.bool()
+    if chosen.numel() <= _QUANTILE_TAKES:
+        return (entropy >= torch.quantile(chosen, quantile)) & mask.bool()
+    rank = math.ceil(quantile * (chosen.numel() - 1))
+    return (entropy >= chosen.kthvalue(rank + 1).values) & mask.bool()
