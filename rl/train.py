@@ -115,19 +115,21 @@ def collect(run: Run, clock: Clock) -> list[Experience]:
     """Samples, scores and settles one step's rollouts; refills groups that teach nothing, up to a bound."""
     progress, learner, settings = run.progress, run.learner, run.config.rollouts
     found: list[Experience] = []
+    sampled: list[Experience] = []
     missing = settings.prompts
     for attempt in range(1 + settings.max_refills):
         problems = [run.problems[index] for index in progress.deck.deal(missing)]
         seed = (run.config.run.seed * 1_000_003 + progress.step) * 101 + attempt
         with clock("sample and score"):
-            sampled = run.collector(
-                problems, replace(run.sampling, seed=seed), step=progress.step, first_group=_groups(found)
+            more = run.collector(
+                problems, replace(run.sampling, seed=seed), step=progress.step, first_group=_groups(sampled)
             )
-        progress.ledger.enter(prompts=len(problems), rollouts=len(sampled))
+        progress.ledger.enter(prompts=len(problems), rollouts=len(more))
         with clock("reference"):
-            sampled = learner.with_reference(sampled)
+            sampled += learner.with_reference(more)
         penalties = learner.kl_penalties(sampled, kl_coef=progress.kl.coef)
-        found += settle(sampled, learner.algorithm, penalties=penalties)
+        # All rounds at once: a baseline or deviation of the batch is that of the step, not of a refill.
+        found = settle(sampled, learner.algorithm, penalties=penalties)
         useful = {experience.group for experience in found if experience.fate is Fate.TRAINED}
         missing = settings.prompts - len(useful)
         if not learner.algorithm.refill_zero_variance or missing <= 0:

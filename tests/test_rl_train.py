@@ -139,6 +139,23 @@ def test_stale_rollouts_are_a_fate_and_not_trained(tmp_path: Path) -> None:
     assert stale["1e-9"] > 0 == stale["0.5"]
 
 
+def test_refilled_groups_are_compared_with_the_whole_step(tmp_path: Path) -> None:
+    run = make_run(
+        tmp_path, "--algorithm.name", "dapo", "--advantage_options", "{scale = 'batch', eps = 0.0}",
+        "--mask_truncated", "false", "--max_refills", 3,
+    )  # fmt: skip
+    run.engine.sync(run.policy.model)
+    found = collect(run, Clock())
+    assert len(found) > 16  # there was a refill
+    deviation = torch.tensor([each.reward for each in found], dtype=torch.float64).std().item()
+    for group in {each.group for each in found if each.fate is Fate.TRAINED}:
+        members = [each for each in found if each.group == group]
+        mean = sum(each.reward for each in members) / len(members)
+        assert [each.advantage for each in members] == pytest.approx(
+            [(each.reward - mean) / deviation for each in members]
+        )
+
+
 def test_only_the_share_of_tokens_asked_for_has_an_advantage(tmp_path: Path) -> None:
     run = make_run(tmp_path, "--top_entropy", 0.25, "--rollouts.prompts", 8)
     run.engine.sync(run.policy.model)
