@@ -25,7 +25,7 @@ from proctor.sft.display import note
 from proctor.sft.evaluate import Evaluation
 from proctor.sft.optimizer import make_optimizer, set_learning_rate
 from proctor.sft.parallel import Plain
-from proctor.sft.saving import Saver, write_model
+from proctor.sft.saving import Saver, write_result
 from proctor.sft.settings import OptimizerSettings, Precision, RunSettings
 from proctor.sft.step import StepResult
 
@@ -123,7 +123,7 @@ def train_reward_model(config: RMConfig) -> Trained:
     if progress.is_interrupted and progress.checkpoint:
         return Trained(progress.checkpoint, before, {}, skipped, is_interrupted=True)
     path = config.run.output / "model"
-    write_model(path, model, workers, model.tokenizer)
+    write_result(path, model, workers, model.tokenizer)
     return Trained(path, before, progress.evaluation, skipped)
 
 

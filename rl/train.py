@@ -19,7 +19,7 @@ from proctor.rl.state import read_state, write_state
 from proctor.rl.update import StepStats
 from proctor.sft.checkpoint import Checkpoint, CheckpointFolder
 from proctor.sft.optimizer import learning_rate, set_learning_rate
-from proctor.sft.saving import write_model
+from proctor.sft.saving import write_result
 
 _EVALUATION_KEPT = 32  # prompts of each evaluation whose completions are recorded, to be read side by side
 
@@ -65,7 +65,7 @@ def train(
         is_main=run.workers.rank == 0,
     ) as recorder:
         found = _loop(run, folder, recorder, watch)
-    write_model(config.run.output / "model", run.policy, run.workers, run.tokenizer)
+    write_result(config.run.output / "model", run.policy, run.workers, run.tokenizer)
     return found
 
 

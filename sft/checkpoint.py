@@ -12,7 +12,8 @@ import math
 import os
 import random
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -129,6 +130,21 @@ class CheckpointFolder:
     def _clear_unfinished(self) -> None:
         for path in self.root.glob(f"{_WRITING}*"):
             shutil.rmtree(path)
+
+
+@contextmanager
+def replacing(folder: Path, *, is_main: bool = True) -> Iterator[Path]:
+    """A folder to write, which then takes the place of `folder`: never half of it, and no file of what was there.
+
+    Under several processes all of them may write, and the first one makes the change.
+    """
+    aside = folder.with_name(f"{_WRITING}{folder.name}")
+    if is_main:
+        shutil.rmtree(aside, ignore_errors=True)  # of a crash
+    yield aside
+    if is_main:
+        _sync_tree(aside)
+        _replace(aside, folder)
 
 
 def random_states() -> dict[str, Any]:

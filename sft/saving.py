@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from transformers import PreTrainedTokenizerBase
 
-from proctor.sft.checkpoint import CheckpointFolder, random_states, restore_random_states
+from proctor.sft.checkpoint import CheckpointFolder, random_states, replacing, restore_random_states
 from proctor.sft.learner import Learner
 from proctor.sft.model import Wrapped
 from proctor.sft.parallel import Workers, Zero
@@ -77,11 +77,21 @@ def write_model(folder: Path, model: Wrapped, workers: Workers, tokenizer: PreTr
     workers.wait()
 
 
+def write_result(folder: Path, model: Wrapped, workers: Workers, tokenizer: PreTrainedTokenizerBase) -> None:
+    """The model that a run comes to, in place of an earlier run's. Collective.
+
+    Adapters left beside whole weights would be loaded over them.
+    """
+    with replacing(folder, is_main=workers.rank == 0) as aside:
+        write_model(aside, model, workers, tokenizer)
+
+
 def write_merged(folder: Path, learner: Learner) -> None:
     """A copy with the adapters merged into the weights. The policy itself stays as it is."""
     merged = copy.deepcopy(learner.policy.model).merge_and_unload()
-    merged.save_pretrained(folder)
-    learner.tokenizer.save_pretrained(folder)
+    with replacing(folder) as aside:
+        merged.save_pretrained(aside)
+        learner.tokenizer.save_pretrained(aside)
 
 
 def read_weights(folder: Path, model: Wrapped, workers: Workers) -> None:

@@ -82,7 +82,7 @@ def _finish(config: SFTConfig, learning: learner.Learner, progress: loop.Progres
     if progress.is_interrupted and progress.checkpoint:
         return progress.checkpoint
     folder = run.output / "model"
-    saving.write_model(folder, learning.policy, learning.workers, learning.tokenizer)
+    saving.write_result(folder, learning.policy, learning.workers, learning.tokenizer)
     if run.merge and config.model.lora and learning.is_main:
         saving.write_merged(run.output / "merged", learning)
     if learning.is_main:

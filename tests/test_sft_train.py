@@ -112,6 +112,31 @@ def test_a_checkpoint_has_the_loss_of_its_own_step_alone(tmp_path):
     assert found == {"1": False, "2": True, "3": False, "4": True}
 
 
+def test_the_model_of_an_earlier_run_is_replaced_whole(tmp_path):
+    run(tmp_path, "--max-steps", "1", "--lora", "true")
+    (tmp_path / ".writing-model").mkdir()  # as a crash leaves it
+    result = run(tmp_path, "--max-steps", "1", "--resume", "false")
+    assert not list(result.folder.glob("adapter*"))  # which would be loaded over the weights
+    AutoModelForCausalLM.from_pretrained(result.folder)
+    assert not list(tmp_path.glob(".writing*"))
+
+
+def test_a_crash_while_the_model_is_written_leaves_the_earlier_one(tmp_path, monkeypatch):
+    folder = run(tmp_path, "--max-steps", "1").folder
+    before = (folder / "model.safetensors").read_bytes()
+
+    def full(model, path, **options):
+        Path(path).mkdir(parents=True, exist_ok=True)
+        (Path(path) / "model.safetensors").write_bytes(b"half")
+        if Path(path).parent == tmp_path:  # the checkpoint before it is written
+            raise OSError("disk full")
+
+    monkeypatch.setattr("transformers.PreTrainedModel.save_pretrained", full)
+    with pytest.raises(OSError, match="disk full"):
+        run(tmp_path, "--max-steps", "2")
+    assert (folder / "model.safetensors").read_bytes() == before
+
+
 def test_other_data_is_not_resumed(tmp_path):
     run(tmp_path, "--max-steps", "2")
     with pytest.raises(ValueError, match="was trained on other data"):
