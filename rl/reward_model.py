@@ -14,6 +14,7 @@ from transformers import AutoModelForSequenceClassification, PreTrainedTokenizer
 
 from proctor.rl.prompts import Rendering
 from proctor.sft.batch import micro_batches
+from proctor.sft.pretrained import loading
 from proctor.sft.tokenizer import load_tokenizer
 
 Prompt = str | Sequence[Mapping[str, Any]]
@@ -38,7 +39,10 @@ class RewardModel(nn.Module):
         device: the first GPU, or the CPU where there is none, unless it is given.
         """
         tokenizer = load_tokenizer(path, key=key)
-        model = AutoModelForSequenceClassification.from_pretrained(path, num_labels=1, dtype=torch.float32)
+        with loading(path, key):
+            model = AutoModelForSequenceClassification.from_pretrained(
+                path, num_labels=1, dtype=torch.float32
+            )
         if len(tokenizer) > model.get_input_embeddings().num_embeddings:  # a pad token was added
             model.resize_token_embeddings(len(tokenizer))
         model.config.pad_token_id = tokenizer.pad_token_id  # tells it where a row ends

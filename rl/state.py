@@ -15,7 +15,7 @@ from proctor.rl.prompts import Deck
 from proctor.sft.checkpoint import random_states, restore_random_states
 from proctor.sft.model import Policy
 from proctor.sft.parallel import Workers
-from proctor.sft.saving import read_weights, write_model
+from proctor.sft.saving import fitting, read_weights, write_model
 
 
 @dataclass(slots=True)
@@ -58,9 +58,10 @@ def write_state(folder: Path, policy: Policy, workers: Workers, tokenizer: Any, 
 
 
 def read_state(folder: Path, policy: Policy, workers: Workers, critic: Any = None) -> None:
-    """What `write_state` wrote, into a policy of the same shape."""
-    read_weights(folder, policy, workers)
-    if critic is not None:
-        critic.load(torch.load(folder / "critic.pt", map_location="cpu", weights_only=True))
-    states = torch.load(folder / f"random-{workers.rank}.pt", weights_only=False)  # our own file
-    restore_random_states(states)
+    """What `write_state` wrote, into a policy of the same shape. Raises ConfigError for another."""
+    with fitting(folder):
+        read_weights(folder, policy, workers)
+        if critic is not None:
+            critic.load(torch.load(folder / "critic.pt", map_location="cpu", weights_only=True))
+        states = torch.load(folder / f"random-{workers.rank}.pt", weights_only=False)  # our own file
+        restore_random_states(states)

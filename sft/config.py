@@ -67,7 +67,7 @@ def load_config(kind: type[Config], path: str | Path | None, overrides: Sequence
     _check_names(kind, values, source, ())
     for name, value in _pairs(overrides):
         names = _find(kind, name)
-        _put(values, names, _fitting(value, dict(_leaves(kind))[names]))
+        _put(values, names, _fitting(value, dict(_leaves(kind))[names]), source)
         source.options[names] = f"--{name}"
     try:
         return kind.model_validate(values)
@@ -149,6 +149,8 @@ def _read(path: str | Path | None) -> str:
         return Path(path).read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: not valid TOML, which is UTF-8: {error}") from error
 
 
 def _section(field: FieldInfo) -> type[Section] | None:
@@ -231,9 +233,12 @@ def _find(kind: type[Section], name: str) -> tuple[str, ...]:
     raise ConfigError(f"unknown key '--{name}'{near}")
 
 
-def _put(values: dict[str, Any], names: tuple[str, ...], value: Any) -> None:
+def _put(values: dict[str, Any], names: tuple[str, ...], value: Any, source: _Source) -> None:
     for name in names[:-1]:
-        values = values.setdefault(name, {})
+        inner = values.setdefault(name, {})
+        if not isinstance(inner, dict):
+            raise ConfigError(f"{source.at(name)}'{name}' = {inner!r}: expected a table, [{name}]")
+        values = inner
     values[names[-1]] = value
 
 

@@ -25,8 +25,12 @@ def loading(name: str, key: str) -> Iterator[None]:
     check_model_name(name, key)
     try:
         yield
-    except (OSError, ValueError) as error:
-        said = str(error).strip().split("\n")[0].strip(" .:")
+    except (ConfigError, ImportError):  # which say what to do
+        raise
+    except (
+        Exception
+    ) as error:  # the border to transformers, safetensors and tokenizers, which raise what they like
+        said = (str(error) or type(error).__name__).strip().split("\n")[0].strip(" .:")
         if Path(name).is_dir():
             problem = f"the folder '{name}' cannot be loaded ({said}); give one that save_pretrained wrote"
         else:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import torch
 from transformers import PreTrainedTokenizerBase
 
 from proctor.sft.checkpoint import CheckpointFolder, random_states, replacing, restore_random_states
+from proctor.sft.config import ConfigError
 from proctor.sft.learner import Learner
 from proctor.sft.model import Wrapped
 from proctor.sft.parallel import Workers, Zero
@@ -51,7 +54,7 @@ class Saver:
     def resume(self) -> int:
         """Goes on from the newest checkpoint: the number of steps done, 0 where there is none or none is wanted.
 
-        Raises ValueError where the data is another, FileNotFoundError with more processes than wrote it.
+        Raises ConfigError where the data is another, or the run does not fit what wrote the checkpoint.
         """
         if not self.resumes:
             self.checkpoints.set_aside()
@@ -59,13 +62,27 @@ class Saver:
         if latest is None:
             return 0
         if latest.state["data"] != self.data:
-            raise ValueError(
+            raise ConfigError(
                 f"{latest.path} was trained on other data; set run.resume = false or another run.output"
             )
-        read_weights(latest.path, self.model, self.workers)
-        states = torch.load(latest.path / f"random-{self.workers.rank}.pt", weights_only=False)
-        restore_random_states(states)
+        with fitting(latest.path):
+            read_weights(latest.path, self.model, self.workers)
+            states = torch.load(latest.path / f"random-{self.workers.rank}.pt", weights_only=False)
+            restore_random_states(states)
         return latest.step
+
+
+@contextmanager
+def fitting(checkpoint: Path) -> Iterator[None]:
+    """Around reading it: tells in a line where a run does not fit what another wrote. Raises ConfigError."""
+    try:
+        yield
+    except (OSError, RuntimeError, ValueError) as error:  # a file that is not there, weights of other shapes
+        said = str(error).strip().split("\n")[0].strip(" .:")
+        raise ConfigError(
+            f"{checkpoint} was written by a run of another kind ({said}); go on with its model, adapters, "
+            "algorithm and number of processes, or set run.resume = false or another run.output"
+        ) from error
 
 
 def write_model(folder: Path, model: Wrapped, workers: Workers, tokenizer: PreTrainedTokenizerBase) -> None:

@@ -214,6 +214,25 @@ def test_a_checkpoint_has_the_evaluation_of_its_own_step_alone(tmp_path: Path) -
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        ((), ("--algorithm.name", "ppo"), "critic.pt"),
+        ((), ("--lora", "true"), "model"),
+        (("--lora", "true"), (), "state_dict"),
+        (("--lora", "true"), ("--lora", "true", "--lora_rank", 4), "state_dict"),
+    ],
+)
+def test_what_a_run_of_another_kind_left_is_told(
+    tmp_path: Path, before: tuple, after: tuple, said: str
+) -> None:
+    train(make_run(tmp_path, *before, "--run.steps", 1))
+    with pytest.raises(
+        InputError, match=rf"step-000001 was written by a run of another kind \(.*{said}.*set run.res"
+    ):
+        train(make_run(tmp_path, *after, "--run.steps", 2))
+
+
 def test_a_run_that_was_killed_at_its_start_has_no_line_twice(tmp_path: Path) -> None:
     make_files(tmp_path)
     words = ("--data.evaluation", str(tmp_path / "prompts.jsonl"), "--evaluation.prompts", 4)

@@ -30,6 +30,20 @@ def test_values_are_toml_or_else_text(words, value):
     assert load_config(SFTConfig, None, words).model.path == value
 
 
+def test_a_file_that_is_no_utf8_is_told(tmp_path):
+    (tmp_path / "run.toml").write_bytes("# Prüfung\n".encode("latin-1"))
+    with pytest.raises(ConfigError, match=r"run.toml: not valid TOML, which is UTF-8: .*byte 0xfc"):
+        load_config(SFTConfig, tmp_path / "run.toml")
+
+
+def test_a_key_of_what_is_no_table_is_told(tmp_path):
+    path = written(tmp_path, "model = 'org/model'\n")
+    with pytest.raises(
+        ConfigError, match=r"run.toml, line 1: 'model' = 'org/model': expected a table, \[model\]"
+    ):
+        load_config(SFTConfig, path, ["--model.lora", "true"])
+
+
 def test_one_value_for_a_key_that_takes_several_is_a_list_of_it():
     assert load_config(SFTConfig, None, ["--train", "a.jsonl"]).data.train == ("a.jsonl",)
 

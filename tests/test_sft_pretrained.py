@@ -1,5 +1,6 @@
 """What can be wrong with a model that a key names is told in one line, which begins with the key."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ from typer.testing import CliRunner
 
 from proctor.cli import app
 from proctor.sft.config import ConfigError
+from proctor.sft.demo_task import make_model, make_tokenizer
 from proctor.sft.model import load_policy
 from proctor.sft.tokenizer import load_tokenizer
 from tests.sft_tokenizers import chat_tokenizer
@@ -55,6 +57,28 @@ def test_a_model_that_is_not_there(name: str, problem: str) -> None:
 def test_a_folder_with_a_tokenizer_alone() -> None:
     with pytest.raises(ConfigError, match=r"^model: the folder 'tokenizer' cannot be loaded"):
         load_policy("tokenizer")
+
+
+@pytest.mark.parametrize(
+    ("load", "file", "content"),
+    [
+        (load_policy, "model.safetensors", b"half of it"),
+        (load_tokenizer, "tokenizer.json", b"{}"),
+        (load_tokenizer, "tokenizer_config.json", b"[]"),
+    ],
+)
+def test_files_that_a_crash_or_a_download_broke(load: Callable, file: str, content: bytes) -> None:
+    make_model(make_tokenizer(), layers=1).save_pretrained("broken")
+    make_tokenizer().save_pretrained("broken")
+    (Path("broken") / file).write_bytes(content)
+    with pytest.raises(ConfigError, match=r"^model(\.path)?: the folder 'broken' cannot be loaded \("):
+        load("broken")
+
+
+def test_a_backend_that_does_not_fit_is_no_fault_of_the_folder() -> None:
+    make_model(make_tokenizer(), layers=1).save_pretrained("whole")
+    with pytest.raises(ConfigError, match=r"^model\.attention: 'flash_attention_2' needs weights in half"):
+        load_policy("whole", attention="flash_attention_2")
 
 
 def test_a_template_file_that_is_not_there() -> None:

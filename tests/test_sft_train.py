@@ -11,7 +11,7 @@ from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from proctor.sft.chat import Conversation, conversation_of
-from proctor.sft.config import load_config
+from proctor.sft.config import ConfigError, load_config
 from proctor.sft.dataset import MaskError
 from proctor.sft.demo_task import FORMAT, demonstrations, make_model, make_tokenizer, split_problems
 from proctor.sft.settings import SFTConfig
@@ -139,7 +139,7 @@ def test_a_crash_while_the_model_is_written_leaves_the_earlier_one(tmp_path, mon
 
 def test_other_data_is_not_resumed(tmp_path):
     run(tmp_path, "--max-steps", "2")
-    with pytest.raises(ValueError, match="was trained on other data"):
+    with pytest.raises(ConfigError, match="was trained on other data"):
         run(tmp_path, "--max-steps", "4", rows=ROWS[:40])
 
 
