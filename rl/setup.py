@@ -75,7 +75,7 @@ def set_up(config: RLConfig) -> Run:
         parallel = parallel.model_copy(update={"offload": True})
     workers = make_workers(parallel, config.model.precision, clip=config.optimizer.clip)
     policy = make_policy(config.model, workers.device)
-    learner = _learner(config, algorithm, policy, workers, tokenizer)
+    learner = _learner(config, algorithm, policy, workers)
     longest = max(len(problem.prompt_ids) for problem in [*problems, *evaluation])
     _check_length(policy, longest, config.rollouts.max_new_tokens)
     engine = _engine(config, policy, max_length=longest + config.rollouts.max_new_tokens)
@@ -111,13 +111,7 @@ def _check_length(policy: Policy, longest: int, new: int) -> None:
         )
 
 
-def _learner(
-    config: RLConfig,
-    algorithm: Algorithm,
-    policy: Policy,
-    workers: Workers,
-    tokenizer: PreTrainedTokenizerBase,
-) -> Learner:
+def _learner(config: RLConfig, algorithm: Algorithm, policy: Policy, workers: Workers) -> Learner:
     reference = critic = None
     if algorithm.kl_coef > 0:
         reference = _reference(config, policy, workers)
@@ -138,7 +132,7 @@ def _learner(
         workers,
         algorithm,
         config.update,
-        int(tokenizer.pad_token_id),
+        0,  # what stands in padding is never seen; a pad token that was added has no row in the embedding
         config.rollouts.temperature,
         config.rollouts.max_new_tokens,
         reference,

@@ -18,7 +18,6 @@ from proctor.rl.train import train
 from proctor.rl.update import StepStats
 from proctor.sft.config import load_config
 from proctor.sft.learner import make_policy, make_workers
-from proctor.sft.tokenizer import load_tokenizer
 from proctor.verifiers.core import Score
 from tests.rl_toy import RLConfig, make_run, sevens, toy_words
 
@@ -61,11 +60,10 @@ def update(folder: Path, words: tuple[str, ...]) -> dict[str, Any]:
     """Two updates; statistics and a fingerprint of the weights, equal on every process."""
     config = load_config(RLConfig, None, [*toy_words(folder), *BASE, *words])
     _, algorithm = check_config(config)
-    tokenizer = load_tokenizer(config.model.path)
     torch.manual_seed(0)
     workers = make_workers(config.parallel, config.model.precision, clip=config.optimizer.clip)
     policy = make_policy(config.model, workers.device)
-    learner = setup._learner(config, algorithm, policy, workers, tokenizer)
+    learner = setup._learner(config, algorithm, policy, workers)
     stats: list[StepStats] = []
     for _ in range(2):
         rows = learner.rows(experiences(), kl_coef=algorithm.kl_coef)

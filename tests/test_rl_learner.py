@@ -1,5 +1,6 @@
 """The learner at the settings of big models: half precision, gradient checkpointing."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +13,8 @@ from proctor.rl.experience import Experience
 from proctor.rl.setup import Run
 from proctor.rl.train import Clock, collect
 from proctor.rl.update import StepStats
-from tests.rl_toy import make_run, sevens
+from proctor.sft.demo_task import make_model, make_tokenizer
+from tests.rl_toy import make_files, make_run, sevens
 
 assert sevens  # importing it registers the reward
 
@@ -44,6 +46,22 @@ def test_old_and_reference_logprobs_are_in_the_precision_of_the_update(
         assert logp.dtype is torch.float32
         for name in ("old_logp", "ref_logp"):
             torch.testing.assert_close(micro.flat([getattr(row, name) for row in rows]), logp, rtol=0, atol=0)
+
+
+def test_a_model_without_a_row_for_a_pad_token_is_trained(tmp_path: Path) -> None:
+    """As GPT-2, whose embedding has its vocabulary alone, in which there is none."""
+    make_files(tmp_path)
+    folder = tmp_path / "model"
+    make_model(make_tokenizer(), vocab_size=len(make_tokenizer())).save_pretrained(folder)
+    text = (folder / "tokenizer.json").read_text().replace("<pad>", "<nothing>")
+    (folder / "tokenizer.json").write_text(text)
+    config = json.loads((folder / "tokenizer_config.json").read_text())
+    del config["pad_token"]
+    (folder / "tokenizer_config.json").write_text(json.dumps(config))
+    run = make_run(tmp_path)
+    assert run.tokenizer.pad_token_id == len(make_tokenizer())
+    stats = run.learner.update(run.learner.rows(sampled(run), kl_coef=0.0), kl_coef=0.0)
+    assert stats[0].grad_norm > 0
 
 
 def test_without_clipping_the_critic_learns_too(tmp_path: Path) -> None:
