@@ -9,6 +9,7 @@ from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
+from proctor.sft.tokenizer import plain_ids
 from proctor.verifiers.core import Rollout
 from proctor.verifiers.files.rows import Columns, RowError, find_columns
 from proctor.verifiers.files.sources import BadRow, InputError, Source
@@ -63,7 +64,7 @@ class Rendering:
         Raises RowError for a prompt that cannot be rendered, is empty or too long.
         """
         if isinstance(prompt, str) and self.tokenizer.chat_template is None:
-            ids = self.tokenizer(prompt)["input_ids"]
+            ids = plain_ids(self.tokenizer, prompt)
         else:
             messages = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else list(prompt)
             try:

@@ -16,6 +16,7 @@ from transformers import PreTrainedTokenizerBase
 from proctor.sft.batch import Example
 from proctor.sft.chat import Conversation, text_of
 from proctor.sft.template import ChatTemplate, LabelError, Turn
+from proctor.sft.tokenizer import plain_ids
 
 WeightSpans = Sequence[tuple[int, int, float]]
 """(start, end, weight) in characters of an answer; the rest of it weighs 1."""
@@ -79,7 +80,7 @@ class Labeller:
         end = self.tokenizer.eos_token_id
         if end is None:
             raise LabelError("the tokenizer has no end token (eos_token); a model could not learn to stop")
-        prompt = self._encode(conversation.prompt, beginning=True)
+        prompt = plain_ids(self.tokenizer, conversation.prompt)
         answer, offsets = self._encode_with_offsets(conversation.completion)
         weights = self._weights(conversation, offsets, 0)
         ids = [*prompt, *answer, end]
@@ -183,16 +184,8 @@ class Labeller:
                     weights[place] = weight
         return weights
 
-    def _encode(self, text: str, *, beginning: bool = False) -> list[int]:
-        """Tokens of a text; `beginning` adds the BOS that this tokenizer puts before plain text."""
+    def _encode(self, text: str) -> list[int]:
         ids: list[int] = self.tokenizer(text, add_special_tokens=False)["input_ids"]
-        bos = self.tokenizer.bos_token_id
-        if (
-            beginning
-            and bos is not None
-            and self.tokenizer("", add_special_tokens=True)["input_ids"][:1] == [bos]
-        ):
-            return [bos, *ids]
         return ids
 
     def _encode_with_offsets(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:

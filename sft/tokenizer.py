@@ -54,6 +54,17 @@ def prepare_tokenizer(tokenizer: PreTrainedTokenizerBase) -> None:
         tokenizer.pad_token = found
 
 
+def plain_ids(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
+    """Tokens of plain text that a completion follows, after the BOS that this tokenizer puts before it.
+
+    Some tokenizers put an end token after it, too: a model would be asked to go on where it has ended.
+    """
+    ids: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
+    bos = tokenizer.bos_token_id
+    begins = bos is not None and tokenizer("", add_special_tokens=True)["input_ids"][:1] == [bos]
+    return [bos, *ids] if begins else ids
+
+
 def end_ids_of(tokenizer: PreTrainedTokenizerBase, generation: GenerationConfig | None) -> tuple[int, ...]:
     """The tokens at which generation stops: the tokenizer's end token and the generation config's."""
     ids: Any = generation.eos_token_id if generation is not None else None

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from tokenizers.processors import TemplateProcessing
 
 from proctor.rl.prompts import Deck, Rendering, read_problems
 from proctor.sft.demo_task import make_tokenizer
@@ -18,6 +19,20 @@ def test_completions_in_the_file_are_nothing_to_training(tmp_path: Path, complet
     problems, skipped = read_problems([str(path)], rendering, needed=("answer",), mapping={})
     assert skipped == []
     assert (problems[0].rollout.completion, problems[0].rollout.answer) == ("", "2")
+
+
+@pytest.mark.parametrize("special", ["", "<begin>"])
+def test_a_plain_prompt_never_ends_with_the_end_token(special: str) -> None:
+    tokenizer = make_tokenizer()
+    plain = tokenizer("1+1=", add_special_tokens=False)["input_ids"]
+    tokenizer.add_special_tokens({"bos_token": "<begin>"})
+    marks = [("<begin>", tokenizer.bos_token_id), (tokenizer.eos_token, tokenizer.eos_token_id)]
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
+        single=f"{special} $A {tokenizer.eos_token}".strip(), special_tokens=marks
+    )
+    assert tokenizer("1+1=")["input_ids"][-1] == tokenizer.eos_token_id
+    begin = [tokenizer.bos_token_id] if special else []
+    assert Rendering(tokenizer, {}, 64)("1+1=") == (*begin, *plain)
 
 
 def test_every_problem_is_dealt_once_an_epoch_and_the_order_resumes() -> None:
