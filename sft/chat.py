@@ -8,6 +8,7 @@ row and field.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -178,6 +179,9 @@ def _message(turn: Any, where: str) -> Message:
         raise DataError(f"{where} 'content' is {_kind(content)}, expected text or a list of parts")
     if _ROLES[said_by] == "assistant" and not content and not any(map(kept.get, _SAID_APART)):
         raise DataError(f"{where} 'content' is empty, so the turn would teach to say nothing")
+    weight = kept.get("weight", 1)
+    if not isinstance(weight, (int, float)) or not 0 <= weight < math.inf:
+        raise DataError(f"{where} 'weight' is {weight!r}, expected a number, 0 or more")
     return {**kept, "role": _ROLES[said_by], "content": content if content is not None else ""}
 
 

@@ -1,6 +1,7 @@
 """Rows of all shapes become conversations; errors name file, row and field."""
 
 import json
+import math
 
 import datasets
 import pyarrow
@@ -58,6 +59,15 @@ def test_content_in_parts_is_joined():
         ({"messages": [PAIR[0], {"role": "assistant"}]}, r"'messages'\[1\] has no 'content'"),
         ({"messages": [PAIR[0], {"role": "assistant", "content": ""}]}, r"\[1\] 'content' is empty"),
         ({"messages": [PAIR[0], {"role": "assistant", "content": 4}]}, r"\[1\] 'content' is a int"),
+        (
+            {"messages": [PAIR[0], {**PAIR[1], "weight": "0"}]},
+            r"\[1\] 'weight' is '0', expected a number, 0 or more",
+        ),
+        ({"messages": [PAIR[0], {**PAIR[1], "weight": -1}]}, r"\[1\] 'weight' is -1, expected a number"),
+        (
+            {"messages": [PAIR[0], {**PAIR[1], "weight": math.nan}]},
+            r"\[1\] 'weight' is nan, expected a number",
+        ),
         ({"messages": PAIR[:1]}, "no assistant turn"),
         ({"prompt": "2+2", "completion": ""}, "'completion' is empty"),
         ({"prompt": "2+2", "completion": PAIR[1:]}, "both must be text, or both lists of messages"),
