@@ -22,13 +22,16 @@ def choose_algorithm(settings: AlgorithmSettings, parts: Collection[str]) -> Alg
         check(algorithm, parts)
     except (KeyError, AlgorithmError) as error:
         raise ConfigError(f"[algorithm]: {error.args[0]}") from error
+    in_loss = algorithm.kl_coef > 0 and algorithm.kl_placement == "loss"
     needs = {
         "gamma": (algorithm.by_token, "advantage = 'gae' or 'discounted_returns'"),
         "gae_lambda": (algorithm.needs_critic, "advantage = 'gae'"),
         "value_clip": (algorithm.needs_critic, "advantage = 'gae'"),
         "kl_target": (algorithm.kl_coef > 0, "a kl_coef to start from"),
-        "kl_gradient": (algorithm.kl_placement == "loss", "kl_placement = 'loss'"),
-        "kl_off_policy": (algorithm.kl_placement == "loss", "kl_placement = 'loss'"),
+        "kl_estimator": (algorithm.kl_coef > 0, "a kl_coef"),
+        "kl_placement": (algorithm.kl_coef > 0, "a kl_coef"),
+        "kl_gradient": (in_loss, "a kl_coef and kl_placement = 'loss'"),
+        "kl_off_policy": (in_loss, "a kl_coef and kl_placement = 'loss'"),
     }
     for name, (is_used, need) in needs.items():
         if name in pieces and not is_used:

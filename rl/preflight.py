@@ -38,6 +38,10 @@ def check_config(config: RLConfig) -> tuple[Expression, Algorithm]:
         raise ConfigError(
             f"update.max_staleness is of completions below average; '{algorithm.advantage}' judges tokens"
         )
+    if config.critic.path and config.critic.shared:
+        raise ConfigError(
+            f"critic.path = '{config.critic.path}' has no effect with critic.shared; leave one of them out"
+        )
     if config.offload.sampler and config.rollouts.engine != "vllm":
         raise ConfigError("offload.sampler is vLLM's sleep mode; it needs rollouts.engine = 'vllm'")
     if config.rollouts.engine == "server":

@@ -58,6 +58,11 @@ def _check(config: SFTConfig) -> None:
             "run.merge: with zero = 3 no process has the whole weights; merge the saved adapter afterwards "
             "(peft: PeftModel.from_pretrained(...).merge_and_unload())"
         )
+    if config.data.weight_column and config.loss.kind == "ce":
+        raise ConfigError(
+            "data.weight_column has no effect on loss.kind = 'ce', which uses no weights; set 'weighted_ce', "
+            "'length_normalized' or 'sequence'"
+        )
     for finding, key, given in (
         ("wrong", "evaluation.reward", config.evaluation.reward),
         ("contaminated", "data.against", config.data.against),
