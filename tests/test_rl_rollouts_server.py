@@ -88,6 +88,20 @@ def test_completions_come_in_order_with_the_models_logprobs(server: CompletionSe
     assert ServerEngine(url + "/v1").generate(PROMPTS, SAMPLING) == completions
 
 
+def test_nothing_that_bends_the_distribution_is_left_to_the_server(
+    server: CompletionServer, url: str
+) -> None:
+    ServerEngine(url).generate(PROMPTS[:1], SAMPLING)
+    plain = {
+        "top_k": -1,
+        "min_p": 0.0,
+        "repetition_penalty": 1.0,
+        "presence_penalty": 0.0,
+        "frequency_penalty": 0.0,
+    }
+    assert {name: server.requests[-1].get(name) for name in plain} == plain
+
+
 def test_what_a_later_try_can_mend_is_tried_again(server: CompletionServer, url: str) -> None:
     want = ServerEngine(url).generate(PROMPTS, SAMPLING)
     server.trouble = [429, 503, 500, 502]

@@ -113,7 +113,12 @@ class ServerEngine:
             "max_tokens": sampling.max_new_tokens,
             "temperature": sampling.temperature,
             "top_p": sampling.top_p,
-            "top_k": -1,  # a model's own generation config must not cut the distribution
+            # A model's own generation config must not bend the distribution: vLLM takes from it what is not given.
+            "top_k": -1,
+            "min_p": 0.0,
+            "repetition_penalty": 1.0,
+            "presence_penalty": 0.0,
+            "frequency_penalty": 0.0,
             "seed": prompt_seed(sampling.seed, index),
             "stop_token_ids": list(sampling.end_ids),
             "ignore_eos": True,  # only the end tokens that we name end a completion
