@@ -12,6 +12,15 @@ from transformers import PreTrainedTokenizerBase
 from proctor.sft.labels import Labelled
 from proctor.sft.model import Policy
 
+# Over a model's own generation config, which may punish what was said before: what is measured is what RL trains.
+_PLAIN: dict[str, Any] = {
+    "repetition_penalty": 1.0,
+    "no_repeat_ngram_size": 0,
+    "min_p": None,
+    "typical_p": 1.0,
+    "num_beams": 1,
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Question:
@@ -94,6 +103,7 @@ def _complete(
         eos_token_id=list(decoding.end_ids),
         pad_token_id=tokenizer.pad_token_id,
         synced_gpus=decoding.synced,
+        **_PLAIN,
         **options,
     )
     completions: list[list[int]] = output[:, batch["input_ids"].shape[1] :].tolist()
