@@ -18,6 +18,7 @@ from proctor.rl.setup import Run
 from proctor.rl.state import read_state, write_state
 from proctor.rl.update import StepStats
 from proctor.sft.checkpoint import Checkpoint, CheckpointFolder
+from proctor.sft.interruption import Interruption, interruptible
 from proctor.sft.optimizer import learning_rate, set_learning_rate
 from proctor.sft.saving import write_result
 
@@ -43,8 +44,8 @@ def train(
 ) -> tuple[Evaluation | None, Evaluation | None]:
     """Trains from the newest checkpoint, or from the start, to the last step; evaluations before and after.
 
-    Ctrl-C between two steps loses nothing that a checkpoint has; the step in flight is run again on resume.
-    Raises GuardStopError.
+    Ctrl-C or SIGTERM ends it after the step in flight, with a checkpoint of it; a second Ctrl-C at once, and that
+    step is run again on resume. Raises KeyboardInterrupt then, and GuardStopError.
     """
     config, progress = run.config, run.progress
     folder = CheckpointFolder(
@@ -57,20 +58,25 @@ def train(
     if not config.run.resume:
         folder.set_aside()
     restore(run, folder.latest())
-    with Recorder(
+    recorder = Recorder(
         config.run.output,
         from_step=progress.step or -1,  # a run at its start evaluates once more
         tensorboard=config.run.tensorboard,
         wandb=config.run.wandb,
         is_main=run.workers.rank == 0,
-    ) as recorder:
-        found = _loop(run, folder, recorder, watch)
+    )
+    with recorder, interruptible() as wish:
+        found = _loop(run, folder, recorder, watch, wish)
     write_result(config.run.output / "model", run.policy, run.workers, run.tokenizer)
     return found
 
 
 def _loop(
-    run: Run, folder: CheckpointFolder, recorder: Recorder, watch: Callable[[Report], None]
+    run: Run,
+    folder: CheckpointFolder,
+    recorder: Recorder,
+    watch: Callable[[Report], None],
+    wish: Interruption,
 ) -> tuple[Evaluation | None, Evaluation | None]:
     config, progress = run.config, run.progress
     guard = Guard(config.guard)
@@ -79,6 +85,7 @@ def _loop(
         before = evaluation = _evaluate(run, recorder)
         save(run, folder, evaluation)
     while progress.step < config.run.steps:
+        _end_where_wanted(run, folder, wish)
         progress.step += 1
         clock = Clock()
         experiences = collect(run, clock)
@@ -109,6 +116,16 @@ def _loop(
         if is_last or progress.step % config.run.save_every == 0:
             save(run, folder, measured)
     return before, evaluation
+
+
+def _end_where_wanted(run: Run, folder: CheckpointFolder, wish: Interruption) -> None:
+    """Raises KeyboardInterrupt, with all steps in a checkpoint, where any process was asked to stop."""
+    if not run.workers.total([wish.is_wanted])[0]:
+        return
+    latest = folder.latest()
+    if latest is None or latest.step != run.progress.step:
+        save(run, folder, None)
+    raise KeyboardInterrupt
 
 
 def collect(run: Run, clock: Clock) -> list[Experience]:

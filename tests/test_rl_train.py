@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import re
 import signal
 import subprocess
@@ -80,6 +81,21 @@ def test_a_resumed_run_has_the_same_numbers(tmp_path: Path, extra: tuple[str, ..
     train(make_run(tmp_path, *extra, output="whole"))
     train(make_run(tmp_path, *extra, "--run.steps", 3, output="parts"))
     train(make_run(tmp_path, *extra, output="parts"))
+    assert curve(tmp_path / "parts") == curve(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_has_a_checkpoint_of_its_last_step(tmp_path: Path, number: int) -> None:
+    def watch(report) -> None:
+        if report.step == 3:
+            os.kill(os.getpid(), number)
+
+    with pytest.raises(KeyboardInterrupt):
+        train(make_run(tmp_path, output="parts"), watch=watch)
+    assert CheckpointFolder(tmp_path / "parts" / "checkpoints").latest().step == 3
+    assert not (tmp_path / "parts" / "model").exists()
+    train(make_run(tmp_path, output="parts"))
+    train(make_run(tmp_path, output="whole"))
     assert curve(tmp_path / "parts") == curve(tmp_path / "whole")
 
 
