@@ -134,16 +134,18 @@ def test_draws_follow_the_distribution_and_the_nucleus() -> None:
     assert shares(0.7) == pytest.approx([0.625, 0.375, 0.0, 0.0], abs=0.02)
 
 
+@pytest.mark.filterwarnings("ignore:Model has `tie_word_embeddings:UserWarning")  # the head has no adapter
+@pytest.mark.parametrize("target", ["q_proj", "embed_tokens"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_adapters_are_sampled_from_without_being_merged(dtype: torch.dtype) -> None:
+def test_adapters_are_sampled_from_without_being_merged(dtype: torch.dtype, target: str) -> None:
     """In bfloat16 too, where the base model is in half precision and its adapters are not."""
     base = make("qwen2")
     for parameter in base.parameters():
         parameter.data = parameter.data.to(dtype)
-    model = get_peft_model(base, LoraConfig(r=4, target_modules=["q_proj", "down_proj"]))
+    model = get_peft_model(base, LoraConfig(r=4, target_modules=[target, "down_proj"]))
     with torch.no_grad():
         for name, parameter in model.named_parameters():
-            if "lora_B" in name:
+            if "lora_B" in name or "lora_embedding" in name:
                 parameter.normal_()
     model.eval()
     completion = LocalEngine(model).generate([PROMPTS[0]], SAMPLING)[0]

@@ -91,7 +91,7 @@ class Decoder:
         """
         base = model.get_base_model() if hasattr(model, "get_base_model") else model
         dtype = base.dtype if base is model else torch.float32
-        self.embedding = base.model.embed_tokens.weight.detach().to(dtype)
+        self.embedding = effective_weight(base.model.embed_tokens, dtype)
         self.head = effective_weight(base.lm_head, dtype)
         self.final_norm = base.model.norm.weight.detach().to(dtype)
         self.layers = [_fuse(layer, dtype) for layer in base.model.layers]
@@ -180,7 +180,7 @@ class Decoder:
 
 
 def effective_weight(module: nn.Module, dtype: torch.dtype) -> Tensor:
-    """A linear layer's weight with its active LoRA adapters added, detached; the layer is left alone."""
+    """The weight of a linear layer or embedding with its active LoRA adapters added, detached; it is left alone."""
     if not hasattr(module, "get_delta_weight"):
         return module.weight.detach().to(dtype)
     weight = module.get_base_layer().weight.detach().to(dtype)
