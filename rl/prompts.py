@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -110,6 +111,14 @@ def read_problems(
     if not problems:
         raise InputError(f"no usable prompt in {', '.join(paths)}: {skipped[0] if skipped else 'no rows'}")
     return problems, skipped
+
+
+def fingerprint(problems: Sequence[Problem]) -> str:
+    """Of prompts in order: a run goes on only with those it began with, or some would be dealt twice or never."""
+    found = hashlib.sha256()
+    for problem in problems:
+        found.update(repr(problem.prompt_ids).encode())
+    return found.hexdigest()[:16]
 
 
 def _columns(

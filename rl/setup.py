@@ -16,7 +16,7 @@ from proctor.rl.algorithms.presets import Algorithm
 from proctor.rl.collect import Collector
 from proctor.rl.learner import CriticLearner, Learner, make_critic
 from proctor.rl.preflight import check_config
-from proctor.rl.prompts import Deck, Problem, Rendering, Skipped, read_problems
+from proctor.rl.prompts import Deck, Problem, Rendering, Skipped, fingerprint, read_problems
 from proctor.rl.reference import Reference
 from proctor.rl.rollouts.core import Sampling
 from proctor.rl.rollouts.local import LocalEngine
@@ -87,7 +87,8 @@ def set_up(config: RLConfig) -> Run:
         top_p=config.rollouts.top_p,
         end_ids=end_ids_of(tokenizer, generation),
     )
-    progress = Progress(Deck(len(problems), config.run.seed), _kl_controller(algorithm))
+    deck = Deck(len(problems), config.run.seed)
+    progress = Progress(deck, _kl_controller(algorithm), fingerprint(problems))
     return Run(
         config,
         learner,

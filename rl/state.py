@@ -24,6 +24,7 @@ class Progress:
 
     deck: Deck
     kl: FixedKL | AdaptiveKL
+    data: str  # fingerprint of the prompts
     ledger: Ledger = field(default_factory=Ledger)
     step: int = 0  # updates done
     incidents: int = 0  # times the guard tripped
@@ -31,6 +32,7 @@ class Progress:
 
     def to_json(self) -> dict[str, Any]:
         return {
+            "data": self.data,
             "step": self.step,
             "dealt": self.deck.dealt,
             "kl_coef": self.kl.coef,

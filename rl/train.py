@@ -18,6 +18,7 @@ from proctor.rl.setup import Run
 from proctor.rl.state import read_state, write_state
 from proctor.rl.update import StepStats
 from proctor.sft.checkpoint import Checkpoint, CheckpointFolder
+from proctor.sft.config import ConfigError
 from proctor.sft.interruption import Interruption, interruptible
 from proctor.sft.optimizer import learning_rate, set_learning_rate
 from proctor.sft.saving import write_result
@@ -194,8 +195,15 @@ def save(run: Run, folder: CheckpointFolder, evaluation: Evaluation | None) -> C
 
 
 def restore(run: Run, checkpoint: Checkpoint | None) -> None:
-    """Puts a checkpoint's state into the run, and its weights into the sampler; None: only the latter."""
+    """Puts a checkpoint's state into the run, and its weights into the sampler; None: only the latter.
+
+    Raises ConfigError where the run does not fit it.
+    """
     if checkpoint is not None:
+        if checkpoint.state["data"] != run.progress.data:
+            raise ConfigError(
+                f"{checkpoint.path} was trained on other prompts; set run.resume = false or another run.output"
+            )
         read_state(checkpoint.path, run.policy, run.workers, run.learner.critic)
         run.progress.restore(checkpoint.state)
     run.engine.sync(run.policy.model)

@@ -249,6 +249,14 @@ def test_what_a_run_of_another_kind_left_is_told(
         train(make_run(tmp_path, *after, "--run.steps", 2))
 
 
+def test_other_prompts_are_not_resumed(tmp_path: Path) -> None:
+    train(make_run(tmp_path, "--run.steps", 1))
+    rows = (tmp_path / "prompts.jsonl").read_text().splitlines(keepends=True)
+    (tmp_path / "prompts.jsonl").write_text("".join(rows[:40]))
+    with pytest.raises(InputError, match=r"step-000001 was trained on other prompts; set run\.resume"):
+        train(make_run(tmp_path, "--run.steps", 2))
+
+
 def test_a_run_that_was_killed_at_its_start_has_no_line_twice(tmp_path: Path) -> None:
     make_files(tmp_path)
     words = ("--data.evaluation", str(tmp_path / "prompts.jsonl"), "--evaluation.prompts", 4)
