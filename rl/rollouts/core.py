@@ -23,8 +23,9 @@ class Sampling:
 class Completion:
     """One sampled completion.
 
-    `logprobs` are of its tokens under softmax(logits / temperature) before any top-p cut (temperature 1
-    where it was greedy), so that they compare with the trainer's.
+    `logprobs` are of its tokens under softmax(logits / temperature) (temperature 1 where it was greedy), so that
+    they compare with the trainer's. With top_p < 1 they do with the transformers engine alone: vLLM's, and its
+    server's, are of what the cut leaves, and larger by the logarithm of its share.
     """
 
     prompt_ids: tuple[int, ...]
