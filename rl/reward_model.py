@@ -14,6 +14,7 @@ from transformers import AutoModelForSequenceClassification, PreTrainedTokenizer
 
 from proctor.rl.prompts import Rendering
 from proctor.sft.batch import micro_batches
+from proctor.sft.config import ConfigError
 from proctor.sft.pretrained import loading
 from proctor.sft.tokenizer import load_tokenizer
 
@@ -36,9 +37,13 @@ class RewardModel(nn.Module):
     ) -> RewardModel:
         """From a reward model's folder, or from a causal model's with a new head. key: what it was given as.
 
-        device: the first GPU, or the CPU where there is none, unless it is given.
+        device: the first GPU, or the CPU where there is none, unless it is given. Raises ConfigError.
         """
         tokenizer = load_tokenizer(path, key=key)
+        if tokenizer.eos_token_id is None:
+            raise ConfigError(
+                f"{key}: the tokenizer of '{path}' has no end token, at which an answer is judged"
+            )
         with loading(path, key):
             model = AutoModelForSequenceClassification.from_pretrained(
                 path, num_labels=1, dtype=torch.float32

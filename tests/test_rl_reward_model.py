@@ -4,6 +4,7 @@ import json
 import math
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -144,6 +145,15 @@ def rm_words(folder: Path, out: Path) -> list[str]:
 
 def rm_config(folder: Path, out: Path, *words: str) -> RMConfig:
     return load_config(RMConfig, None, [*rm_words(folder, out), *words])
+
+
+def test_a_tokenizer_without_an_end_token_is_a_mistake(folder: Path, tmp_path: Path) -> None:
+    model = shutil.copytree(folder / "model", tmp_path / "base")
+    words = json.loads((model / "tokenizer_config.json").read_text())
+    words |= {"eos_token": None, "tokenizer_class": "PreTrainedTokenizerFast"}
+    (model / "tokenizer_config.json").write_text(json.dumps(words))
+    with pytest.raises(ConfigError, match=r"^run\.model: the tokenizer of '.*base' has no end token"):
+        train_reward_model(rm_config(folder, tmp_path, "--run.model", str(model)))
 
 
 def test_nothing_left_to_train_on_is_a_mistake(folder: Path, tmp_path: Path) -> None:
