@@ -200,7 +200,7 @@ def restore(run: Run, checkpoint: Checkpoint | None) -> None:
     Raises ConfigError where the run does not fit it.
     """
     if checkpoint is not None:
-        if checkpoint.state["data"] != run.progress.data:
+        if checkpoint.state.get("data") != run.progress.data:
             raise ConfigError(
                 f"{checkpoint.path} was trained on other prompts; set run.resume = false or another run.output"
             )
