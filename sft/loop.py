@@ -79,7 +79,9 @@ def run(
             if done.is_interrupted:
                 break
     if done.is_interrupted and log:
-        display.note(f"interrupted after step {done.step}; run the same command again to go on")
+        display.note(
+            f"interrupted after step {done.step}; to go on, run the same command (not with run.resume = false)"
+        )
     return done
 
 

@@ -47,5 +47,5 @@ def train(
             console.error(str(error))
             raise typer.Exit(Exit.FAILURES) from error
         except KeyboardInterrupt as interrupt:
-            console.error("interrupted; the same command goes on from the newest checkpoint")
+            console.error("interrupted; to go on, run the same command (not with run.resume = false)")
             raise typer.Exit(Exit.INTERRUPTED) from interrupt
