@@ -30,9 +30,11 @@ FAULTS = """
     from proctor.verifiers.core import Rollout
     from proctor.verifiers.programs.part import Code
     source = "import resource\\ndef f():\\n    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt"
-    tests = "def check(candidate):\\n    assert candidate() < int(1e9)\\n    assert candidate() < {most}"
-    rollout = Rollout(source, tests=tests, fields=dict(entry_point="f"))
-    print([verdict.value for verdict in Code(extraction="raw").verify([rollout] * 4)])
+    tests = "def check(candidate):\\n    assert candidate() < {{}}"
+    rollouts = [
+        Rollout(source, tests=tests.format(most), fields=dict(entry_point="f")) for most in range(20, 2000, 20)
+    ]
+    print(sum(verdict.value == 0.0 for verdict in Code(extraction="raw").verify(rollouts)) * 20)
 """
 
 
@@ -127,11 +129,13 @@ def test_registered_pages_come_with_the_fork_and_stay_apart(memory: mmap.mmap) -
 
 @with_rings
 def test_a_program_is_given_its_pages_with_the_fork_or_where_that_is_refused_one_by_one() -> None:
-    script = textwrap.dedent(FAULTS.format(number=IO_URING_SETUP, most=300))
-    done = {
-        mode: subprocess.run(
-            [sys.executable, "-c", script, mode], capture_output=True, text=True, timeout=120, check=True
-        ).stdout
+    script = textwrap.dedent(FAULTS.format(number=IO_URING_SETUP))
+    faults = {
+        mode: int(
+            subprocess.run(
+                [sys.executable, "-c", script, mode], capture_output=True, text=True, timeout=120, check=True
+            ).stdout
+        )
         for mode in ("granted", "refused")
     }
-    assert done == {"granted": f"{[1.0] * 4}\n", "refused": f"{[0.0] * 4}\n"}
+    assert 0 < faults["granted"] < 0.7 * faults["refused"] < 1400, faults
