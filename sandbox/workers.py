@@ -43,6 +43,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from types import TracebackType
 
+from proctor.sandbox import processors
 from proctor.sandbox.worker_dispatch import Dispatcher
 from proctor.sandbox.worker_queue import fail
 from proctor.sandbox.worker_supply import PoolSettings
@@ -57,18 +58,17 @@ _FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 class WorkerPool:
     """Runs functions, named "package.module:function", in processes of their own. Thread-safe.
 
-    Nothing is started before the first task. `size` is the most workers at once (default: the processors that
-    this process may use); `imports` are loaded once, before anything is forked; `memory_mb` is what one task
+    Nothing is started before the first task. `size` is the most workers at once (default: see
+    `processors.usable`); `imports` are loaded once, before anything is forked; `memory_mb` is what one task
     may take beyond the warmed interpreter.
     """
 
     def __init__(
         self, *, size: int | None = None, imports: Sequence[str] = (), memory_mb: int = 2048
     ) -> None:
-        size = len(os.sched_getaffinity(0)) if size is None else size
-        if size < 1 or memory_mb < 1:
+        if (size is not None and size < 1) or memory_mb < 1:
             raise ValueError(f"a pool needs at least one worker and 1 MB, got size {size} and {memory_mb} MB")
-        self._settings = PoolSettings(size, tuple(imports), memory_mb)
+        self._size, self._imports, self._memory_mb = size, tuple(imports), memory_mb
         self._lock = threading.RLock()
         self._dispatcher: Dispatcher | None = None
         self._stop_unused: weakref.finalize[..., WorkerPool] | None = None
@@ -159,7 +159,8 @@ class WorkerPool:
             if self._stop_unused:
                 self._stop_unused.detach()
             try:
-                self._dispatcher = Dispatcher(self._settings)
+                size = self._size or processors.usable()
+                self._dispatcher = Dispatcher(PoolSettings(size, self._imports, self._memory_mb))
             except (OSError, RuntimeError) as error:  # out of descriptors or threads
                 self._dispatcher = self._stop_unused = None
                 why = f"{type(error).__name__}: {error}"

@@ -27,6 +27,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
 
+from proctor.sandbox import processors
 from proctor.sandbox.client import RunnerClient, run_on
 from proctor.sandbox.core import Exam, Execution, IsolationError, Outcome, PoolError, Program
 from proctor.sandbox.docker import engine
@@ -67,7 +68,7 @@ class DockerSandbox:
     """Runs hostile programs in containers. Thread-safe; a fork of the host gets containers of its own.
 
     Args:
-        slots: how many containers, and so programs, run at once; None: one for each processor.
+        slots: how many containers, and so programs, run at once; None: see `processors.usable`.
         image: see `proctor sandbox build-image`; None: $PROCTOR_SANDBOX_IMAGE, or what is built without a
             name.
         packages: names of distributions, of those in the image, that Python programs may import, with what
@@ -94,7 +95,7 @@ class DockerSandbox:
     ) -> None:
         if inner not in ("auto", *_INNER):
             raise IsolationError(f"inner jail {inner!r} is unknown; known are auto, {', '.join(_INNER)}")
-        self._slots = slots or len(os.sched_getaffinity(0))
+        self._slots = slots or processors.usable()
         self._walls = Walls(
             image=image or engine.default_image(),
             memory_mb=memory_mb,

@@ -15,6 +15,8 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from proctor.sandbox import hierarchies
+
 _MB = 1 << 20
 _AT_LIMIT = 0.9  # of a group's limit: whom the kernel kills below that, it kills for others' want of memory
 # The slot itself lives in the group: its share of memory, and its own process.
@@ -207,7 +209,7 @@ class Delegation:
 def find_delegation(proc: Path = Path("/proc")) -> Delegation | None:
     """Makes our base group, where memory, processes and processor time can all be counted; else None."""
     mounts = _mounts(proc)
-    own = _own_paths(proc)
+    own = hierarchies.own_paths(proc)
     return _delegation_v2(mounts, own) or _delegation_v1(mounts, own)
 
 
@@ -275,23 +277,9 @@ def _remove_empty(folder: Path) -> None:
 def _mounts(proc: Path) -> dict[str, str]:
     """Where each controller of v1 is mounted; under "", v2."""
     found: dict[str, str] = {}
-    for line in (proc / "self/mountinfo").read_text().splitlines():
-        before, _, after = line.partition(" - ")
-        fields, (kind, _, options) = before.split(), after.split()[:3]
-        if fields[3] != "/" and not fields[3].startswith("/.."):
+    for mount in hierarchies.mounts(proc):
+        if mount.root != "/" and not mount.root.startswith("/.."):
             continue  # a mount of some inner group: paths of /proc/self/cgroup do not start there
-        if kind == "cgroup2":
-            found.setdefault("", fields[4])
-        elif kind == "cgroup":
-            for option in options.split(","):
-                found.setdefault(option, fields[4])
+        for controller in mount.controllers:
+            found.setdefault(controller, mount.point)
     return found
-
-
-def _own_paths(proc: Path) -> dict[str, str]:
-    paths: dict[str, str] = {}
-    for line in (proc / "self/cgroup").read_text().splitlines():
-        _, controllers, path = line.split(":", 2)
-        for controller in controllers.split(","):
-            paths[controller] = path.rstrip("/")
-    return paths

@@ -11,12 +11,12 @@ from functools import partial
 from itertools import cycle
 from typing import NamedTuple, TypeVar
 
+from proctor.sandbox import processors
 from proctor.sandbox.client import RunnerClient, exam_many, run_many, run_on
 from proctor.sandbox.core import Exam, Execution, IsolationError, PoolError, Program
 from proctor.sandbox.local import proof
 from proctor.sandbox.local.layout import PACKAGE_ROOT, make_setting
 from proctor.sandbox.local.link import ProcessLink
-from proctor.sandbox.local.proof import LayerReport
 from proctor.sandbox.local.setting import MODES, Setting
 
 Asked = TypeVar("Asked")
@@ -34,7 +34,7 @@ class LocalSandbox:
     """Runs hostile programs in jails. Thread-safe; a fork of the host gets a runner of its own.
 
     Args:
-        slots: how many programs run at once; None: one for each processor this process may use.
+        slots: how many programs run at once; None: see `processors.usable`.
         isolation: "full", or by name what is to do without some layer: see `proctor sandbox doctor`.
         readable: more folders of the host that programs may read, e.g. a compiler's.
         packages: names of installed distributions that Python programs may import, with what they require.
@@ -52,7 +52,7 @@ class LocalSandbox:
     ) -> None:
         if isolation not in MODES:
             raise IsolationError(f"isolation {isolation!r} is unknown; known are {', '.join(MODES)}")
-        self._slots = slots or len(os.sched_getaffinity(0))
+        self._slots = slots or processors.usable()
         self._isolation = isolation
         self._readable = tuple(readable)
         self._packages = tuple(packages)
@@ -124,7 +124,7 @@ class LocalSandbox:
             raise
         link.modules |= needed
 
-    def prove(self) -> list[LayerReport]:
+    def prove(self) -> list[proof.LayerReport]:
         """Attacks the jail from inside and reports layer by layer, without refusing anything."""
         link = self._start(Share(1))
         try:
@@ -144,7 +144,7 @@ class LocalSandbox:
             _PROVED.add(self._isolation)
         return link
 
-    def _attack(self, link: ProcessLink) -> list[LayerReport]:
+    def _attack(self, link: ProcessLink) -> list[proof.LayerReport]:
         setting = self._setting()
         try:
             return proof.prove(setting, lambda program: run_on(link, program))
@@ -175,10 +175,10 @@ class LocalSandbox:
 def _shares(slots: int) -> list[Share]:
     """What each of as many runners as are needed to feed the slots has of them."""
     runners = -(-slots // _SLOTS_PER_RUNNER)
-    processors = sorted(os.sched_getaffinity(0))
-    if slots != len(processors):  # the kernel knows better which are free
-        processors = []
-    return [Share(len(range(first, slots, runners)), processors[first::runners]) for first in range(runners)]
+    allowed = sorted(os.sched_getaffinity(0))
+    if slots != len(allowed):  # the kernel knows better which are free
+        allowed = []
+    return [Share(len(range(first, slots, runners)), allowed[first::runners]) for first in range(runners)]
 
 
 _PROVED: set[str] = set()  # kinds of isolation that have been attacked in vain, in this process
