@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from statistics import fmean, pstdev
+from typing import Any
 
 from proctor.rl.settings import GuardSettings
 
@@ -34,7 +36,7 @@ class Guard:
 
     settings: GuardSettings
     history: deque[Vitals] = field(default_factory=deque)
-    best: float = -math.inf  # mean reward of a whole window since the start, a resume or the last rollback
+    best: float = -math.inf  # mean reward of a whole window since the start or the last rollback
 
     def alarm(self, vitals: Vitals) -> str | None:
         """What is wrong, in a sentence; None where nothing is."""
@@ -46,6 +48,14 @@ class Guard:
     def forget(self) -> None:
         self.history.clear()
         self.best = -math.inf
+
+    def to_json(self) -> dict[str, Any]:
+        """For a checkpoint: a run that is resumed every few hours shall not forget how good it was."""
+        return {"history": [asdict(vitals) for vitals in self.history], "best": self.best}
+
+    def restore(self, data: Mapping[str, Any]) -> None:
+        self.history = deque(Vitals(**vitals) for vitals in data["history"])
+        self.best = data["best"]
 
     def _broken(self, vitals: Vitals) -> str | None:
         for name in ("loss", "grad_norm", "sampled_logp"):

@@ -16,13 +16,13 @@ from proctor.rl.algorithms.presets import Algorithm
 from proctor.rl.collect import Collector
 from proctor.rl.learner import CriticLearner, Learner, make_critic
 from proctor.rl.preflight import check_config
+from proctor.rl.progress import Progress
 from proctor.rl.prompts import Deck, Problem, Rendering, Skipped, fingerprint, read_problems
 from proctor.rl.reference import Reference
 from proctor.rl.rollouts.core import Sampling
 from proctor.rl.rollouts.local import LocalEngine
 from proctor.rl.rollouts.server_engine import ServerEngine, find_hook
 from proctor.rl.settings import RLConfig
-from proctor.rl.state import Progress
 from proctor.sft.config import ConfigError
 from proctor.sft.learner import make_policy, make_workers
 from proctor.sft.model import Policy, load_policy, wants_bfloat16
@@ -88,7 +88,7 @@ def set_up(config: RLConfig) -> Run:
         end_ids=end_ids_of(tokenizer, generation),
     )
     deck = Deck(len(problems), config.run.seed)
-    progress = Progress(deck, _kl_controller(algorithm), fingerprint(problems))
+    progress = Progress(deck, _kl_controller(algorithm), fingerprint(problems), config.guard)
     return Run(
         config,
         learner,

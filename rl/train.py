@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from statistics import fmean
 from typing import Any
 
 from proctor.rl.evaluate import Evaluation, correct_share, evaluate
 from proctor.rl.experience import Experience, settle
-from proctor.rl.guard import Guard, Vitals
+from proctor.rl.guard import Vitals
 from proctor.rl.ledger import Fate
 from proctor.rl.record import Recorder
 from proctor.rl.setup import Run
@@ -80,7 +80,6 @@ def _loop(
     wish: Interruption,
 ) -> tuple[Evaluation | None, Evaluation | None]:
     config, progress = run.config, run.progress
-    guard = Guard(config.guard)
     before = evaluation = None
     if progress.step == 0:
         before = evaluation = _evaluate(run, recorder)
@@ -98,11 +97,11 @@ def _loop(
                 run.engine.wake()
             run.engine.sync(run.policy.model)
         vitals = _vitals(run, stats, experiences)
-        reason = guard.alarm(vitals) if config.guard.enabled else None
+        reason = progress.guard.alarm(vitals) if config.guard.enabled else None
         if reason is not None:
-            history = [vitals_json(each) for each in guard.history]
+            history = [asdict(each) for each in progress.guard.history]
             recorder.incident(progress.incidents + 1, progress.step, reason, experiences, history=history)
-            roll_back(run, folder, guard, reason)
+            roll_back(run, folder, reason)
             recorder.rewind(progress.step)
             continue
         progress.ledger.settle(_fate(experience) for experience in experiences)
@@ -209,7 +208,7 @@ def restore(run: Run, checkpoint: Checkpoint | None) -> None:
     run.engine.sync(run.policy.model)
 
 
-def roll_back(run: Run, folder: CheckpointFolder, guard: Guard, reason: str) -> None:
+def roll_back(run: Run, folder: CheckpointFolder, reason: str) -> None:
     """Back to the newest checkpoint with a lower rate, past the prompts that tripped the guard.
 
     What was sampled since is counted as dropped. Raises GuardStopError after the last incident allowed.
@@ -228,7 +227,7 @@ def roll_back(run: Run, folder: CheckpointFolder, guard: Guard, reason: str) -> 
     progress.deck.dealt, progress.incidents, progress.rate_scale = dealt, incidents, scale
     progress.ledger.fates[Fate.DROPPED.value] += sampled - progress.ledger.sampled
     progress.ledger.sampled, progress.ledger.prompts = sampled, prompts
-    guard.forget()
+    progress.guard.forget()
     if incidents >= run.config.guard.max_incidents:
         raise GuardStopError(
             f"stopped at step {step} after {incidents} incidents, the last: {reason}; the run stands at "
@@ -254,10 +253,6 @@ class Clock:
     def __exit__(self, *error: object) -> None:
         spent = time.perf_counter() - self._start
         self.seconds[self._part] = self.seconds.get(self._part, 0.0) + spent
-
-
-def vitals_json(vitals: Vitals) -> dict[str, float]:
-    return {name: getattr(vitals, name) for name in vitals.__slots__}
 
 
 def _evaluate(run: Run, recorder: Recorder) -> Evaluation | None:
@@ -310,7 +305,7 @@ def _metrics(
     """One flat dictionary per step: what was earned, what was learned, where the time and rollouts went."""
     lengths = [len(experience.completion.token_ids) for experience in experiences]
     fates = [_fate(experience).value for experience in experiences]
-    metrics: dict[str, Any] = vitals_json(vitals)
+    metrics: dict[str, Any] = asdict(vitals)
     for name in run.collector.reward.plan.parts:
         found = (each.score.verdicts.get(name) for each in experiences)
         known = [verdict.value for verdict in found if verdict is not None and verdict.value is not None]

@@ -1,5 +1,6 @@
 """The guard tells a collapse and a gamed reward from noise, whatever the rewards' sign."""
 
+import json
 from collections.abc import Sequence
 
 import pytest
@@ -48,6 +49,20 @@ def test_a_small_fall_and_a_rise_are_none(reward: float) -> None:
 def test_noise_about_zero_is_no_collapse() -> None:
     # The best window has a mean of 0.05 and later ones of -0.05: all of the best is lost, and it is nothing.
     assert not alarms([0.3, -0.2, 0.3, -0.2] * 2 + [-0.3, 0.2, -0.3, 0.2] * 3)
+
+
+def test_a_resumed_run_remembers_the_best() -> None:
+    rewards = [0.97**step for step in range(40)]
+    whole, told = alarms(rewards), {}
+    kept = Guard(GuardSettings(window=4)).to_json()
+    for step, reward in enumerate(rewards):  # every step in a process of its own
+        guard = Guard(GuardSettings(window=4))
+        guard.restore(json.loads(json.dumps(kept)))
+        alarm = guard.alarm(Vitals(0.1, 1.0, reward, NAN, NAN, 1.0, 0.0, -1.0))
+        kept = guard.to_json()
+        if alarm is not None:
+            told[step] = alarm
+    assert told == whole != {}
 
 
 def test_a_rollback_forgets_the_best() -> None:

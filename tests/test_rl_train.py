@@ -78,10 +78,13 @@ def test_every_algorithm_learns(tmp_path: Path, name: str) -> None:
     ],
 )
 def test_a_resumed_run_has_the_same_numbers(tmp_path: Path, extra: tuple[str, ...]) -> None:
-    train(make_run(tmp_path, *extra, output="whole"))
+    whole = make_run(tmp_path, *extra, output="whole")
+    train(whole)
     train(make_run(tmp_path, *extra, "--run.steps", 3, output="parts"))
-    train(make_run(tmp_path, *extra, output="parts"))
+    parts = make_run(tmp_path, *extra, output="parts")
+    train(parts)
     assert curve(tmp_path / "parts") == curve(tmp_path / "whole")
+    assert repr(parts.progress.guard) == repr(whole.progress.guard)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
