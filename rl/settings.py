@@ -206,7 +206,8 @@ class RunSettings(Section):
     steps: Positive = Field(100, description="Steps of sample, score, update.")
     seed: int = Field(0, ge=0, lt=2**32, description="Seed of prompt order and sampling.")
     resume: bool = Field(
-        True, description="Go on from the newest checkpoint in the output folder; false sets it aside."
+        True,
+        description="Go on from the newest checkpoint in the output folder; false sets aside what is there.",
     )
     save_every: Positive = Field(50, description="Steps between checkpoints.")
     keep: Positive = Field(2, description="Newest checkpoints kept; the best by evaluation stays besides.")

@@ -23,6 +23,12 @@ import torch
 
 _META = "checkpoint.json"
 _WRITING = ".writing-"
+_RECORDS = (
+    "metrics.jsonl",
+    "completions.jsonl",
+    "incident-*.json",
+    "tensorboard",
+)  # of a run, beside its root
 _PREFIX = "step-"
 
 
@@ -112,13 +118,20 @@ class CheckpointFolder:
         return max(measured, key=lambda each: each[:2])[-1] if measured else None
 
     def set_aside(self) -> None:
-        """Makes room for a run that begins anew: what an earlier one left is kept, as `root-1`, `root-2` ...
+        """Makes room for a run that begins anew: what an earlier one left is kept, in `earlier-1` beside the root.
 
-        Among the new ones it would be taken for the newest, gone back to, and outlive them.
+        Among the new ones its checkpoints would be taken for the newest, gone back to, and outlive them; its
+        records would be cut, and its incidents taken for the new run's.
         """
-        if self.is_main and self.all():
-            names = (self.root.with_name(f"{self.root.name}-{number}") for number in count(1))
-            self.root.rename(next(name for name in names if not name.exists()))
+        output = self.root.parent
+        found = [self.root] if self.all() else []
+        found += [path for pattern in _RECORDS for path in output.glob(pattern)]
+        if self.is_main and found:
+            names = (output / f"earlier-{number}" for number in count(1))
+            earlier = next(name for name in names if not name.exists())
+            earlier.mkdir()
+            for path in found:
+                path.rename(earlier / path.name)
         self.wait()
 
     def _remove_old(self) -> None:

@@ -137,7 +137,8 @@ class RunSettings(Section):
     max_steps: Count = Field(0, description="Optimisation steps; 0: as many as the epochs have.")
     seed: int = Field(0, description="Seed of data order, dropout and sampling.")
     resume: bool = Field(
-        True, description="Go on from the newest checkpoint in the output folder; false sets it aside."
+        True,
+        description="Go on from the newest checkpoint in the output folder; false sets aside what is there.",
     )
     save_every: Count = Field(0, description="Steps between checkpoints; 0: only at the end and on Ctrl-C.")
     keep: Positive = Field(2, description="Newest checkpoints kept; the best is kept besides.")

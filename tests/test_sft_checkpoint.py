@@ -80,11 +80,18 @@ def test_a_run_that_begins_anew_finds_no_checkpoint_and_destroys_none(tmp_path):
     folder = CheckpointFolder(tmp_path / "checkpoints")
     for text in ("first", "second"):
         save(folder, 7, text=text)
+        (tmp_path / "metrics.jsonl").write_text(text)
+        (tmp_path / "incident-001-step-000003.json").write_text("{}")
+        (tmp_path / "model").mkdir(exist_ok=True)
         folder.set_aside()
         assert folder.latest() is None
     folder.set_aside()  # where there is nothing
-    texts = {path.parts[-3]: path.read_text() for path in tmp_path.glob("*/*/weights")}
-    assert texts == {"checkpoints-1": "first", "checkpoints-2": "second"}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["earlier-1", "earlier-2", "model"]
+    for number, text in enumerate(("first", "second"), 1):
+        earlier = tmp_path / f"earlier-{number}"
+        assert (earlier / "checkpoints/step-000007/weights").read_text() == text
+        assert (earlier / "metrics.jsonl").read_text() == text
+        assert (earlier / "incident-001-step-000003.json").exists()
 
 
 def test_steps_beyond_six_digits_stay_in_order(tmp_path):
