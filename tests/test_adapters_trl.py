@@ -1,6 +1,7 @@
 """The TRL adapter, called as TRL calls it, and called by TRL itself for two steps of a tiny model."""
 
 import asyncio
+import inspect
 import math
 import pickle
 from pathlib import Path
@@ -103,6 +104,13 @@ def test_metrics_and_verdicts_are_logged() -> None:
 def test_asynchronous_form_gives_the_same() -> None:
     function = adapter.reward_function("trl_right", asynchronous=True)
     assert asyncio.run(call(function)) == [1.0, 0.0]
+
+
+def test_every_trl_sees_which_form_is_asynchronous() -> None:
+    for asynchronous in (False, True):
+        function = adapter.reward_function("trl_right", asynchronous=asynchronous)
+        assert inspect.iscoroutinefunction(function) is asynchronous  # as older TRLs ask
+        assert inspect.iscoroutinefunction(function.__call__) is asynchronous  # as TRL 1.16 does
 
 
 def test_functions_pickle_and_have_a_name() -> None:

@@ -111,6 +111,12 @@ class AsyncRewardFunction:
         scores = await self._reader.expression.ascore(rollouts_of(items), step=_step(call))
         return self._reader.finish(items, scores, call)
 
+    # With these `inspect` takes it for the coroutine function that it is; TRL 1.16 asks `__call__` too, and those
+    # that do not would iterate over the coroutine.
+    __code__ = __call__.__code__
+    __defaults__ = None
+    __kwdefaults__ = None
+
 
 def reward_function(
     expression: str | Expression,
