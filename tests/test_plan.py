@@ -159,6 +159,26 @@ def test_nan_takes_no_branch(source: str) -> None:
     assert score.total == 1
 
 
+@pytest.mark.parametrize(
+    ("value", "source", "total"),
+    [
+        ("3", "level in (3, 4)", None),
+        ("3", "level not in (3, 4)", None),
+        (3, 'level in ("3", "4")', None),
+        ("3", 'level in (3, "3")', 1),
+        (3.0, "level in (3, 4)", 1),
+        ("x", 'level not in ("3", None)', 1),
+        ("3", "level in (None,)", 2),
+    ],
+)
+def test_text_is_not_looked_for_among_numbers(value: object, source: str, total: float | None) -> None:
+    (score,) = reward(f"1 if {source} else 2").score([Rollout("", fields={"level": value})])
+    assert score.total == total
+    if total is None:
+        (verdict,) = score.verdicts.values()
+        assert verdict.evidence["problem"] == "these cannot be compared"
+
+
 def test_a_missing_field_has_a_verdict_of_its_own() -> None:
     (score,) = reward('red if task == "a" else blue').score([Rollout("x")])
     assert score.total is None

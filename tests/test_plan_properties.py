@@ -122,6 +122,9 @@ class Naive:
                 raise TypeError
             return (a == b) == (symbol == "==")
         if symbol in ("in", "not in"):
+            alike = [item for item in b if isinstance(item, str) == isinstance(a, str) or item is None]
+            if b and not alike:
+                raise TypeError
             return (a in b) == (symbol == "in")
         return {"<": lambda: a < b, "<=": lambda: a <= b, ">": lambda: a > b, ">=": lambda: a >= b}[symbol]()
 

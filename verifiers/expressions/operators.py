@@ -56,6 +56,14 @@ def equal(a: Any, b: Any) -> bool:
     return bool(a == b)
 
 
+def contains(a: Any, b: Any) -> bool:
+    """Raises TypeError for text in numbers, and the other way round, as `equal` does."""
+    kinds = {isinstance(item, str) for item in b if item is not None} if isinstance(b, (list, tuple)) else ()
+    if kinds and isinstance(a, str) not in kinds:
+        raise TypeError(f"text is looked for among numbers, or a number among text: {a!r} and {b!r}")
+    return bool(a in b)
+
+
 ARITHMETIC: dict[str, Callable[[float, float], float]] = {
     "+": operator.add,
     "-": operator.sub,
@@ -69,6 +77,6 @@ COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
     ">=": operator.ge,
     "==": equal,
     "!=": lambda a, b: not equal(a, b),
-    "in": lambda a, b: a in b,
-    "not in": lambda a, b: a not in b,
+    "in": contains,
+    "not in": lambda a, b: not contains(a, b),
 }
