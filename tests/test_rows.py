@@ -1,10 +1,13 @@
 """Columns are found, mapped and converted; what is wrong with one is said by name."""
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from proctor.verifiers.core import Rollout
 from proctor.verifiers.files.rows import RowError, find_columns, text_of
 from proctor.verifiers.files.sources import InputError
 
@@ -145,6 +148,11 @@ def test_token_counts_are_whole_numbers(value: object, count: object) -> None:
 def test_finish_reason_tells_truncation(reason: object, truncated: bool | None) -> None:
     columns = find_columns([{"response": "x", "finish_reason": "stop"}])
     assert columns.rollout({"response": "x", "finish_reason": reason}).truncated is truncated
+
+
+def test_nan_is_a_missing_value_as_tables_write_it() -> None:
+    row = {"response": "x", **dict.fromkeys(("answer", "task", "group", "num_tokens", "truncated"), math.nan)}
+    assert find_columns([row]).rollout(row) == Rollout("x", fields=row)
 
 
 def test_chat_completions_become_the_assistants_text() -> None:

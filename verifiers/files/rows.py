@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -58,6 +59,8 @@ class Columns:
             if convert is None:
                 extra[name] = value
                 continue
+            if isinstance(value, float) and math.isnan(value):  # how tables mark what is missing
+                value = None
             try:
                 ours[name] = convert(value)
             except (TypeError, ValueError, OverflowError) as error:
