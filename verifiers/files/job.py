@@ -11,7 +11,7 @@ from proctor.verifiers.expression import Expression
 from proctor.verifiers.expressions.occurrences import occurrences
 from proctor.verifiers.files.rows import find_columns
 from proctor.verifiers.files.scored import Rejected, ScoredFile, Unsaved, is_same_file, side_files
-from proctor.verifiers.files.scoring import GroupWatch, Scored, readable, score_stream
+from proctor.verifiers.files.scoring import Following, GroupWatch, Scored, readable, score_stream
 from proctor.verifiers.files.sources import BadRow, InputError, Row, Source
 
 Batch: TypeAlias = "list[Scored | BadRow]"
@@ -82,12 +82,12 @@ class Job:
 
     def run(self, sink: ScoredFile | Unsaved, *, batch_size: int = 1024) -> Iterator[Batch]:
         """Scores what the sink does not have yet. Hands on everything, in order, what it has first."""
-        items = readable(self._rows, self.columns)
-        earlier = sink.earlier(items)
+        items = Following(readable(self._rows, self.columns))
+        by_group = self.reward.by_group
+        earlier = sink.earlier(items, by_group=by_group)
         while batch := list(islice(earlier, _TAKEN_UP)):
             self.done_before += len(batch)
             yield batch
-        by_group = self.reward.by_group
         watch = GroupWatch() if by_group else None
         for batch in score_stream(
             items, self.reward, batch_size=batch_size, by_group=by_group, step=self.step

@@ -13,13 +13,13 @@ import json
 import math
 import os
 import re
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
 from proctor.verifiers.core import Score, Verdict
-from proctor.verifiers.files.scoring import Ready, Scored
+from proctor.verifiers.files.scoring import Following, Ready, Scored
 from proctor.verifiers.files.sources import BadRow, InputError, Row
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -94,17 +94,35 @@ class ScoredFile:
             self._handle.close()
         self.rejected.close()
 
-    def earlier(self, items: Iterator[Ready | BadRow]) -> Iterator[Scored | BadRow]:
+    def earlier(self, items: Following, *, by_group: bool = False) -> Iterator[Scored | BadRow]:
         """What an earlier run did, each line with its row taken from `items`; what is left in it is to do.
+
+        by_group: the rows of the last prompt are scored again where the earlier run had not seen all of them.
 
         Raises InputError where a line is not of the row in its place.
         """
+        last: list[Scored | BadRow] = []  # of one prompt, with the bad rows in front of each
+        key: Hashable = None
+        start = end = 0  # of its lines in the file
         with self.path.open("rb") as file:
             for number, line in enumerate(file, 1):
-                item = yield from self._bad_rows_before(items)
+                bad, item = _next_row(items)
                 if item is None:
-                    raise InputError(f"{self.path} has more rows than {self.source}{_WAY_OUT}")
-                yield self._restore(item, line, number)
+                    raise InputError(
+                        f"{self.path} has more rows than are to be read of {self.source}{_WAY_OUT}"
+                    )
+                if not by_group or item.rollout.group_key != key:
+                    yield from self._kept(last)
+                    last, start, key = [], end, item.rollout.group_key if by_group else None
+                last += [*bad, self._restore(item, line, number)]
+                end += len(line)
+        bad, item = _next_row(items) if by_group and last else ([], None)
+        items.put_back(bad if item is None else [*bad, item])
+        if item is not None and item.rollout.group_key == key:
+            items.put_back(Ready(one.row, one.rollout) if isinstance(one, Scored) else one for one in last)
+            self._handle.truncate(start)
+        else:
+            yield from self._kept(last)
 
     def write(self, batch: Iterable[Scored | BadRow]) -> None:
         """Adds what is scored, and what is not to the side file. Hands all of it to the kernel."""
@@ -128,14 +146,12 @@ class ScoredFile:
             self.rejected.start_again()
             write_stamp(self.path, self._made_by)
 
-    def _bad_rows_before(self, items: Iterator[Ready | BadRow]) -> Generator[BadRow, None, Ready | None]:
-        """Yields the bad rows that come first; returns the row that follows them, None at the end."""
+    def _kept(self, items: Iterable[Scored | BadRow]) -> Iterator[Scored | BadRow]:
+        """Hands items on; the side file has those that are bad, unless somebody took it away."""
         for item in items:
-            if isinstance(item, Ready):
-                return item
-            self.rejected.write(item)  # it has them, unless somebody took the side file away
+            if isinstance(item, BadRow):
+                self.rejected.write(item)
             yield item
-        return None
 
     def _restore(self, item: Ready, line: bytes, number: int) -> Scored:
         opening = to_bytes(_opening(item.row))
@@ -150,6 +166,16 @@ class ScoredFile:
             raise InputError(
                 f"{self.path}, line {number}: not as it was written ({error}){_WAY_OUT}"
             ) from error
+
+
+def _next_row(items: Iterator[Ready | BadRow]) -> tuple[list[BadRow], Ready | None]:
+    """The bad rows that come first, and the row that follows them, None at the end."""
+    bad: list[BadRow] = []
+    for item in items:
+        if isinstance(item, Ready):
+            return bad, item
+        bad.append(item)
+    return bad, None
 
 
 def open_alone(path: Path) -> IO[bytes]:
@@ -214,7 +240,7 @@ class Unsaved:
     def __exit__(self, *_: object) -> None:
         self.rejected.close()
 
-    def earlier(self, items: Iterator[Ready | BadRow]) -> Iterator[Scored | BadRow]:
+    def earlier(self, items: Following, *, by_group: bool = False) -> Iterator[Scored | BadRow]:
         """Nothing: every run starts at the first row."""
         return iter(())
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 
 from proctor.verifiers.core import Reward, Rollout, Score
 from proctor.verifiers.files.rows import Columns, RowError
@@ -31,6 +31,20 @@ class Scored:
     row: Row
     rollout: Rollout
     score: Score
+
+
+class Following(Iterator["Ready | BadRow"]):
+    """The rows that follow; what was looked at too early can be put back."""
+
+    def __init__(self, items: Iterable[Ready | BadRow]) -> None:
+        self._items = iter(items)
+
+    def __next__(self) -> Ready | BadRow:
+        return next(self._items)
+
+    def put_back(self, items: Iterable[Ready | BadRow]) -> None:
+        """Has these come next, in their order."""
+        self._items = chain(items, self._items)
 
 
 def readable(rows: Iterable[Row | BadRow], columns: Columns) -> Iterator[Ready | BadRow]:
