@@ -155,6 +155,11 @@ def test_nan_is_a_missing_value_as_tables_write_it() -> None:
     assert find_columns([row]).rollout(row) == Rollout("x", fields=row)
 
 
+def test_an_empty_cell_is_no_group() -> None:
+    row = {"response": "x", "group": ""}
+    assert find_columns([row]).rollout(row).group is None
+
+
 def test_chat_completions_become_the_assistants_text() -> None:
     messages = [
         {"role": "assistant", "content": "one"},

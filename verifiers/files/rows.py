@@ -200,7 +200,7 @@ def _label(value: object) -> str | None:
 
 def _group(value: object) -> str | int | None:
     if value is None or isinstance(value, str | int):
-        return value
+        return None if value == "" else value  # an empty cell of a table, as for a count
     return repr(value)
 
 
