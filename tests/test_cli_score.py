@@ -213,6 +213,10 @@ def test_reward_from_a_file() -> None:
 
     Path("wrong.toml").write_text('rewards = "cli_right"\n')
     assert 'wrong.toml: needs reward = "..."' in score("rollouts.jsonl", reward="wrong.toml").stderr
+    Path("wrong.toml").write_text("[reward]\ncli_right = true\n")
+    result = score("rollouts.jsonl", reward="wrong.toml")
+    assert result.exit_code == 2
+    assert "error: wrong.toml: the weight of 'cli_right' must be a number or text" in result.stderr
 
 
 def test_warnings_of_the_checker_come_once_and_before_scoring() -> None:

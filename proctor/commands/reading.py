@@ -38,7 +38,7 @@ def read_reward(text: str, load: Sequence[Path] | None) -> Expression:
         raise InputError(f'{path}: needs reward = "..." or a [reward] table of weights; found {found}')
     try:
         return reward(content["reward"])
-    except ValueError as error:
+    except (ValueError, TypeError) as error:  # the latter for a weight that is no number
         raise InputError(f"{path}: {error}") from error
 
 

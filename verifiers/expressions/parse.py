@@ -70,6 +70,8 @@ def parse_table(weights: Mapping[str, float | str]) -> Node:
         raise ExpressionError("a table of weights needs at least one part", "", span=Span(0, 0))
     total: Node | None = None
     for text, weight in weights.items():
+        if isinstance(weight, bool) or not isinstance(weight, (int, float, str)):
+            raise TypeError(f"the weight of '{text}' must be a number or text, got {weight!r}")
         factor = parse(weight) if isinstance(weight, str) else as_node(weight)
         is_minus = isinstance(factor, Negative)
         size = factor.operand if isinstance(factor, Negative) else factor
