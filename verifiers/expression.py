@@ -11,7 +11,7 @@ from typing import Any, cast
 from proctor.verifiers.core import Rollout, Score
 from proctor.verifiers.expressions.check import Concern, check
 from proctor.verifiers.expressions.outline import Outline, outline
-from proctor.verifiers.expressions.parse import ExpressionError, parse, parse_table
+from proctor.verifiers.expressions.parse import ExpressionError, check_made, parse, parse_table
 from proctor.verifiers.expressions.plan import Plan
 from proctor.verifiers.nodes import Node, as_node
 from proctor.verifiers.part import Bounds, Part
@@ -92,7 +92,8 @@ def reward(expression: str | Node | Callable[..., Part] | Mapping[str, float | s
 
     expression: source text, nodes, a part's class, or a table of weights by source text, as TOML and
     YAML write it: {"math": 0.9, 'format("boxed")': 0.1} is `0.9 * math + 0.1 * format("boxed")`.
-    Raises ExpressionError where the text cannot be read, TypeError for anything else.
+    Raises ExpressionError where the text cannot be read, ValueError where an option of a part made in Python is
+    not what it may be, TypeError for anything else.
     """
     if isinstance(expression, str):
         return Expression(parse(expression))
@@ -100,4 +101,4 @@ def reward(expression: str | Node | Callable[..., Part] | Mapping[str, float | s
         return Expression(parse_table(expression))
     if isinstance(expression, type):
         expression = cast("type[Part]", expression)()
-    return Expression(as_node(cast(Node, expression)))
+    return Expression(check_made(as_node(cast(Node, expression))))

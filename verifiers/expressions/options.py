@@ -59,6 +59,18 @@ def check_option(part: type[Part], name: str, value: object) -> Any:
         ) from error
 
 
+def check_given(part: Part) -> None:
+    """Holds the options that a part was given in Python against their annotations; defaults are its author's.
+
+    Raises ValueError: `Format("boxd")` would score another shape, and never say so.
+    """
+    for option in fields(cast(Any, part)):
+        default = option.default_factory() if option.default_factory is not MISSING else option.default
+        value = getattr(part, option.name)
+        if option.init and (default is MISSING or value != default):
+            check_option(type(part), option.name, value)
+
+
 def takes_several(part: type[Part], name: str) -> bool:
     """Whether the option is a list or tuple, so that `xml("a", "b")` fills it with both."""
     return typing.get_origin(typing.get_type_hints(part)[name]) in (tuple, list, Sequence)
@@ -83,7 +95,9 @@ def _fit(value: Any, hint: Any) -> Any:
         items = [_fit(item, args[0]) for item in value]
         return items if origin is list else tuple(items)
     if isinstance(hint, type) and issubclass(hint, Enum):
-        return hint(_chosen(value, tuple(member.value for member in hint)))
+        return (
+            value if isinstance(value, hint) else hint(_chosen(value, tuple(member.value for member in hint)))
+        )
     return _fit_plain(value, origin or hint)
 
 

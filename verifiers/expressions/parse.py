@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 from proctor.verifiers.core import COLUMNS
 from proctor.verifiers.expressions.literals import NotLiteralError, read_literal
 from proctor.verifiers.expressions.options import (
+    check_given,
     check_option,
     missing_options,
     option_names,
@@ -41,11 +42,12 @@ from proctor.verifiers.nodes import (
     Schedule,
     When,
     as_node,
+    walk,
 )
 from proctor.verifiers.part import Part
 from proctor.verifiers.registry import parts, unknown_part
 
-__all__ = ["MAX_DEPTH", "ExpressionError", "parse", "parse_table", "parse_with_spans"]
+__all__ = ["MAX_DEPTH", "ExpressionError", "check_made", "parse", "parse_table", "parse_with_spans"]
 
 MAX_DEPTH = 100  # Python's own stack ends near 1,000 frames; each level takes a few
 
@@ -82,6 +84,14 @@ def parse_table(weights: Mapping[str, float | str]) -> Node:
         total = total - term if is_minus else total + term
     assert total is not None
     return total
+
+
+def check_made(node: Node) -> Node:
+    """Nodes that were made in Python, with the options of their parts checked as in text. Raises ValueError."""
+    for part in walk(node):
+        if isinstance(part, Part):
+            check_given(part)
+    return node
 
 
 _ARITHMETIC: dict[type[ast.AST], str] = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/"}
