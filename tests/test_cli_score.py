@@ -267,6 +267,17 @@ def test_other_expression_is_refused_unless_overwritten() -> None:
     assert "cli_short" in lines("scored.jsonl")[0]["verdicts"]
 
 
+def test_other_code_of_a_part_is_refused_as_another_expression_is() -> None:
+    own = "import proctor\n\n@proctor.part(bounds=(0, 2))\ndef cli_own(rollout):\n    return {}\n"
+    asked = ("rollouts.jsonl", "--out", "scored.jsonl", "--load", "own.py")
+    for value, again, code in ((1, (), 0), (1, (), 0), (2, (), 2), (2, ("--overwrite",), 0)):
+        Path("own.py").write_text(own.format(value))
+        result = score(*asked, *again, reward="cli_own")
+        assert result.exit_code == code, result.stderr
+        assert ("was made with another code of --load" in result.stderr) is (code == 2)
+    assert {row["reward"] for row in lines("scored.jsonl")} == {2.0}
+
+
 def test_report_is_written() -> None:
     score("rollouts.jsonl", "--report", "report.html")
     page = Path("report.html").read_text(encoding="utf-8")

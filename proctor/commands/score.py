@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -97,7 +97,7 @@ def score(
         job = Job(source, expression, mapping=mapping, limit=limit, step=step)
         concerns = expression.check(job.names)
         _introduce(job, concerns)
-        sink = _sink(job, out, overwrite)
+        sink = _sink(job, out, overwrite, load or [])
         page = Report() if report is not None else None
         summary = _run(job, sink, page, batch_size)
         _conclude(job, sink, summary, as_json=json, data_on_stdout=out == "-")
@@ -133,10 +133,10 @@ def _introduce(job: Job, concerns: Iterable[object]) -> None:
         console.warning(str(concern))
 
 
-def _sink(job: Job, out: str | None, overwrite: bool) -> ScoredFile | Unsaved:
+def _sink(job: Job, out: str | None, overwrite: bool, loaded: Sequence[Path]) -> ScoredFile | Unsaved:
     if out is None or out == "-":
         return unsaved(job.source, console.binary_stdout() if out == "-" else None)
-    return job.open_file(Path(out), overwrite=overwrite)
+    return job.open_file(Path(out), overwrite=overwrite, loaded=loaded)
 
 
 def _run(job: Job, sink: ScoredFile | Unsaved, page: Report | None, batch_size: int) -> Summary:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from proctor.verifiers.expression import Expression
 from proctor.verifiers.expressions.occurrences import occurrences
+from proctor.verifiers.files.loading import fingerprint
 from proctor.verifiers.files.rows import find_columns
 from proctor.verifiers.files.scored import Rejected, ScoredFile, Unsaved, is_same_file, side_files
 from proctor.verifiers.files.scoring import Following, GroupWatch, Scored, readable, score_stream
@@ -58,8 +59,8 @@ class Job:
         self.names = list(dict.fromkeys([*found, *(name for row in seen for name in row)]))
         self._rows: Iterator[Row | BadRow] = chain(head, rows)
 
-    def open_file(self, path: Path, *, overwrite: bool = False) -> ScoredFile:
-        """The file to keep scores in, or to take up again."""
+    def open_file(self, path: Path, *, overwrite: bool = False, loaded: Sequence[Path] = ()) -> ScoredFile:
+        """The file to keep scores in, or to take up again. loaded: files that define parts of the reward."""
         if path.exists() and not path.is_file():
             what = (
                 "this is a folder; name a file in it" if path.is_dir() else "not a file; - is standard output"
@@ -77,7 +78,7 @@ class Job:
             "hash": self.reward.hash,
             "columns": dict(self.columns.sources),
             "step": self.step,
-        }
+        } | ({"code of --load": fingerprint(loaded)} if loaded else {})
         return ScoredFile(path, made_by, source=self.source.name, overwrite=overwrite)
 
     def run(self, sink: ScoredFile | Unsaved, *, batch_size: int = 1024) -> Iterator[Batch]:
