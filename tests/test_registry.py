@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -123,6 +125,22 @@ def test_a_name_is_given_once() -> None:
 
     with pytest.raises(ValueError, match="'math' is already defined by proctor"):
         register(Other)
+
+
+def test_a_name_that_ships_is_taken_before_anything_was_scored() -> None:
+    script = """
+import proctor
+try:
+    @proctor.part
+    def steps(rollout): return 1.0
+except ValueError as error:
+    print(error)
+print(proctor.reward("steps"))
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == [
+        "reward part 'steps' is already defined by proctor.verifiers.steps.part", "steps"
+    ]  # fmt: skip
 
 
 def test_a_part_is_a_frozen_dataclass() -> None:

@@ -41,7 +41,9 @@ def register(part: PartType) -> PartType:
         raise TypeError(f"{part.__qualname__}: write @dataclass(frozen=True) under @register")
     if not part.name.isidentifier() or part.name in FUNCTIONS or part.name in COLUMNS:
         raise ValueError(f"a reward part cannot be called '{part.name}'")
-    known = _PARTS.get(part.name)
+    # Those that ship come first: else a user's own `math` would be taken, and no expression could be read after it.
+    is_ours = part.__module__.startswith("proctor.")
+    known = (_PARTS if is_ours else parts()).get(part.name)
     if known is not None and (known.__module__, known.__qualname__) != (part.__module__, part.__qualname__):
         raise ValueError(f"reward part '{part.name}' is already defined by {known.__module__}")
     _PARTS[part.name] = part
