@@ -225,6 +225,37 @@ def test_functions_that_cannot_be_parts() -> None:
             return 1.0
 
 
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        ({"per": "rolout"}, "per is one of rollout, batch, group, got 'rolout'"),
+        ({"bounds": (1, 0)}, "low <= high, got"),
+        ({"bounds": (0, float("nan"))}, "low <= high, got"),
+        ({"columns": "level"}, r'write columns=\("level",\)'),
+    ],
+)
+def test_what_is_declared_wrongly_is_told_at_once(given: Any, problem: str) -> None:
+    with pytest.raises((ValueError, TypeError), match=problem):
+        part(**given)
+
+
+def test_a_default_that_can_be_changed_is_told_by_its_name() -> None:
+    with pytest.raises(TypeError, match="listed: the default of 'words' can be changed"):
+
+        @part
+        def listed(rollout: Rollout, words: list[str] = ["a"]) -> float:  # noqa: B006
+            return 1.0
+
+
+@pytest.mark.parametrize("returned", [{0: 0.5, 1: 0.7, 2: 0.9}, {0.5, 0.7, 0.9}, "011"])
+def test_what_has_no_order_is_no_list_of_values(returned: Any) -> None:
+    @part(per="batch")
+    def unordered(rollouts: Sequence[Rollout]) -> Any:
+        return returned
+
+    assert totals("unordered") == [None, None, None]
+
+
 def test_a_cell_that_is_run_again_replaces_its_part() -> None:
     def define(value: float) -> None:
         @part

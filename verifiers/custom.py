@@ -25,7 +25,7 @@ import math
 import threading
 import time
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import field, fields, make_dataclass
 from typing import Any, ClassVar, Literal, cast, overload
 
@@ -65,14 +65,23 @@ def part(
     answer is right, and is no matter of style. cost: order of magnitude per rollout. columns: what a
     rollout must have; one that lacks them never reaches the function, and its verdict says so.
 
-    Raises ValueError where the name is taken, and TypeError where the parameters cannot be options.
+    Raises ValueError where the name is taken, bounds or `per` make no sense, and TypeError where the parameters
+    cannot be options, or columns are not a tuple.
     """
+    low, high = map(float, bounds)
+    if not low <= high:
+        raise ValueError(f"bounds are (low, high) with low <= high, got {bounds}")
+    if per not in typing.get_args(Per):
+        raise ValueError(f"per is one of {', '.join(typing.get_args(Per))}, got {per!r}")
+    given: object = columns
+    if isinstance(given, str):  # each of its letters would be a column
+        raise TypeError(f'columns are a tuple, got {columns!r}; write columns=("{columns}",)')
 
     def decorate(function: Callable[..., Any]) -> type[Part]:
         space: dict[str, Any] = {
             "name": function.__name__,
             "function": staticmethod(function),
-            "declared": Bounds(*map(float, bounds)),
+            "declared": Bounds(low, high),
             "needs": tuple(columns),
             "per": per,
             "by_group": per == "group",
@@ -104,6 +113,10 @@ def _options(function: Callable[..., Any]) -> list[tuple[str, Any, Any]]:
         if hasattr(_Custom, parameter.name):
             raise TypeError(f"{function.__name__}: an option cannot be called '{parameter.name}'")
         given = parameter.default is not parameter.empty
+        if isinstance(parameter.default, (list, dict, set)):
+            raise TypeError(
+                f"{function.__name__}: the default of '{parameter.name}' can be changed; write a tuple or None"
+            )
         default = field(default=parameter.default) if given else field()
         options.append((parameter.name, hints.get(parameter.name, Any), default))
     return options
@@ -172,6 +185,8 @@ class _Custom(Part):
 
     def _put(self, verdicts: list[Verdict], places: Sequence[int], found: Any, seconds: float) -> None:
         """Files what a call returned. Raises TypeError and ValueError for what no verdict can be made of."""
+        if self.per != "rollout" and isinstance(found, (Mapping, Set, str)):  # its keys would be the values
+            raise TypeError(f"{self.name} returned a {type(found).__name__}; a list, in order, is wanted")
         results = [found] if self.per == "rollout" else list(found)
         if len(results) != len(places):
             raise ValueError(f"{self.name} returned {len(results)} values for {len(places)} rollouts")
