@@ -1,6 +1,7 @@
 """Columns are found, mapped and converted; what is wrong with one is said by name."""
 
 import math
+from decimal import Decimal
 
 import numpy as np
 import pytest
@@ -106,6 +107,8 @@ def test_completion_of_another_type_is_an_error(value: object) -> None:
         (None, None),
         (np.int64(42), "42"),
         (np.float32(0.1), "0.1"),
+        (Decimal("1E+2"), "100"),
+        (Decimal("0.50"), "0.50"),
     ],
 )
 def test_answers_may_be_numbers(value: object, text: str | None) -> None:
@@ -128,7 +131,9 @@ def test_answer_as_a_list_is_an_error() -> None:
         (np.int32(7), 7),
         (None, None),
         ("", None),
+        ("7.0", 7),
         ("7.5", RowError),
+        ("seven", RowError),
         (-1, RowError),
     ],
 )

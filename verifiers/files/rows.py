@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 from proctor.verifiers.core import Rollout
@@ -183,6 +184,8 @@ def _reference(value: Any) -> str | None:
         return value
     if isinstance(value, bool | int | float):
         return json.dumps(value)
+    if isinstance(value, Decimal):  # of a Parquet file
+        return f"{value:f}"
     raise TypeError(f"expected text or a number, found {_shown(value)}")
 
 
@@ -208,11 +211,9 @@ def _count(value: Any) -> int | None:
     value = _plain(value)
     if value is None or value == "":
         return None
-    if (
-        isinstance(value, str | int | float)
-        and not isinstance(value, bool)
-        and float(value) == int(value) >= 0
-    ):
+    if isinstance(value, str):  # 7.0 is how tables write a count in a column where others are missing
+        value = float(value) if "." in value else int(value)
+    if isinstance(value, int | float) and not isinstance(value, bool) and value == int(value) >= 0:
         return int(value)
     raise TypeError(f"expected a whole number, found {_shown(value)}")
 
