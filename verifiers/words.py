@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
-# Scripts without spaces, Chinese and Japanese: one character is one word.
-UNSPACED = "぀-ヿ㐀-䶿一-鿿豈-﫿"
+# Scripts without spaces, Chinese and Japanese: one character is one word. As escapes: a tool that normalises text
+# makes U+8C48 of U+F900, and the range would hold Korean.
+UNSPACED = r"\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 _LETTERS = rf"[^\W_{UNSPACED}]+"
 _WORD = re.compile(rf"[{UNSPACED}]|{_LETTERS}(?:[.,'’_-]{_LETTERS})*")
 
