@@ -102,6 +102,16 @@ def test_an_interrupted_run_goes_on(kept: int) -> None:
     ]
 
 
+def test_an_interruption_says_that_the_command_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("proctor.benchmarks.evaluate.evaluate_samples", interrupted)
+    result = judge()
+    assert result.exit_code == 130
+    assert "the same command goes on from there" in result.stderr
+
+
 def test_results_of_another_reward_task_or_sample_are_not_reused() -> None:
     judge()
     before = Path("s_results.jsonl").read_bytes()

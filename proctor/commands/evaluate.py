@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -103,12 +104,13 @@ def evaluate(
     are written as they come; the same command goes on where an interrupted one stopped, and judges again what
     infrastructure kept from being judged. A sample passes where the reward's exams say that it is right.
 
-    Exit codes: 0 done; 1 done, but samples could not be judged by a fault of ours; 2 could not run.
+    Exit codes: 0 done; 1 done, but samples could not be judged; 2 could not run; 130 interrupted (the same
+    command goes on from there).
     """
     from proctor.benchmarks.evaluate import check_judging, evaluate_samples, read_samples
     from proctor.benchmarks.suites import find_suite
 
-    with usable():
+    with usable(), _interruptible():
         _check_given(samples, model, template)
         if samples is not None:
             _refuse_given(context, _OF_MODELS)
@@ -128,6 +130,16 @@ def evaluate(
         _show(outcome, k, as_json=as_json)
         console.note(f"written: {results}")
     raise typer.Exit(Exit.FAILURES if outcome.unscorable else Exit.DONE)
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Says on Ctrl-C what becomes of what is done."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        console.error("interrupted; what is done is kept, and the same command goes on from there")
+        raise typer.Exit(Exit.INTERRUPTED) from None
 
 
 def _check_given(samples: Path | None, model: str, template: str) -> None:
