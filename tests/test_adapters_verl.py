@@ -33,6 +33,11 @@ def verl_short(rollout: Rollout) -> float:
     return float(len(rollout.completion) < 10)
 
 
+@part(bounds=(0, 1), exam=True)
+def verl_never(rollout: Rollout) -> None:
+    """An exam without an opinion."""
+
+
 @part(bounds=(0, 1), per="group")
 def verl_rank(rollouts: list[Rollout]) -> list[float]:
     return [1 / len(rollouts)] * len(rollouts)
@@ -62,6 +67,25 @@ def test_one_rollout() -> None:
     assert set(result) == KEYS
     assert (result["score"], result["acc"], result["scorable"], result["blame"]) == (1.0, 1.0, 1.0, "")
     assert (result["verl_short"], result["verl_right"]) == (0.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("expression", "task", "solution", "accuracy"),
+    [
+        ('verl_never if task == "code" else verl_right', "m", "42", 1.0),  # not that of the exam not run
+        ('verl_never if task == "code" else verl_right', "m", "41", 0.0),
+        ('verl_never if task == "code" else verl_right', "code", "42", -1.0),
+        ("verl_short and verl_right", "m", "42 " + "x" * 10, 0.0),  # the gate was failed
+        ("verl_short and verl_right", "m", "42", 1.0),
+        ("verl_short", "m", "42", 1.0),
+        ("0.25", "m", "42", 0.25),
+    ],
+)
+def test_accuracy_is_of_the_exam_that_was_run(
+    expression: str, task: str, solution: str, accuracy: float
+) -> None:
+    function = adapter.reward_function(expression, unscorable=-1.0)
+    assert function(task, solution, "42", {})["acc"] == accuracy
 
 
 def test_positions_as_a_process_pool_calls() -> None:

@@ -57,8 +57,9 @@ class RewardFunction:
         self.expression = expression
         self.mapping = dict(mapping)
         self.unscorable = unscorable
-        # `acc` is what verl validates by: the first part that examines the answer, or the first there is.
-        self.exam = next((name for name, part in parts.items() if part.exam), next(iter(parts), None))
+        # `acc` is what verl validates by: a part that examines the answer, or any where none does.
+        self.has_exam = bool(expression.exams)
+        self.judges = expression.exams or tuple(parts)
 
     def __call__(
         self,
@@ -126,7 +127,10 @@ class RewardFunction:
         self, total: float | None, values: Mapping[str, float | None], blame: Blame | None, reason: str
     ) -> Result:
         """The dictionary with all its keys, whatever is known."""
-        accuracy = values.get(self.exam) if self.exam is not None else total
+        # The first of them that was run on this rollout: in `code if task == "code" else math` each has its own. A
+        # gate that kept the rollout from all exams was failed.
+        known = (value for name in self.judges if (value := values.get(name)) is not None)
+        accuracy = next(known, 0.0 if self.has_exam and total is not None else total)
         result: Result = {
             "score": self.unscorable if total is None else float(total),
             "acc": self.unscorable if accuracy is None else float(accuracy),
