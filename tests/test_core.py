@@ -41,6 +41,12 @@ ROLLOUTS = st.builds(
 )
 
 
+@pytest.mark.parametrize("completion", [None, 4, b"4", [{"role": "assistant", "content": "4"}]])
+def test_a_completion_that_is_no_text_is_told_where_it_is_made(completion: Any) -> None:
+    with pytest.raises(TypeError, match="a rollout's completion must be text, got "):
+        Rollout(completion)
+
+
 @CALM
 @given(ROLLOUTS)
 def test_rollouts_go_through_json(rollout: Rollout) -> None:

@@ -61,7 +61,10 @@ class Status(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class Rollout:
-    """One sampled completion, with what is needed to judge it and what the trainer knows of it."""
+    """One sampled completion, with what is needed to judge it and what the trainer knows of it.
+
+    Raises TypeError where the completion is no text: parts that look at its shape would find a candidate's fault.
+    """
 
     completion: str  # the sampled text, without the prompt
     prompt: str | Sequence[Message] = ""  # text, or chat messages
@@ -72,6 +75,13 @@ class Rollout:
     num_tokens: int | None = None  # completion tokens as the trainer counted them
     truncated: bool | None = None  # stopped by the length limit; None: the trainer did not say
     fields: Mapping[str, Any] = field(default_factory=dict)  # every other column of the row
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.completion, str):
+            raise TypeError(
+                f"a rollout's completion must be text, got {type(self.completion).__name__}; of chat messages "
+                "take the content of the last"
+            )
 
     def get(self, column: str) -> Any:
         """The value of a column by name, one of ours or one of `fields`; None where it is absent."""
