@@ -23,7 +23,7 @@ from proctor.sandbox.exam.bounds import Bounds, UnsendableError, WireError
 from proctor.sandbox.exam.classes import Classes
 from proctor.sandbox.exam.decode import Decoder
 from proctor.sandbox.exam.encode import Encoder
-from proctor.sandbox.exam.remote import RemoteFunction
+from proctor.sandbox.exam.remote_function import RemoteFunction
 
 Point = namedtuple("Point", "x y")
 

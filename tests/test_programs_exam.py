@@ -356,8 +356,8 @@ def test_names_of_the_prompt_are_the_tests_own() -> None:
 
 
 def test_tests_in_process_say_so() -> None:
-    code = "class Thing:\n    pass\ndef f(x): return Thing"
-    tests = "def check(candidate):\n    class Sub(candidate(1)): pass\n    assert issubclass(Sub, Thing)\n"
+    code = "LIMIT = 3\ndef f(x): return LIMIT"
+    tests = "def check(candidate):\n    assert candidate(1) == candidate.__globals__['LIMIT'] == 3\n"
     verdict = judge(code, tests, entry="f", tests_in_process=True)
     assert verdict.status is Status.CORRECT
     assert "tests_in_process" in verdict.evidence["protocol"]

@@ -22,6 +22,7 @@ from proctor.sandbox.exam.changes import containers, members_of
 from proctor.sandbox.exam.classes import Classes
 from proctor.sandbox.exam.console import open_console
 from proctor.sandbox.exam.decode import Decoder
+from proctor.sandbox.exam.derived import build
 from proctor.sandbox.exam.describe import Numbered, code_of, describe, pythons_own, resolve
 from proctor.sandbox.exam.encode import Encoder
 from proctor.sandbox.exam.link import Conversation, ExamOverError
@@ -62,6 +63,8 @@ class Desk:
             "set": lambda value, name, item: setattr(value, name, item),
             "del": lambda value, name: delattr(value, name),
             "fields": lambda kind: [field.name for field in dataclasses.fields(kind)],
+            "derive": build,
+            "super": lambda kind, owner, name: getattr(super(kind, owner), name),
             "data": data_of,
             "code": code_of,
             "op": lambda name, *operands: OPERATIONS[name](*operands),

@@ -17,7 +17,8 @@ from proctor.sandbox.exam.examinee import NO_ANSWER, Examined
 from proctor.sandbox.exam.link import ExamOverError
 from proctor.sandbox.exam.paper import Paper
 from proctor.sandbox.exam.program import where
-from proctor.sandbox.exam.remote import RemoteClass, RemoteFunction
+from proctor.sandbox.exam.remote import RemoteClass
+from proctor.sandbox.exam.remote_function import RemoteFunction
 from proctor.sandbox.exam.showing import MAX_TEXT, show, show_call
 
 _Span: TypeAlias = "tuple[tuple[int, int], tuple[int, int]]"  # from and up to: line, column

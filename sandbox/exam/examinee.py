@@ -21,7 +21,6 @@ from proctor.sandbox.exam.program import MAX_FRAMES
 from proctor.sandbox.exam.remote import (
     ClassInfo,
     RemoteClass,
-    RemoteFunction,
     RemoteObject,
     came_back,
     is_remote,
@@ -29,6 +28,7 @@ from proctor.sandbox.exam.remote import (
     mark_classes,
     note_answers,
 )
+from proctor.sandbox.exam.remote_function import RemoteFunction
 from proctor.sandbox.exam.rich import BUILTIN_TYPES
 from proctor.sandbox.exam.shared import Shared, is_kept, is_read, values_of
 from proctor.sandbox.exam.special import enum_base, make_class, wait
@@ -170,6 +170,21 @@ class Examinee:
             if is_read(message):
                 self._shared.add(self._containers([verb, found]))
         return found
+
+    def derive(
+        self, kind: RemoteClass, bases: Sequence[type], members: Sequence[Any], how: Mapping[str, Any]
+    ) -> None:
+        """Makes a class of the tests' known to the candidate, which derives it from its own."""
+        theirs = [base for base in bases if isinstance(base, RemoteClass)]
+        known = len(self._kinds)
+        found = self.ask("derive", kind.__name__, theirs, members, dict(how))
+        if not (isinstance(found, RemoteClass) and found in self._kinds[known:]):
+            raise ExamOverError("garbled: a class that is none")
+        info = kind._proctor_class = found._proctor_class
+        kind._proctor_examinee = self
+        info.is_made = any(base._proctor_class.is_made for base in theirs)
+        self._kinds = [kind if each is found else each for each in self._kinds]
+        self._objects = [kind if each is found else each for each in self._objects]
 
     def answer_to(self, line: bytes) -> Any:
         own = Decoder(self._classes, self._adopt)  # the bounds on answers are not for what tests ask

@@ -17,8 +17,10 @@ from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
 
+from proctor.sandbox.exam.ancestry import is_subclass
 from proctor.sandbox.exam.asked import asked
 from proctor.sandbox.exam.bounds import USUAL_MODULES
+from proctor.sandbox.exam.derived import super_of
 from proctor.sandbox.exam.trees import walk
 
 _ALIASES = {"np": "numpy", "pd": "pandas"}
@@ -41,6 +43,8 @@ _LIBRARIES = frozenset(
     }
 )
 _BUILTINS = frozenset(dir(builtins))
+# Built-in functions that would look for a program's classes where there are only stand-ins.
+_OF_CLASSES = {"issubclass": is_subclass, "super": super_of}
 
 
 @dataclass
@@ -106,6 +110,7 @@ def want(trees: Sequence[ast.Module], used: Used, trusted: Used, entry: str) -> 
     if entry:
         names = list(dict.fromkeys([entry, *names]))
     wanted = tuple(name for name in names if name != "candidate")
+    usual |= {name: found for name, found in _OF_CLASSES.items() if name in loaded}
     return Wanted(entry, wanted, usual, tuple(n for n in tested if n != first), frozenset(hidden))
 
 

@@ -1,4 +1,4 @@
-"""The tests' stand-ins for what the candidate's program holds: its functions, classes and objects.
+"""The tests' stand-ins for what the candidate's program holds: its classes and objects.
 
 They do what the real thing would, with one exception that keeps verdicts honest: **no method of the
 candidate's ever gets to see what a test expects of its answer.** So an object that has no plain form is
@@ -13,86 +13,20 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
-from types import CodeType, GeneratorType, MethodType
+from types import GeneratorType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from proctor.sandbox.exam.bounds import MAX_NAMES
 from proctor.sandbox.exam.call_site import takes_result
-from proctor.sandbox.exam.operations import COLLECTIONS, num_starred
+from proctor.sandbox.exam.class_facts import fact, own_names
+from proctor.sandbox.exam.derived import taken_apart
+from proctor.sandbox.exam.operations import COLLECTIONS
+from proctor.sandbox.exam.remote_function import refuse_protocol
 
 if TYPE_CHECKING:
     from proctor.sandbox.exam.examinee import Examinee
 
 _set = object.__setattr__
-# What tests may ask of a function or a class beside its own attributes.
-_READ = frozenset(
-    f"__{name}__"
-    for name in (
-        "doc",
-        "annotations",
-        "wrapped",
-        "defaults",
-        "kwdefaults",
-        "module",
-        "qualname",
-        "abstractmethods",
-    )
-)
-
-
-class RemoteFunction:
-    """A function of the program, by its name there."""
-
-    def __init__(self, examinee: Examinee, path: str) -> None:
-        self._examinee = examinee
-        self._path = path
-        self.__name__ = self.__qualname__ = path.rpartition(".")[2]
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self._examinee.call(self._path, args, kwargs)
-
-    def __getattr__(self, name: str) -> Any:
-        _refuse_protocol(name)
-        return self._examinee.ask("get", self, name)  # `f.cache_info()`
-
-    @property
-    def __doc__(self) -> Any:  # type: ignore[override]
-        return self._examinee.ask("get", self, "__doc__")
-
-    @property
-    def __code__(self) -> CodeType:
-        """What `inspect` reads of a function: its parameters, and whether it is a coroutine or a generator."""
-        told = self._examinee.ask("code", self)
-        try:
-            return _code(*told)
-        except (TypeError, ValueError, OverflowError, SystemError) as error:
-            raise AttributeError("__code__") from error  # what was told is no function's
-
-    def __get__(self, instance: object, owner: object = None) -> Any:
-        return self if instance is None else MethodType(self, instance)
-
-    def __copy__(self) -> RemoteFunction:
-        return self
-
-    def __deepcopy__(self, memo: object) -> RemoteFunction:
-        return self
-
-    def __repr__(self) -> str:
-        return f"<{self._path} of the candidate>"
-
-
-def _code(flags: int, args: int, positional: int, keywords: int, names: list[str]) -> CodeType:
-    """Code that nobody runs. Raises TypeError, ValueError, OverflowError or SystemError for what is none."""
-    if not args + keywords + num_starred(flags) == len(names) <= MAX_NAMES:
-        raise ValueError(f"{len(names)} names for other parameters")
-    return RemoteFunction.__call__.__code__.replace(
-        co_flags=flags,
-        co_argcount=args,
-        co_posonlyargcount=positional,
-        co_kwonlyargcount=keywords,
-        co_varnames=tuple(names),
-        co_nlocals=len(names),
-    )
 
 
 def told(name: str) -> Any:
@@ -103,10 +37,14 @@ def told(name: str) -> Any:
 class ClassInfo:
     """What is known of a class of the program, told once."""
 
-    __slots__ = ("bases", "fields", "is_made", "methods", "name", "number", "sample", "under_test")
+    __slots__ = (
+        *("bases", "fields", "is_made", "methods", "name", "number", "sample", "told_bases"),
+        "under_test",
+    )
 
     def __init__(self, bases: Sequence[str], methods: Sequence[str], under_test: bool) -> None:
         self.name = bases[0] if bases else "object"
+        self.told_bases = tuple(bases)  # its own name first, as its `__mro__` has them
         self.bases = frozenset(bases)
         self.methods = frozenset(methods)  # that are known to be there: not what tests set or deleted
         self.under_test = under_test
@@ -124,11 +62,21 @@ class RemoteClass(type):
 
     _proctor_class: ClassInfo
     _proctor_examinee: Examinee
+    __bases__, __base__, __mro__ = map(fact, ("__bases__", "__base__", "__mro__"))
+    __dict__ = fact("__dict__")  # type: ignore[misc]
+    __flags__ = fact("__flags__")
 
-    def __new__(cls, name: str, bases: tuple[type, ...], names: dict[str, Any]) -> Any:
-        if any(isinstance(base, RemoteClass) and "_proctor_class" in vars(base) for base in bases):
-            raise TypeError(f"class '{name}': tests cannot derive classes from the candidate's")
-        return super().__new__(cls, name, bases, names)
+    def __new__(cls, name: str, bases: tuple[type, ...], names: dict[str, Any], **how: Any) -> Any:
+        base: Any = next((each for each in bases if "_proctor_class" in own_names(each)), None)
+        if base is None:
+            return super().__new__(cls, name, bases, names)
+        own, members = taken_apart(bases, names)
+        kind = super().__new__(cls, name, bases, own)
+        base._proctor_examinee.derive(kind, bases, members, how)
+        return kind
+
+    def __init__(cls, name: str, bases: tuple[type, ...], names: dict[str, Any], **how: Any) -> None:
+        super().__init__(name, bases, names)
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
         return cls._proctor_examinee.construct(cls, args, kwargs)
@@ -138,7 +86,7 @@ class RemoteClass(type):
             return RemoteMethod(cls, name)
         if name == "__dataclass_fields__" and name in cls._proctor_class.methods:
             return cls._proctor_fields()
-        _refuse_protocol(name)
+        refuse_protocol(name)
         return cls._proctor_examinee.ask("get", cls, name)
 
     def __setattr__(cls, name: str, value: object) -> None:
@@ -153,13 +101,13 @@ class RemoteClass(type):
         cls._proctor_examinee.ask("del", cls, name)
 
     def __instancecheck__(cls, value: Any) -> bool:
-        if not is_remote(value) or "_proctor_class" not in vars(cls):
+        if not is_remote(value) or "_proctor_class" not in own_names(cls):
             return super().__instancecheck__(value)
         bases = value._proctor_class.bases
         return cls._proctor_class.name in bases or cls._proctor_ask_class("isinstance", value, cls) is True
 
     def __subclasscheck__(cls, kind: type) -> bool:
-        if "_proctor_class" not in vars(cls) or not isinstance(kind, RemoteClass):
+        if "_proctor_class" not in own_names(cls) or not isinstance(kind, RemoteClass):
             return super().__subclasscheck__(kind)
         return cls._proctor_class.name in kind._proctor_class.bases
 
@@ -201,7 +149,8 @@ class RemoteClass(type):
         return info.number if info.number is not None else -1
 
 
-# The documentation of the class itself, where tests ask for it.
+# Not in the body, where Python takes them for its own.
+RemoteClass.__slots__ = fact("__slots__")  # type: ignore[attr-defined]
 RemoteClass.__doc__ = property(lambda cls: cls._proctor_examinee.ask("get", cls, "__doc__"))  # type: ignore[assignment]
 
 
@@ -232,7 +181,7 @@ class RemoteObject(metaclass=RemoteClass):
     def __getattr__(self, name: str) -> Any:
         if name in self._proctor_class.methods:
             return getattr(type(self), name) if name == "__dataclass_fields__" else RemoteMethod(self, name)
-        _refuse_protocol(name)
+        refuse_protocol(name)
         return self._proctor_examinee.ask("get", self, name)
 
     def __setattr__(self, name: str, value: object) -> None:
@@ -257,12 +206,18 @@ class RemoteObject(metaclass=RemoteClass):
             return self._proctor_examinee.ask("op", "ne", self, other) is True
         return not self == other
 
+    def _proctor_holds_data(self) -> bool:
+        """Whether it is a list, a dict or the like."""
+        return not self._proctor_class.bases.isdisjoint(COLLECTIONS)
+
+    def _proctor_data(self) -> Any:
+        """What such an object holds; NotImplemented, which is equal to nothing, where the program sends no data."""
+        data = self._proctor_examinee.ask("data", self)
+        return data if type(data).__name__ in COLLECTIONS and not is_remote(data) else NotImplemented
+
     def _proctor_holds(self, other: object) -> bool:
         """Whether it is a list, a dict or the like that holds what `other` holds: compared here, as data."""
-        if self._proctor_class.bases.isdisjoint(COLLECTIONS):
-            return False
-        data = self._proctor_examinee.ask("data", self)
-        return type(data).__name__ in COLLECTIONS and not is_remote(data) and data == other
+        return self._proctor_holds_data() and bool(self._proctor_data() == other)
 
     def __hash__(self) -> int:
         is_under_test = self._proctor_class.under_test
@@ -331,12 +286,6 @@ def is_remote(value: object) -> bool:
 def comparable(one: RemoteObject, other: Any) -> bool:
     """Whether a comparison may be left to the candidate: both are objects of classes that the tests name."""
     return is_remote(other) and one._proctor_class.under_test and other._proctor_class.under_test
-
-
-def _refuse_protocol(name: str) -> None:
-    """Raises AttributeError for protocols (numpy's, copy's, pickle's) that tests did not ask for."""
-    if name.startswith("__") and name.endswith("__") and name not in _READ:
-        raise AttributeError(name)
 
 
 def made(value: Any, is_made: bool) -> Any:

@@ -17,6 +17,7 @@ from typing import Any, TypeAlias
 
 from proctor.sandbox.exam.arrays import pack_array
 from proctor.sandbox.exam.bounds import UnsendableError, WireError
+from proctor.sandbox.exam.plain import SCALARS
 
 Items: TypeAlias = Callable[[Sequence[object]], Sequence[Any]]
 
@@ -39,6 +40,7 @@ _OF_TEXT: Mapping[str, Sequence[str]] = {
     "pathlib": ("PosixPath", "PurePosixPath", "PureWindowsPath"),
     "ipaddress": tuple(f"IPv{n}{kind}" for n in "46" for kind in ("Address", "Network", "Interface")),
 }
+_TESTS = "tests"  # the name of the tests' own module
 _SENT_TEXT = 2000  # characters of an exception's argument that has no plain form
 
 
@@ -148,6 +150,7 @@ def error_names(kind: type[BaseException]) -> list[str]:
 def pack_error(items: Items, error: BaseException, with_cause: bool = True) -> Any:
     """Names of its classes, its arguments, attributes of plain data, its text, and what it was raised from."""
     own = {name: item for name, item in vars(error).items() if not name.startswith("__")}
+    own = _in_classes_of_tests(type(error)) | own
     file = error.filename if isinstance(error, OSError) else None
     args = [_sendable(items, arg) for arg in (*error.args, *(() if file is None else (file,)))]
     values = [_sendable(items, item) for item in own.values()]
@@ -156,6 +159,17 @@ def pack_error(items: Items, error: BaseException, with_cause: bool = True) -> A
     if cause is not None and with_cause:
         about[1 if error.__cause__ else 2] = pack_error(items, cause, with_cause=False)
     return {"E": [error_names(type(error)), args, list(own), values, *about]}
+
+
+def _in_classes_of_tests(kind: type) -> dict[str, Any]:
+    """What classes of the tests say of all their exceptions (`code = 404`): the program has no such class."""
+    return {
+        name: value
+        for base in reversed(kind.__mro__)
+        if base.__module__ == _TESTS
+        for name, value in vars(base).items()
+        if type(value) in SCALARS and not name.startswith("__")
+    }
 
 
 def _own_text(error: BaseException) -> str | None:

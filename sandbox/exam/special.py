@@ -11,11 +11,11 @@ import types
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from proctor.sandbox.exam.operations import BINARY, COMPARE, IN_PLACE, UNARY
+from proctor.sandbox.exam.ancestry import claims
+from proctor.sandbox.exam.operations import BINARY, COMPARE, IN_PLACE, OPERATIONS, UNARY
 from proctor.sandbox.exam.remote import (
     ClassInfo,
     RemoteClass,
-    RemoteFunction,
     RemoteGenerator,
     RemoteObject,
     comparable,
@@ -23,6 +23,7 @@ from proctor.sandbox.exam.remote import (
     made,
     told,
 )
+from proctor.sandbox.exam.remote_function import RemoteFunction
 
 if TYPE_CHECKING:
     from proctor.sandbox.exam.examinee import Examinee
@@ -36,7 +37,7 @@ def make_class(examinee: Examinee, info: ClassInfo, sort: str) -> RemoteClass:
     """The stand-in of a class, told about in `info`; `sort` is that of the object with which it came."""
     base = RemoteGenerator if sort == "generator" else RemoteObject
     names: dict[str, Any] = {name: _SPECIAL[name] for name in info.methods & _SPECIAL.keys()}
-    names |= {"__slots__": (), "__module__": "solution", "__doc__": told("__doc__")}
+    names |= {"__slots__": (), "__module__": "solution", "__doc__": told("__doc__")} | claims(info)
     kind: RemoteClass = type.__new__(RemoteClass, info.name, (base,), names)
     kind._proctor_class, kind._proctor_examinee = info, examinee
     return kind
@@ -63,11 +64,13 @@ def _binary(name: str) -> Any:
 
 def _ordered(name: str) -> Any:
     def method(self: RemoteObject, other: object) -> Any:
-        return (
-            self._proctor_examinee.ask("op", name, self, other) is True
-            if comparable(self, other)
-            else NotImplemented
-        )
+        if comparable(self, other):
+            return self._proctor_examinee.ask("op", name, self, other) is True
+        if is_remote(other) or not self._proctor_holds_data():
+            return NotImplemented
+        return OPERATIONS[name](
+            self._proctor_data(), other
+        )  # a heir of `set` or `list`: compared here, as data
 
     return method
 

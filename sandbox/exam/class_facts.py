@@ -1,0 +1,24 @@
+"""What Python says of a class (`__bases__`, `__mro__` ...), which of a program's class is asked for there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def own_names(kind: type) -> Mapping[str, Any]:
+    """What a stand-in has itself; `vars` would ask the program."""
+    found: Mapping[str, Any] = type.__dict__["__dict__"].__get__(kind)
+    return found
+
+
+def fact(name: str) -> Any:
+    """An attribute of the stand-ins of classes. What these derive from here is no class of a program."""
+    real = type.__dict__.get(name)
+
+    def get(cls: Any) -> Any:
+        if "_proctor_class" in own_names(cls):
+            return cls._proctor_examinee.ask("get", cls, name)
+        return real.__get__(cls) if real is not None else ()
+
+    return property(get)
