@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
+
+from proctor.sandbox.exam.bounds import MAX_NAMES
 
 
 def own_names(kind: type) -> Mapping[str, Any]:
@@ -22,3 +25,11 @@ def fact(name: str) -> Any:
         return real.__get__(cls) if real is not None else ()
 
     return property(get)
+
+
+def fields_of(name: str, told: object) -> Mapping[str, Any]:
+    """The fields of a dataclass, as the standard library keeps them. Raises TypeError for what are none."""
+    if type(told) is not list or len(told) > MAX_NAMES:
+        raise TypeError(f"class '{name}' of the candidate has too many fields")
+    found: Mapping[str, Any] = vars(dataclasses.make_dataclass("Fields", told))["__dataclass_fields__"]
+    return found

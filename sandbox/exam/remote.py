@@ -6,19 +6,18 @@ unequal to every plain value, has no order with it and no arithmetic with it, wh
 `abs(f(x) - 2.5) < 1e-6` cannot be answered by an object that f returned. Two exceptions, where the class
 itself is what is tested: objects of classes that the tests name are compared with one another by their class,
 and objects that the tests themselves made by calling such a class take plain operands, but for `-` and `/` once
-they came back as an answer.
+they came back as an answer; with plain values they are compared among decoys (`decoys.py`).
 """
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from types import GeneratorType
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from proctor.sandbox.exam.bounds import MAX_NAMES
 from proctor.sandbox.exam.call_site import takes_result
-from proctor.sandbox.exam.class_facts import fact, own_names
+from proctor.sandbox.exam.class_facts import fact, fields_of, own_names
+from proctor.sandbox.exam.decoys import is_equal
 from proctor.sandbox.exam.derived import taken_apart
 from proctor.sandbox.exam.operations import COLLECTIONS
 from proctor.sandbox.exam.remote_function import refuse_protocol
@@ -135,10 +134,7 @@ class RemoteClass(type):
     def _proctor_fields(cls) -> Mapping[str, Any]:
         info = cls._proctor_class
         if info.fields is None:
-            names = cls._proctor_examinee.ask("fields", cls)
-            if type(names) is not list or len(names) > MAX_NAMES:
-                raise TypeError(f"class '{cls.__name__}' of the candidate has too many fields")
-            info.fields = vars(dataclasses.make_dataclass("Fields", names))["__dataclass_fields__"]
+            info.fields = fields_of(cls.__name__, cls._proctor_examinee.ask("fields", cls))
         return info.fields
 
     def _proctor_class_number(cls) -> int:
@@ -199,7 +195,11 @@ class RemoteObject(metaclass=RemoteClass):
             return True
         if comparable(self, other):
             return self._proctor_examinee.ask("op", "eq", self, other) is True
-        return not is_remote(other) and self._proctor_holds(other)
+        if is_remote(other):
+            return False
+        if self._proctor_holds_data():
+            return bool(self._proctor_data() == other)
+        return self._proctor_is_tested and is_equal(self, other)
 
     def __ne__(self, other: object) -> bool:
         if comparable(self, other):
@@ -215,9 +215,10 @@ class RemoteObject(metaclass=RemoteClass):
         data = self._proctor_examinee.ask("data", self)
         return data if type(data).__name__ in COLLECTIONS and not is_remote(data) else NotImplemented
 
-    def _proctor_holds(self, other: object) -> bool:
-        """Whether it is a list, a dict or the like that holds what `other` holds: compared here, as data."""
-        return self._proctor_holds_data() and bool(self._proctor_data() == other)
+    @property
+    def _proctor_is_tested(self) -> bool:
+        """Whether what it is to a plain value is for its class to say: the tests made it, and it is no answer."""
+        return self._proctor_is_made and not self._proctor_is_answer
 
     def __hash__(self) -> int:
         is_under_test = self._proctor_class.under_test

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from proctor.sandbox.exam.ancestry import claims
+from proctor.sandbox.exam.decoys import is_ordered
 from proctor.sandbox.exam.operations import BINARY, COMPARE, IN_PLACE, OPERATIONS, UNARY
 from proctor.sandbox.exam.remote import (
     ClassInfo,
@@ -66,11 +67,11 @@ def _ordered(name: str) -> Any:
     def method(self: RemoteObject, other: object) -> Any:
         if comparable(self, other):
             return self._proctor_examinee.ask("op", name, self, other) is True
-        if is_remote(other) or not self._proctor_holds_data():
+        if is_remote(other):
             return NotImplemented
-        return OPERATIONS[name](
-            self._proctor_data(), other
-        )  # a heir of `set` or `list`: compared here, as data
+        if self._proctor_holds_data():  # a heir of `set` or `list`: compared here
+            return OPERATIONS[name](self._proctor_data(), other)
+        return is_ordered(name, self, other) if self._proctor_is_tested else NotImplemented
 
     return method
 

@@ -1,0 +1,51 @@
+"""Objects that tests compare with plain values: the class is asked, and one that says yes to all gains nothing."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.judging import judge, source
+
+MONEY = """
+class Money:
+    def __init__(self, amount): self.amount = amount
+    def __eq__(self, other): return self.amount == getattr(other, "amount", other)
+    def __lt__(self, other): return self.amount < getattr(other, "amount", other)
+    def __ge__(self, other): return self.amount >= getattr(other, "amount", other)
+    def __add__(self, other): return Money(self.amount + getattr(other, "amount", other))
+    __radd__ = __add__
+"""
+PATH = "class Path2:\n    def __init__(self, *p): self.p = p\n    def __eq__(self, other): return '/'.join(self.p) == other"
+BAG = "class Bag:\n    def __init__(self, *x): self.x = x\n    def __eq__(self, other): return set(self.x) == set(other)"
+YES = "    __eq__ = __lt__ = __ge__ = lambda self, other: True\n    def __add__(self, other): return self\n    __radd__ = __add__"
+CHECKS = {
+    "a number": (MONEY, "assert Money(5) == 5 and Money(2.5) == 2.5 and Money(5) + 3 == 8"),
+    "a sum of them": (MONEY, "assert sum([Money(1), Money(2)]) == 3"),
+    "order": (MONEY, "assert Money(5) < 10 and not Money(5) < 2 and Money(5) >= 5"),
+    "order alone": (MONEY, "assert Money(5) < 10"),
+    "a text": (PATH, "assert Path2('a', 'b') == 'a/b'"),
+    "a set": (BAG, "assert Bag(1, 2, 2) == {1, 2} and Bag('a') == ['a'] and Bag('a') != []"),
+}
+
+
+@pytest.mark.parametrize("name", CHECKS)
+def test_a_class_may_compare_with_plain_values(name: str) -> None:
+    program, check = CHECKS[name]
+    tests = source(f"def test_it():\n    {check}\n")
+    verdict = judge(program, tests)
+    assert verdict.value == 1.0, verdict
+    yes = f"class {program.split('class ')[1].split(':')[0]}:\n    def __init__(self, *x): pass\n{YES}"
+    assert judge(yes, tests).value == 0.0
+
+
+def test_an_object_that_is_an_answer_is_not_asked() -> None:
+    tests = source("def test_it():\n    assert isinstance(Money(1), Money)\n    assert worth(3) == 6\n")
+    program = f"{MONEY}\ndef worth(n): return Money(2 * n)"
+    assert judge(program, tests).value == 0.0
+    assert judge(program.replace("Money(2 * n)", "2 * n"), tests).value == 1.0
+
+
+def test_order_is_asked_far_below_and_above() -> None:
+    tests = source("def test_it():\n    assert Money(5) < 10\n")
+    program = MONEY.replace("return self.amount <", "return self.amount is not")
+    assert judge(program, tests).value == 0.0
