@@ -11,10 +11,12 @@ in their turn; whoever was asked last answers first, as the other end waits for 
 from __future__ import annotations
 
 import socket
+import sys
 import time
 from _thread import RLock
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeAlias, TypeVar
 
 from proctor.sandbox.exam.bounds import BOUNDS, FloodError, WireError
@@ -22,7 +24,12 @@ from proctor.sandbox.exam.decode import Decoder
 from proctor.sandbox.exam.encode import Encoder
 
 _CHUNK = 1 << 16
-_MAX_DEPTH = 100  # requests inside requests
+_MAX_DEPTH = (
+    500  # requests inside requests: what a recursive function of the tests needs that a program decorates
+)
+_FRAMES = (
+    30  # of ours, on either side, for a request inside a request: the rest of the stack is for both programs
+)
 _LONG = 1 << 16  # bytes of a message
 _PAUSE_S = 0.001  # between looks whether another thread has answered
 
@@ -32,6 +39,18 @@ Serve: TypeAlias = Callable[[list[Any]], bytes]  # a request to the line of its 
 
 class ExamOverError(BaseException):
     """The other end is gone, or does not keep to the protocol. Not an Exception: no test shall swallow it."""
+
+
+@contextmanager
+def _deeper_stack() -> Iterator[None]:
+    """Room for our own frames, unless a program sets its limit meanwhile."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(before + _FRAMES)
+    try:
+        yield
+    finally:
+        if sys.getrecursionlimit() == before + _FRAMES:
+            sys.setrecursionlimit(before)
 
 
 class Lines:
@@ -144,7 +163,8 @@ class Conversation:
                 raise ExamOverError("nested")
             self._depth += 1
             try:
-                self.lines.send(self._serve(message))
+                with _deeper_stack():
+                    self.lines.send(self._serve(message))
             finally:
                 self._depth -= 1
 
