@@ -184,3 +184,28 @@ def test_honest_programs_may_define_what_the_tests_use_as_tools() -> None:
         "def abs(x): return x if x > 0 else -x\ndef f(x): return abs(x)\ndef len(x): return sum(1 for _ in x)"
     )
     assert judge(program, ["assert abs(f(-2) - 2) < 1e-6", "assert len([f(1)]) == 1"]).value == 1
+
+
+BY_TEXT = """
+def run(words, args):
+    made, found = None, []
+    for word, arg in zip(words, args):
+        if made is None:
+            made = globals()[word](*arg)
+        else:
+            found.append(getattr(made, word)(*arg))
+    return found
+def test_it(): assert run(["Queue", "push", "push", "pop"], [[], [1], [2], []])[-1] == 1 and len("len") == 3
+"""
+
+
+def test_names_that_tests_find_by_text() -> None:
+    program = "class Queue(list):\n    push = list.append\n    def pop(self): return list.pop(self, 0)\ndef len(x): return 3"
+    assert judge(program, source(BY_TEXT)).value == 1.0
+    assert judge(program.replace("self, 0", "self"), source(BY_TEXT)).value == 0.0
+    assert judge(program, source(BY_TEXT.replace('"len") == 3', '"four") == 4'))).value == 1.0
+
+
+def test_text_without_a_program_is_nobodys_zero() -> None:
+    text = 'def test_it(): assert list(zip(globals()["known" + "_" + "elsewhere"], "a"))\n'
+    assert judge("def f(x): return 1", source(text)).value is None

@@ -11,9 +11,11 @@ import ast
 import builtins
 import importlib
 import importlib.util
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from keyword import iskeyword
 from types import ModuleType
 from typing import Any
 
@@ -43,6 +45,9 @@ _LIBRARIES = frozenset(
     }
 )
 _BUILTINS = frozenset(dir(builtins))
+_BY_TEXT = frozenset({"globals", "eval", "exec"})
+_NAME = re.compile(r"\b[A-Za-z_]\w*")
+_MAX_IN_TEXTS = 200
 # Built-in functions that would look for a program's classes where there are only stand-ins.
 _OF_CLASSES = {"issubclass": is_subclass, "super": super_of}
 
@@ -107,6 +112,9 @@ def want(trees: Sequence[ast.Module], used: Used, trusted: Used, entry: str) -> 
     first = entry.partition(".")[0]
     usual.pop(first, None)
     names += [name for name in tested if name not in names]
+    names += [
+        name for name in _in_texts(trees, used) if name not in names and name not in (ours | usual.keys())
+    ]
     if entry:
         names = list(dict.fromkeys([entry, *names]))
     wanted = tuple(name for name in names if name != "candidate")
@@ -124,6 +132,15 @@ def _asked(
     return [name for name in asked(trees, program, functions) if name not in used.bound]
 
 
+def _in_texts(trees: Sequence[ast.AST], used: Used) -> list[str]:
+    """Names in texts, where tests find what they test by its name: `globals()["Stack"]`, `eval("f(1)")`."""
+    if _BY_TEXT.isdisjoint(used.called):
+        return []
+    texts = (node.value for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Constant))
+    found = dict.fromkeys(name for text in texts if isinstance(text, str) for name in _NAME.findall(text))
+    return [name for name in found if name not in _BUILTINS and not iskeyword(name)][:_MAX_IN_TEXTS]
+
+
 def _guess_entry(
     used: Used, open_names: Sequence[str], usual: Mapping[str, Any], tested: Sequence[str]
 ) -> str:
@@ -136,7 +153,8 @@ def _guess_entry(
         if name not in usual:
             return name
     rest = [name for name in used.called if name not in used.bound]
-    is_builtin = not used.imports and usual.keys() >= set(open_names)  # nothing else is wanted of the program
+    is_all = not used.imports and usual.keys() >= set(open_names)  # nothing else is wanted of the program
+    is_builtin = is_all and _BY_TEXT.isdisjoint(used.called)
     found = called or (rest if is_builtin else [])
     return next((name for name in found if name in tested), found[0] if found else "")
 
