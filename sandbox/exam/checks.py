@@ -11,12 +11,19 @@ from __future__ import annotations
 import ast
 import builtins
 from collections.abc import Sequence
+from typing import Any
 
 from proctor.sandbox.exam.sheet import CAUGHT, CHECKED, CHECKED_UNIT, DOUBLE, FAILS, UNIT
+from proctor.sandbox.exam.trees import walk
 
 _CHECK_CALLS = ("assert", "fail", "raises", "warns")
 _CHECKS_OF_DOUBLES = ("assert_called", "assert_any_", "assert_has_", "assert_not_", "assert_awaited")
 _EXPECTS = ("raises", "assertraises", "suppress")
+EXPECTING = (
+    "raises",
+    "Raises",
+    "suppress",
+)  # without one of these in a text, nothing in it expects exceptions
 # Where added code stands does not matter, for it raises nothing; so one counter serves everywhere.
 _PLACE = {"lineno": 1, "col_offset": 0}
 _COMPOUND = frozenset(kind for kind in ast.stmt.__subclasses__() if {"body", "cases"} & {*kind._fields})
@@ -41,7 +48,9 @@ def count_checks(body: list[ast.stmt]) -> None:
         if is_check(statement):
             counted.append(_COUNTER)
             _guard_double(statement)
-        if isinstance(statement, ast.With) and any(_may_swallow(item) for item in statement.items):
+        if isinstance(statement, ast.With) and any(
+            _expects_by_name(item.context_expr) for item in statement.items
+        ):
             statement.items.append(ast.withitem(_call(FAILS)))
         if isinstance(statement, ast.Try):
             for handler in statement.handlers:
@@ -50,14 +59,33 @@ def count_checks(body: list[ast.stmt]) -> None:
     body[:] = counted
 
 
-def _may_swallow(item: ast.withitem) -> bool:
+def guard_expectations(tree: ast.Module) -> None:
+    """Where `expected = raises(Full)` stands apart from a `with`, any `with` may be about it: guards all, in place."""
+    nodes = list(walk(tree))
+    in_heads = {id(item.context_expr) for node in nodes for item in getattr(node, "items", ())}
+    apart = (node for node in nodes if id(node) not in in_heads and _expects_by_name(node))
+    if all(map(_calls_at_once, apart)):
+        return
+    for node in nodes:
+        if isinstance(node, ast.With) and not any(
+            _expects_by_name(item.context_expr) or _means_checks(item.context_expr) for item in node.items
+        ):
+            node.items.append(ast.withitem(_call(FAILS)))
+
+
+def _expects_by_name(node: ast.AST) -> bool:
     """Whether it expects exceptions by a name that may be the candidate's, and turn out to stand for failed checks."""
-    node = item.context_expr
     if not (isinstance(node, ast.Call) and _called_name(node).lower().startswith(_EXPECTS)):
         return False
     first = node.args[0] if node.args else None
     is_builtin = isinstance(first, ast.Name) and hasattr(builtins, first.id)
     return not (is_builtin or _means_checks(node))
+
+
+def _calls_at_once(node: Any) -> bool:
+    """Whether it is `assertRaises(Full, f, 1)`, which is for no `with`."""
+    name = _called_name(node).lower()
+    return len(node.args) > 1 + name.endswith("regex") and not name.startswith("suppress")
 
 
 def _guard_double(check: ast.stmt) -> None:

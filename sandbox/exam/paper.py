@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from types import CodeType
 from typing import Any, NamedTuple
 
-from proctor.sandbox.exam.checks import count_checks, mark_units
+from proctor.sandbox.exam.checks import EXPECTING, count_checks, guard_expectations, mark_units
 from proctor.sandbox.exam.console import HINTS
 from proctor.sandbox.exam.foresight import foresee
 from proctor.sandbox.exam.names import Used, Wanted, read_names, want
@@ -142,6 +142,8 @@ def _read_source(spec: Mapping[str, Any], entry: str, trusted: Used, prompt: Cod
         paper.foreseen = _foresee(paper, tree.body)
     if paper.style != "suite":
         _run_by_itself(tree)
+    if any(word in spec["source"] for word in EXPECTING):
+        guard_expectations(tree)
     count_checks(tree.body)
     if paper.style != "suite":
         holder = check if check is not None and paper.style == "check" else tree
