@@ -131,6 +131,6 @@ def test_fibonacci():
 def test_requests_inside_requests_have_an_end_and_not_a_wait() -> None:
     """What the tests decorate calls itself through the program: both stacks grow."""
     assert judge(MEMOIZE, FIBONACCI.format(n=60)).value == 1.0
-    verdict = judge(MEMOIZE, FIBONACCI.format(n=400))
+    verdict = judge(MEMOIZE, FIBONACCI.format(n=4000))
     assert (verdict.value, verdict.status) == (0.0, Status.RUNTIME_ERROR)
     assert verdict.seconds is not None and verdict.seconds < 5
