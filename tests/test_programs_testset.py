@@ -151,7 +151,7 @@ def test_a_checker_that_could_not_be_tried_has_not_said_no() -> None:
     tests = read_tests({"tests": [{"input": "7\n", "output": "1 6"}], "checker": CHECKERS["function"]})
     assert isinstance(tests, StdioTests)
     row = StdioRow(extract("print('one six')"), tests)
-    rules = StdioRules("python", "local", Limits(), "token", 0.0, False)
+    rules = StdioRules("python", "local", Limits(), "token", 0.0, False, 5)
     lost, whole = (run_rows([row], LostAfter(runs), rules)[0] for runs in (2, 3))  # type: ignore[arg-type]
     assert (lost.value, lost.status) == (None, Status.UNAVAILABLE)
     assert (whole.value, whole.status) == (0.0, Status.INCORRECT)

@@ -62,6 +62,8 @@ class Code(Part):
         timeout: processor seconds of one run: of all calls together, or of one test on standard input. By the
             clock it may take 4 s more, not counting what it waits for a processor.
         memory_mb: of one run.
+        max_timeouts: with `credit="partial"`, tests on standard input that may run out of time: behind so many, the
+            rest are not run and do not pass. So a row takes at most so many limits longer than what passes in it.
         comparison, tolerance: of printed outputs; see `output.py`. A tolerance of 0 is 1e-6 for "float"; any
             other also holds for floats in lists of calls.
         extraction: which fenced block of a response counts.
@@ -82,6 +84,7 @@ class Code(Part):
     timeout: float = 5.0
     memory_mb: int = 1024
     credit: Literal["all", "partial"] = "all"
+    max_timeouts: int = 5
     comparison: Comparison = "token"
     tolerance: float = 0.0
     extraction: Rule = "last"
@@ -94,6 +97,8 @@ class Code(Part):
     def __post_init__(self) -> None:
         check_language(self.language)
         check_limits(self.timeout, self.memory_mb)
+        if self.max_timeouts < 1:
+            raise ValueError(f"option 'max_timeouts' must be 1 or more, got {self.max_timeouts}")
         if not 0 <= self.tolerance < math.inf:
             raise ValueError(f"option 'tolerance' must be 0 or more and finite, got {self.tolerance:g}")
 
@@ -167,6 +172,7 @@ class Code(Part):
             self.comparison,
             self.tolerance or _TOLERANCE,
             self._is_partial,
+            self.max_timeouts,
         )
         return self._in_sandbox(
             iter(scripts.items()), lambda rows, sandbox: run_rows(list(rows), sandbox, rules)

@@ -49,6 +49,7 @@ class StdioRules:
     comparison: Comparison
     tolerance: float
     partial: bool  # a share of the value for a share of the tests, so all of them are run
+    max_timeouts: int  # but for those behind so many that ran out of time
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,15 +85,20 @@ def _judge_row(row: StdioRow, sandbox: Sandbox, rules: StdioRules) -> Verdict:
     results: list[_Result] = []
     for case in row.tests.cases:
         results.append(_run(case, row, built, sandbox, rules))
-        status = results[-1].status
-        if (
-            not status.has_value
-            or status is Status.COMPILE_ERROR
-            or (status is not Status.CORRECT and not rules.partial)
-        ):
+        if _is_decided(results, rules):
             break
     verdict = _sum_up(row, results, evidence, rules)
     return replace(verdict, seconds=sum(result.execution.wall_s for result in results))
+
+
+def _is_decided(results: Sequence[_Result], rules: StdioRules) -> bool:
+    """Whether the tests that are left need not be run."""
+    status = results[-1].status
+    if not status.has_value or status is Status.COMPILE_ERROR:
+        return True
+    if not rules.partial:
+        return status is not Status.CORRECT
+    return sum(result.status is Status.TIME_LIMIT for result in results) >= rules.max_timeouts
 
 
 def _run(case: Case, row: StdioRow, built: Built | None, sandbox: Sandbox, rules: StdioRules) -> _Result:
@@ -166,6 +172,8 @@ def _sum_up(row: StdioRow, results: list[_Result], evidence: dict[str, Any], rul
     evidence["failure"] = _failure(number, row.tests.cases[number], results[number])
     reached = [*passed, *[None] * (len(row.tests.cases) - len(passed))]
     value = share(reached, row.tests.weights) if rules.partial else 0.0
+    if rules.partial and len(passed) < len(reached):
+        evidence["not_run"] = len(reached) - len(passed)
     return failed(results[number].status, value, evidence)
 
 
