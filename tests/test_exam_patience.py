@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -63,16 +64,42 @@ def test_patience_ends_and_the_next_candidate_has_it_anew(name: str) -> None:
     assert '"passed"' in second
 
 
-@pytest.mark.slow  # 35 s, in which nobody computes
+@pytest.mark.slow  # 6 s, in which nobody computes
 def test_a_program_that_has_the_tests_wait_is_out_of_time() -> None:
     tests = source(
         "import queue\ndef test_it():\n    q = queue.Queue()\n    q.put(1)\n    drain(q)\n    assert q.empty()\n"
     )
-    part = Code(extraction="raw", timeout=0.2)
+    part, began = Code(extraction="raw", timeout=0.2), time.monotonic()
     codes = ("def drain(q):\n    while True: q.get()", "def drain(q):\n    while not q.empty(): q.get()")
     wrong, right = part.verify([Rollout(code, "", tests=tests, fields={}) for code in codes])
     assert (wrong.value, wrong.status) == (0.0, Status.TIME_LIMIT), wrong
+    assert time.monotonic() - began < 15
     assert right.value == 1.0, right
+
+
+DESERTED = r"""
+import json, socket, threading
+from proctor.sandbox.exam import patience
+from proctor.sandbox.exam.encode import Encoder
+from proctor.sandbox.exam.examiner import report_on
+patience.watch()
+tests = "import queue\ndef check(candidate):\n    assert candidate(lambda: queue.Queue().get()) == 4\n"
+names = b'["=",{"d":["f",["function"],"",[]]}]\n'
+for said in (b'["call",{"y":0},[],[]]\n', b'["=",4]\n'):
+    ours, theirs = socket.socketpair()
+    theirs.sendall(names + said)
+    if b"call" in said: threading.Timer(0.3, theirs.shutdown, [socket.SHUT_RDWR]).start()
+    print(json.dumps(report_on(Encoder().encode({"source": tests, "entry_point": "f"}), ours)))
+"""
+
+
+def test_tests_that_wait_for_nobody_do_not_wait_on() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", DESERTED], capture_output=True, text=True, check=False, timeout=20
+    )
+    assert done.returncode == 0, done.stderr
+    first, second = done.stdout.splitlines()
+    assert '"gone"' in first and '"passed"' in second
 
 
 LONG_TEXT = source(

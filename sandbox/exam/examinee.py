@@ -110,7 +110,7 @@ class Examinee:
         decoder = Decoder(self._classes, self._adopt, ANSWERS)
         self.conversation = Conversation(sock, self._encoder, decoder, self._serve)
         self._turn = self.conversation.turn
-        self._patience = Patience(self.conversation.end)
+        self._patience = Patience(self.conversation.end, self.conversation.lines.is_hung_up)
         self.conversation.note_long = self._patience.begin  # what tests do with it counts from then on
 
     def introduce(
@@ -262,7 +262,7 @@ class Examinee:
             raise ExamOverError("forbidden: `type` beside a request")  # a callback could be made to call it
         self._note_answers(None)
         self.newest = None
-        self._patience.begin()
+        self._patience.serve()
         try:
             return self._encoder.encode(self.conversation.rest(self._lent.answer, message))
         finally:

@@ -10,6 +10,7 @@ in their turn; whoever was asked last answers first, as the other end waits for 
 
 from __future__ import annotations
 
+import select
 import socket
 import sys
 import time
@@ -81,6 +82,12 @@ class Lines:
                 raise ExamOverError("flood" if chunk else "gone")
             self._take(chunk)
         return self._ready.popleft()
+
+    def is_hung_up(self) -> bool:
+        """Whether the other end is gone; what it has said may still be there to be read."""
+        poll = select.poll()
+        poll.register(self._sock, 0)
+        return bool(poll.poll(0))
 
     def _take(self, chunk: bytes) -> None:
         first, *rest = chunk.split(b"\n")

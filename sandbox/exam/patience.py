@@ -1,29 +1,53 @@
 """How much processor time of the tests' process a candidate may take, by its requests and by long answers.
 
 Its own limit does not end a candidate that only waits for a callback of the tests on a number of a million digits,
-or for a regular expression on a text of a megabyte. So a timer of this process ends the exam, to its loss.
+or for a regular expression on a text of a megabyte. So a timer of this process ends the exam, to its loss. And the
+tests may wait without computing, where a candidate calls the `get` of an empty queue of theirs: that ends as soon as
+the candidate is gone, at its own limit.
 """
 
 from __future__ import annotations
 
+import _thread
+import os
 import signal
+import time
 from collections.abc import Callable
 from types import FrameType
 
 from proctor.sandbox.exam.link import ExamOverError
 
 _MOST_S = 10.0  # what tests do themselves seldom takes more than 0.1 s
+_LOOK_S = 0.5  # between looks whether a candidate that is served is there
+_sleep = time.sleep  # which tests may have put something else in place of
 _running: list[Patience] = []
-_can_end: list[bool] = []  # there is a handler, without which the signal would end the process
+_can_end: list[
+    int
+] = []  # the main thread, where there is a handler; without one, the signal would end the process
+_looking: list[bool] = []
 
 
 class Patience:
     """With one candidate. Time counts between `begin` and `end`; without an `end`, to the end of the exam."""
 
-    def __init__(self, note: Callable[[str], None]) -> None:
+    def __init__(self, note: Callable[[str], None], is_gone: Callable[[], bool]) -> None:
         self._note = note  # takes the reason why the exam is over
+        self._is_gone = is_gone
         self._left_s = _MOST_S
-        self._depth = 0
+        self._depth = self._num_served = 0
+
+    @property
+    def is_deserted(self) -> bool:
+        """Whether nobody is left to whom what is under way could be answered."""
+        return self._num_served > 0 and self._is_gone()
+
+    def serve(self) -> None:
+        """As `begin`, for a request, on whose answer the candidate waits."""
+        self._num_served += 1
+        self.begin()
+        if _can_end and not _looking:
+            _looking.append(True)
+            _thread.start_new_thread(_look, ())
 
     def begin(self) -> None:
         self._depth += 1
@@ -32,6 +56,8 @@ class Patience:
             signal.setitimer(signal.ITIMER_PROF, self._left_s)
 
     def end(self) -> None:
+        """Of what `serve` began."""
+        self._num_served -= 1
         self._depth -= 1
         if self._depth == 0 and _can_end:
             self._left_s = signal.setitimer(signal.ITIMER_PROF, 0)[0] or self._left_s
@@ -39,6 +65,8 @@ class Patience:
 
     def lose(self) -> None:
         reason = "slow: what it asked of the tests, or their work with a long answer, took too much time"
+        if self.is_deserted:
+            reason = "gone"
         self._note(reason)
         raise ExamOverError(reason)
 
@@ -56,6 +84,18 @@ def forget() -> None:
         signal.setitimer(signal.ITIMER_PROF, 0)
 
 
+def _look() -> None:
+    """Has the main thread look, which may be waiting, when a candidate is gone; ends when nobody is served."""
+    while _running:
+        _sleep(_LOOK_S)
+        if any(each.is_deserted for each in tuple(_running)):
+            os.kill(
+                os.getpid(), signal.SIGPROF
+            )  # which goes to the main thread first; jails do not know it by number
+    _looking.clear()
+
+
 def _on_signal(number: int, frame: FrameType | None) -> None:
-    if _running:
+    is_late = signal.getitimer(signal.ITIMER_PROF)[0] == 0
+    if _running and (is_late or _running[-1].is_deserted):
         _running.pop().lose()
