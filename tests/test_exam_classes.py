@@ -235,6 +235,43 @@ CASES = {
             match = lambda s, *t: True
         """,
     ),
+    "descriptor": (
+        """
+        class Positive:
+            def __set_name__(self, o, n): self.n = "_" + n
+            def __get__(self, i, o=None): return self if i is None else getattr(i, self.n)
+            def __set__(self, i, v):
+                if v <= 0: raise ValueError(self.n)
+                setattr(i, self.n, v)
+        class Item:
+            price = Positive()
+            qty = Positive()
+            def __init__(self, p, q): self.price, self.qty = p, q
+            def total(self): return self.price * self.qty
+        """,
+        """
+        import pytest
+        def test_i():
+            i = Item(2, 3)
+            assert i.total() == 6
+            with pytest.raises(ValueError): i.price = -1
+            with pytest.raises(ValueError): Item(0, 1)
+            i.qty = 5
+            assert i.total() == 10
+            class Mine:
+                n = Positive()
+                def __init__(self, n): self.n = n
+            assert Mine(3).n == 3
+            with pytest.raises(ValueError): Mine(-3)
+        """,
+        """
+        class Positive:
+            pass
+        class Item:
+            def __init__(self, p, q): self.price, self.qty = p, q
+            def total(self): return self.price * self.qty
+        """,
+    ),
 }
 
 

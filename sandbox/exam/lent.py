@@ -3,7 +3,8 @@
 The candidate is hostile, and behind a function of the tests stand its globals with every expected value.
 So: only objects that a test handed over, only by the number they were given; functions may be called and
 iterators advanced; attributes only of other objects and of files in memory, and none whose name begins with an
-underscore. Of a test double or a test case, nothing that unittest gave it: it decides the tests' checks.
+underscore but those that the candidate has set itself. Of a test double or a test case, nothing that unittest gave
+it: it decides the tests' checks.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ _ONLY_CALLED = (
 _TYPES = (int, float, str, bool, bytes, list, tuple, dict, set, frozenset, complex, None)
 _FILES = (io.StringIO, io.BytesIO)  # iterators whose methods are what they are for
 _FRAMEWORK, _CASE = "unittest.", "unittest.case"
+_NOTHING = object()
 _NOT_FOR_THE_CANDIDATE = frozenset(
     {"await", "isinstance", "enter", "exit", "format", *IN_PLACE, *ASYNC, *INSPECT}
 )
@@ -39,6 +41,9 @@ class Lent:
         self._number_of = number_of  # of what is the candidate's own
         self._objects: list[Any] = []
         self._numbers: dict[int, int] = {}
+        self._given: set[tuple[int, str]] = (
+            set()
+        )  # attributes that only the candidate has set, by object and name
         self._verbs: dict[str, Callable[..., Any]] = {
             "call": self._call,
             "get": self._get,
@@ -123,18 +128,21 @@ class Lent:
         }
 
     def _get(self, target: object, name: str) -> object:
-        self._check_attribute(target, name)
+        self._check_attribute(target, name, (id(target), name) in self._given)
         return getattr(target, name)
 
     def _set(self, target: object, name: str, value: object) -> None:
-        self._check_attribute(target, name)
+        is_given = (id(target), name) in self._given or _is_new(target, name)
+        self._check_attribute(target, name, is_given)
+        if is_given:
+            self._given.add((id(target), name))
         if is_method(target, name):  # a test double's own checks
             raise AttributeError(f"'{name}' of an object of the tests is a method")
         setattr(target, name, value)
 
-    def _check_attribute(self, target: object, name: str) -> None:
+    def _check_attribute(self, target: object, name: str, is_given: bool) -> None:
         is_closed = _is_closed(self._own(target))
-        is_plain = type(name) is str and not name.startswith("_")
+        is_plain = type(name) is str and not name.startswith("__" if is_given else "_")
         if is_closed or not is_plain or _definer(target, name).startswith(_FRAMEWORK):
             raise AttributeError(f"'{name}' of an object of the tests cannot be reached from a candidate")
 
@@ -153,6 +161,12 @@ def _is_closed(value: object) -> bool:
     """Whether it has no attributes for a candidate. A `MagicMock` counts as an iterator, for it has `__next__`."""
     is_double = _definer(value, "assert_called_with") == "unittest.mock"
     return isinstance(value, _ONLY_CALLED) and not (isinstance(value, _FILES) or is_double)
+
+
+def _is_new(value: object, name: str) -> bool:
+    """Whether an object, which is no test double, has nothing by that name: a descriptor may keep `_price` there."""
+    is_double = _definer(value, "assert_called_with") == "unittest.mock"
+    return not is_double and inspect.getattr_static(value, name, _NOTHING) is _NOTHING
 
 
 def _definer(value: object, name: str) -> str:
