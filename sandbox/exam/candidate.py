@@ -27,6 +27,7 @@ from proctor.sandbox.exam.describe import Numbered, code_of, describe, pythons_o
 from proctor.sandbox.exam.encode import Encoder
 from proctor.sandbox.exam.link import Conversation, ExamOverError
 from proctor.sandbox.exam.operations import OPERATIONS, data_of
+from proctor.sandbox.exam.patched import Originals
 from proctor.sandbox.exam.plain import SCALARS
 from proctor.sandbox.exam.program import FILENAME, compile_first, load, where
 from proctor.sandbox.exam.shared import Shared, have_changed, is_kept, is_read, values_of
@@ -48,6 +49,7 @@ class Desk:
         self._module = ModuleType("solution")
         self._names = self._module.__dict__
         self._failure: BaseException | None = None
+        self._originals = Originals(self._names)
         self._numbered = Numbered()
         self._pid = 0
         self._encoder = Encoder(self._numbered)
@@ -65,6 +67,8 @@ class Desk:
             "fields": lambda kind: [field.name for field in dataclasses.fields(kind)],
             "derive": build,
             "super": lambda kind, owner, name: getattr(super(kind, owner), name),
+            "patch": self._originals.patch,
+            "unpatch": self._originals.unpatch,
             "data": data_of,
             "code": code_of,
             "op": lambda name, *operands: OPERATIONS[name](*operands),
@@ -154,6 +158,7 @@ class Desk:
         function = target
         if type(target) is str:
             function = self._names[target] if target in self._names else resolve(self._names, target)
+            function = self._originals.find(target) or function
         return function(*args, **_keywords(pairs)) if pairs else function(*args)
 
     def _describe_names(

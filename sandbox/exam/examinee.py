@@ -171,6 +171,11 @@ class Examinee:
                 self._shared.add(self._containers([verb, found]))
         return found
 
+    def tell(self, verb: str, *operands: object) -> None:
+        """A request that is no use of the candidate: what the tests put in place of something of its own."""
+        self.ask(verb, *operands)
+        self.uses -= 1
+
     def derive(
         self, kind: RemoteClass, bases: Sequence[type], members: Sequence[Any], how: Mapping[str, Any]
     ) -> None:

@@ -96,6 +96,7 @@ def read_names(trees: Iterable[ast.AST]) -> Used:
 def want(trees: Sequence[ast.Module], used: Used, trusted: Used, entry: str) -> Wanted:
     """Sorts the names of the tests (`used`, of `trees`), given what the prompt defines (`trusted`)."""
     ours = used.bound | (trusted.bound - trusted.stubs)
+    _read_patched(trees, used)
     loaded = [name for name in dict.fromkeys(used.loaded) if name not in ours]
     open_names = [name for name in loaded if name not in _BUILTINS or name in trusted.stubs]
     usual = {
@@ -139,6 +140,21 @@ def _in_texts(trees: Sequence[ast.AST], used: Used) -> list[str]:
     texts = (node.value for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Constant))
     found = dict.fromkeys(name for text in texts if isinstance(text, str) for name in _NAME.findall(text))
     return [name for name in found if name not in _BUILTINS and not iskeyword(name)][:_MAX_IN_TEXTS]
+
+
+def _read_patched(trees: Iterable[ast.AST], used: Used) -> None:
+    """Names of the program that tests put doubles in place of: `patch("solution.f")`, `patch.object(solution, "f")`."""
+    if "patch" not in used.bound and "mock" not in used.bound:
+        return
+    for call in (node for tree in trees for node in walk(tree) if isinstance(node, ast.Call)):
+        word = getattr(call.func, "attr", getattr(call.func, "id", ""))
+        texts = [arg.value if isinstance(arg, ast.Constant) else getattr(arg, "id", "") for arg in call.args]
+        if word == "patch" and texts and isinstance(texts[0], str):
+            module, _, name = texts[0].rpartition(".")
+            if module and not _is_found(module) and _is_program(module, used):
+                used.imports[texts[0]] = name
+        elif word == "object" and len(texts) > 1 and texts[0] in used.module_names:
+            used.imports[".".join(map(str, texts[:2]))] = str(texts[1])
 
 
 def _guess_entry(

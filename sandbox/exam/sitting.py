@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
@@ -15,6 +15,7 @@ from proctor.sandbox.exam.examinee import CandidateError, Examined, is_of_candid
 from proctor.sandbox.exam.link import ExamOverError
 from proctor.sandbox.exam.names import Used
 from proctor.sandbox.exam.paper import TESTS, BadTestsError, Paper
+from proctor.sandbox.exam.patched import ProgramModule
 from proctor.sandbox.exam.pytest_words import UnknownWordError, stand_in
 from proctor.sandbox.exam.sheet import CAUGHT, CHECKED, CHECKED_UNIT, DOUBLE, FAILS, UNIT, Sheet
 from proctor.sandbox.exam.suite import UnfitRowsError, collect
@@ -43,7 +44,8 @@ class Sitting:
             if isinstance(self._paper, CallPaper):
                 self._paper.run(self._examinee, self._sheet)
             else:
-                with modules_of_candidate(self._paper.used, self._importable(self._paper)):
+                tell = getattr(self._examinee, "tell", None)  # none where the program is in this very process
+                with modules_of_candidate(self._paper.used, self._importable(self._paper), tell):
                     self._run(self._paper)
         except (BadTestsError, UnknownWordError) as error:
             raise BadTestsError(str(error)) from error
@@ -162,11 +164,12 @@ def is_ours(error: BaseException) -> bool:
 
 
 @contextmanager
-def modules_of_candidate(used: Used, names: Mapping[str, Any]) -> Iterator[None]:
+def modules_of_candidate(
+    used: Used, names: Mapping[str, Any], tell: Callable[..., Any] | None = None
+) -> Iterator[None]:
     """Makes `from solution import f` work: modules that are not to be found are the candidate's program."""
-    modules = {name: ModuleType(name) for name in used.modules}
-    for module in modules.values():
-        vars(module).update((name, names[name]) for name in used.imports.values() if name in names)
+    imported = {name: names[name] for name in used.imports.values() if name in names}
+    modules: dict[str, ModuleType] = {name: ProgramModule(name, imported, tell) for name in used.modules}
     if "pytest" in modules:
         modules["pytest"] = stand_in()  # with nothing of the program's: it would check itself
     sys.modules.update(modules)

@@ -16,7 +16,7 @@ def kept_from_program(spec: bytes) -> str:
     """The first word of such a kind in encoded tests; "" where there is none.
 
     Files, patches and logs do not cross, so that a program may fail such tests without a fault of
-    its own.
+    its own. Patches of the program itself do (`patched.py`); what fails among them is nobody's zero all the same.
     """
     found = _WORDS.search(spec) or (_PATCH.search(spec) if b"mock" in spec else None)
     return found[1].decode() if found else ""
