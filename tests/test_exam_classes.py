@@ -281,3 +281,19 @@ def test_classes_are_what_they_are_and_wrong_ones_are_not_paid(name: str) -> Non
     verdict = judge(program, source(tests))
     assert verdict.value == 1.0, verdict
     assert judge(wrong, source(tests)).value == 0.0
+
+
+def test_an_answer_that_is_no_list_does_not_pass_for_one() -> None:
+    tests = source(
+        "def test_it():\n    found = f(2)\n    assert isinstance(found, list)\n    assert found[0] == 1\n"
+    )
+    fake = "class list:\n    def __getitem__(self, i): return 1\n    def __len__(self): return 2\ndef f(n): return list()"
+    assert judge(fake, tests).value == 0.0
+    assert (
+        judge(
+            fake.replace("class list:", "class Own(list):").replace("return list()", "return Own('ab')"),
+            tests,
+        ).value
+        == 0.0
+    )
+    assert judge("def f(n): return [1] * n", tests).value == 1.0
