@@ -178,3 +178,17 @@ def test_derived_classes_work_and_wrong_programs_are_not_paid(name: str) -> None
     verdict = judge(program, source(tests))
     assert verdict.value == 1.0, verdict
     assert judge(wrong, source(tests)).value == 0.0
+
+
+def test_a_class_derived_from_a_generic_one_with_its_parameter() -> None:
+    tests = source(
+        "class Numbers(Stack[int]):\n    def total(self): return sum(self.items)\n"
+        "def test_it():\n    numbers = Numbers()\n    numbers.push(4)\n    numbers.push(5)\n"
+        "    assert numbers.total() == 9 and isinstance(numbers, Stack)\n"
+    )
+    program = (
+        "from typing import Generic, TypeVar\nT = TypeVar('T')\nclass Stack(Generic[T]):\n"
+        "    def __init__(self): self.items = []\n    def push(self, x: T): self.items.append(x)\n"
+    )
+    assert judge(program, tests).value == 1.0
+    assert judge(program.replace("append(x)", "append(0)"), tests).value == 0.0

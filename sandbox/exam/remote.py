@@ -190,6 +190,10 @@ class RemoteObject(metaclass=RemoteClass):
     def __dir__(self) -> Any:
         return self._proctor_examinee.ask("op", "dir", self)
 
+    def __mro_entries__(self, bases: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Of `class IntStack(Stack[int])`: the base is the class without its parameters."""
+        return (self._proctor_examinee.ask("get", self, "__origin__"),)
+
     def __eq__(self, other: object) -> bool:
         if self is other:
             return True
