@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from proctor.sandbox.exam.remote import RemoteObject
 
-_NUM_DECOYS = 3
+_NUM_DECOYS = 7
 _LARGE = 10**6  # beyond it, the next number may be the same one to a class that rounds
 _random = SystemRandom()  # not the one whose numbers tests count on
 
@@ -53,23 +53,30 @@ def _is_number(value: Any) -> bool:
 
 
 def _values_like(value: Any) -> list[Any]:
-    """Values of the same type that are not equal to it; none of a kind for which that is not known."""
+    """Values of the same type that are not equal to it; none of a kind for which that is not known.
+
+    Made so that whoever sees them all cannot tell which of them the others were made from.
+    """
     if _is_number(value):
         step = 1 if abs(value) < _LARGE else abs(value) // 1000
         first = _random.randint(-_NUM_DECOYS, 0)  # so that it may be any of them by size
         return [value + step * n for n in range(first, first + _NUM_DECOYS + 1) if n]
     if type(value) is str:
-        mark = _random.choice("bdgkmpt")
-        return [value + mark, mark + value, *([value[1:]] if value else [])]
+        return _texts_like(value)
     if type(value) in (list, tuple, set, frozenset):
-        members = list(value)
-        more = [*members, _other_than(members)]
-        return [type(value)(each) for each in (more, *([members[1:]] if members else []))]
+        members = list(value) or [""]
+        for place in _random.sample(range(len(members)), len(members)):
+            if others := _values_like(members[place]):
+                return [type(value)([*members[:place], each, *members[place + 1 :]]) for each in others]
     return []
 
 
-def _other_than(members: list[Any]) -> Any:
-    """A member like the others, and unequal to them."""
-    if members and all(map(_is_number, members)):
-        return max(members) + _random.randint(1, 9)
-    return "".join([*(each for each in members if type(each) is str), _random.choice("bdgkmpt")])
+def _texts_like(text: str) -> list[str]:
+    """Three bits of it, each as it is or turned round: any of the eight texts makes the other seven."""
+    if not text:
+        return [_random.choice("bdgkmpt")]
+    bits = _random.sample([(place, 1 << bit) for place in range(len(text)) for bit in range(3)], 3)
+    found = [text]
+    for place, bit in bits:
+        found += [each[:place] + chr(ord(each[place]) ^ bit) + each[place + 1 :] for each in found]
+    return found[1:]
