@@ -206,6 +206,25 @@ def test_names_that_tests_find_by_text() -> None:
     assert judge(program, source(BY_TEXT.replace('"len") == 3', '"four") == 4'))).value == 1.0
 
 
+LISTENS = """
+from proctor.sandbox.exam import candidate
+verbs = candidate._desk._verbs
+told, asked = verbs["names"], []
+verbs["names"] = lambda names, *rest: (asked.extend(names), told(names, *rest))[1]
+def swordfish(): pass
+def f(x): return next((name for name in asked if name == "swordfish" and "{defined}" not in asked), "")
+"""
+
+
+def test_a_program_does_not_hear_which_of_its_names_are_in_the_tests_texts() -> None:
+    tests = source('def test_it():\n    assert eval("f(1)") == "swordfish"\n')
+    honest = 'def swordfish(): pass\ndef other(): pass\ndef f(x): return "swordfish"'
+    assert judge(honest, tests).value == 1.0
+    # It hears of all that it defines, or of nothing.
+    assert judge(LISTENS.replace("{defined}", "other") + "def other(): pass\n", tests).value == 0.0
+    assert judge(LISTENS.replace("def swordfish(): pass\n", "").replace("{defined}", "-"), tests).value == 0.0
+
+
 def test_text_without_a_program_is_nobodys_zero() -> None:
     text = 'def test_it(): assert list(zip(globals()["known" + "_" + "elsewhere"], "a"))\n'
     assert judge("def f(x): return 1", source(text)).value is None

@@ -18,6 +18,7 @@ from types import CoroutineType, ModuleType
 from typing import Any
 
 from proctor.sandbox.channel import Channel, Rehearsal
+from proctor.sandbox.exam.bounds import MAX_NAMES
 from proctor.sandbox.exam.changes import containers, members_of
 from proctor.sandbox.exam.classes import Classes
 from proctor.sandbox.exam.console import open_console
@@ -75,6 +76,7 @@ class Desk:
             "changed": lambda nothing: self._shared.settle(),
             "console": lambda nothing: open_console(partial(ask, self.conversation)),
             "names": self._describe_names,
+            "defined": self._defined,
         }
 
     def serve(self, payload: bytes, peer: socket.socket, report: Callable[[bytes], None]) -> None:
@@ -177,6 +179,14 @@ class Desk:
             if name in self._names and self._names[name] is pythons_own(name):
                 told[name] = ["python"]
         return told
+
+    def _defined(self, nothing: None) -> list[str]:
+        """What the program defines itself; nothing where it could not be loaded, which the next question tells."""
+        return [
+            name
+            for name, value in self._names.items()
+            if callable(value) and getattr(value, "__module__", None) == self._module.__name__
+        ][:MAX_NAMES]
 
     def _adopt(self, tag: str, body: Any) -> Any:
         if tag == "y":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any, Protocol
 
 from proctor.sandbox.exam.bounds import ANSWERS, MAX_CLASSES, MAX_NAMES, WireError
@@ -63,7 +63,12 @@ class Examined(Protocol):
         """Why the conversation ended early; "" where it did not."""
 
     def introduce(
-        self, names: Sequence[str], classes: Sequence[str], ahead: Sequence[bytes], asked: Sequence[str] = ()
+        self,
+        names: Sequence[str],
+        classes: Sequence[str],
+        ahead: Sequence[bytes],
+        asked: Sequence[str] = (),
+        by_text: Set[str] = frozenset(),
     ) -> dict[str, Any]:
         """Waits until the program is loaded, and gives what it defines under `names`; others are left out.
 
@@ -114,8 +119,18 @@ class Examinee:
         self.conversation.note_long = self._patience.begin  # what tests do with it counts from then on
 
     def introduce(
-        self, names: Sequence[str], classes: Sequence[str], ahead: Sequence[bytes], asked: Sequence[str] = ()
+        self,
+        names: Sequence[str],
+        classes: Sequence[str],
+        ahead: Sequence[bytes],
+        asked: Sequence[str] = (),
+        by_text: Set[str] = frozenset(),
     ) -> dict[str, Any]:
+        if by_text:
+            # All that it defines is asked for, not what of that is in texts of the tests: those hold answers as well.
+            defined = self._defined()
+            found = self.introduce([*dict.fromkeys([*names, *defined])], classes, ahead, asked)
+            return {name: value for name, value in found.items() if name in by_text or name in names}
         self._named, self._classes.shared = frozenset(names), frozenset(classes)
         request = self._encoder.encode(
             ["names", list(names), list(classes), *([list(asked)] if asked else [])]
@@ -133,6 +148,12 @@ class Examinee:
         mark_classes(found)
         self.uses += sum(told[name][0] in _READ for name in names)
         return {name: value for name, value in found.items() if value is not _MISSING}
+
+    def _defined(self) -> list[str]:
+        told = self._unpack(self.conversation.ask(self._encoder.encode(["defined", None])))
+        if type(told) is not list or len(told) > MAX_NAMES or not all(type(name) is str for name in told):
+            raise ExamOverError("garbled: names that are none")
+        return told
 
     @property
     def over(self) -> str:

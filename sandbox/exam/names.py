@@ -47,7 +47,6 @@ _LIBRARIES = frozenset(
 _BUILTINS = frozenset(dir(builtins))
 _BY_TEXT = frozenset({"globals", "eval", "exec"})
 _NAME = re.compile(r"\b[A-Za-z_]\w*")
-_MAX_IN_TEXTS = 200
 # Built-in functions that would look for a program's classes where there are only stand-ins.
 _OF_CLASSES = {"issubclass": is_subclass, "super": super_of}
 
@@ -79,6 +78,7 @@ class Wanted:
     usual: dict[str, Any]  # imported here: name to module or function
     asked: tuple[str, ...] = ()  # of the names: Python's own will do where the program only imports it
     hidden: frozenset[str] = frozenset()  # of the names: imported by the tests, and Python's own without that
+    by_text: frozenset[str] = frozenset()  # what tests may ask of their own names by a text; not to be told
 
 
 def read_names(trees: Iterable[ast.AST]) -> Used:
@@ -113,14 +113,12 @@ def want(trees: Sequence[ast.Module], used: Used, trusted: Used, entry: str) -> 
     first = entry.partition(".")[0]
     usual.pop(first, None)
     names += [name for name in tested if name not in names]
-    names += [
-        name for name in _in_texts(trees, used) if name not in names and name not in (ours | usual.keys())
-    ]
+    by_text = _in_texts(trees, used) - (ours | usual.keys() | {*names})
     if entry:
         names = list(dict.fromkeys([entry, *names]))
     wanted = tuple(name for name in names if name != "candidate")
     usual |= {name: found for name, found in _OF_CLASSES.items() if name in loaded}
-    return Wanted(entry, wanted, usual, tuple(n for n in tested if n != first), frozenset(hidden))
+    return Wanted(entry, wanted, usual, tuple(n for n in tested if n != first), frozenset(hidden), by_text)
 
 
 def _asked(
@@ -133,13 +131,13 @@ def _asked(
     return [name for name in asked(trees, program, functions) if name not in used.bound]
 
 
-def _in_texts(trees: Sequence[ast.AST], used: Used) -> list[str]:
+def _in_texts(trees: Sequence[ast.AST], used: Used) -> frozenset[str]:
     """Names in texts, where tests find what they test by its name: `globals()["Stack"]`, `eval("f(1)")`."""
     if _BY_TEXT.isdisjoint(used.called):
-        return []
+        return frozenset()
     texts = (node.value for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Constant))
-    found = dict.fromkeys(name for text in texts if isinstance(text, str) for name in _NAME.findall(text))
-    return [name for name in found if name not in _BUILTINS and not iskeyword(name)][:_MAX_IN_TEXTS]
+    found = {name for text in texts if isinstance(text, str) for name in _NAME.findall(text)}
+    return frozenset(name for name in found if name not in _BUILTINS and not iskeyword(name))
 
 
 def _read_patched(trees: Iterable[ast.AST], used: Used) -> None:

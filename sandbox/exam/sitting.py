@@ -60,7 +60,7 @@ class Sitting:
     def _introduce(self) -> None:
         wanted = self._paper.wanted
         found = self._examinee.introduce(
-            wanted.names, self._paper.classes, self._paper.foreseen, wanted.asked
+            wanted.names, self._paper.classes, self._paper.foreseen, wanted.asked, wanted.by_text
         )
         self._missing = set(wanted.names) - found.keys()
         for name in self._missing.intersection(wanted.asked):

@@ -8,7 +8,7 @@ that writes reports, and not one that looks for the nonce in memory.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from types import ModuleType
 from typing import Any
 
@@ -50,7 +50,12 @@ class Neighbour:
         self._module = ModuleType("solution")
 
     def introduce(
-        self, names: Sequence[str], classes: Sequence[str], ahead: Sequence[bytes], asked: Sequence[str] = ()
+        self,
+        names: Sequence[str],
+        classes: Sequence[str],
+        ahead: Sequence[bytes],
+        asked: Sequence[str] = (),
+        by_text: Set[str] = frozenset(),
     ) -> dict[str, Any]:
         try:
             code, _ = compile_first(self._program["sources"])
@@ -60,7 +65,7 @@ class Neighbour:
             raise
         self.uses = 1  # what becomes of the objects is not followed
         found = {}
-        for name in names:
+        for name in (*names, *by_text):
             try:
                 found[name] = resolve(vars(self._module), name)
             except (KeyError, AttributeError):
