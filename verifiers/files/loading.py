@@ -6,9 +6,18 @@ import hashlib
 import importlib.util
 import sys
 from collections.abc import Iterable
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
+from types import CodeType
 
 from proctor.verifiers.files.sources import InputError
+
+
+class _Anew(SourceFileLoader):
+    """Reads the source. A compiled file of the same second and size is taken for what it was made of."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        return self.source_to_code(self.get_data(self.path), self.path)
 
 
 def load_parts(paths: Iterable[str | Path]) -> None:
@@ -18,12 +27,13 @@ def load_parts(paths: Iterable[str | Path]) -> None:
     """
     for path in map(Path, paths):
         # Not under the file's own name: a user's `math.py` must not stand in for the library's.
-        spec = importlib.util.spec_from_file_location(f"proctor_loaded_{path.stem}", path)
-        if spec is None or spec.loader is None or not path.is_file():
+        loader = _Anew(f"proctor_loaded_{path.stem}", str(path))
+        spec = importlib.util.spec_from_loader(loader.name, loader)
+        if spec is None or path.suffix != ".py" or not path.is_file():
             raise InputError(f"{path}: no Python file of that name")
         module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
         try:
-            spec.loader.exec_module(module)
+            loader.exec_module(module)
         except Exception as error:  # the border to the user's own code
             raise InputError(f"{path}: {type(error).__name__}: {error}") from error
 
