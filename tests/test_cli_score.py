@@ -278,6 +278,13 @@ def test_other_code_of_a_part_is_refused_as_another_expression_is() -> None:
     assert {row["reward"] for row in lines("scored.jsonl")} == {2.0}
 
 
+def test_a_name_that_nothing_reads_is_told() -> None:
+    result = score("rollouts.jsonl", "--map", "anwser=gold", "--map", "answer=gold")
+    assert result.exit_code == 0
+    assert "--map anwser=gold: neither one of completion, prompt, answer, tests" in result.stderr
+    assert result.stderr.count("neither one of") == 1
+
+
 def test_report_is_written() -> None:
     score("rollouts.jsonl", "--report", "report.html")
     page = Path("report.html").read_text(encoding="utf-8")

@@ -105,6 +105,18 @@ def test_thinking_that_the_prompt_opened(prompt: str) -> None:
     assert judge(Format("think_answer"), f"<think>{rest}", prompt=prompt).value == (not opened)
 
 
+def test_thinking_that_a_template_opens_is_said() -> None:
+    """A prompt of chat messages does not show what DeepSeek-R1's template adds to it."""
+    messages = [{"role": "user", "content": "2+2?"}]
+    rest = "2+2 is 4</think><answer>4</answer>"
+    assert judge(Format("think_answer"), rest, prompt=messages).value == 0
+    assert judge(Format("think_answer", begun=True), rest, prompt=messages).value == 1
+    assert judge(Format("think_answer", begun=True), f"<think>{rest}", prompt=messages).value == 0
+    assert judge(Format("think_answer", begun=False), rest, prompt="2+2?<think>\n").value == 0
+    with pytest.raises(ValueError, match="begun belongs to shapes of sections, not to 'boxed'"):
+        Format("boxed", begun=True)
+
+
 def test_the_prompt_may_open_any_first_section() -> None:
     messages = [{"role": "user", "content": "?"}, {"role": "assistant", "content": "<reason>\n"}]
     part = Format("xml", tags=("reason", "answer"))

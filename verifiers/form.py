@@ -28,7 +28,8 @@ class Format(Part):
 
     What it measures:
     - "think_answer": `<think>...</think> <answer>...</answer>`, each once and not empty, nothing else around
-      them. Where the prompt ends with `<think>`, the response begins inside it.
+      them. Where the prompt ends with `<think>`, the response begins inside it. Of a prompt of chat messages it
+      cannot be seen what the template adds: `format("think_answer", begun=True)` where it adds `<think>`.
     - "boxed": one `\\boxed{...}` with an answer in it, prose around it.
     - "code_block": one closed fence with code in it, prose around it; `code_block("python")` counts fences of
       that language only.
@@ -51,6 +52,9 @@ class Format(Part):
     schema: Mapping[str, Any] | str | None = None  # of json, as a dict or JSON text; None: any value
     tags: tuple[str, ...] = ()  # of xml: names of the sections, in order
     pattern: str | None = None  # of regex
+    begun: bool | None = (
+        None  # of think_answer and xml: the template opens the first section; None: see the prompt
+    )
 
     name: ClassVar[str] = "format"
     cost: ClassVar[Cost] = Cost.MICROSECONDS
@@ -64,6 +68,8 @@ class Format(Part):
                 raise ValueError(f"format: shape '{shape}' needs its {option}: {shape}(...)")
             if shape != self.shape and given[option] not in (None, ()):
                 raise ValueError(f"format: {option} belongs to shape '{shape}', not to '{self.shape}'")
+        if self.begun is not None and self.shape not in ("think_answer", "xml"):
+            raise ValueError(f"format: begun belongs to shapes of sections, not to '{self.shape}'")
         if self.schema is not None:
             text = self.schema if isinstance(self.schema, str) else json.dumps(self.schema, sort_keys=True)
             object.__setattr__(self, "schema", text)
@@ -90,8 +96,10 @@ class Format(Part):
         if self.shape in ("think_answer", "xml"):
             tags = self.tags or _THINK_ANSWER
             opening = f"<{tags[0]}>"
-            begun = opening if prompt_tail(rollout.prompt).endswith(opening) else ""
-            return fault_of_sections(begun + rollout.completion, tags)
+            begun = self.begun
+            if begun is None:
+                begun = prompt_tail(rollout.prompt).endswith(opening)
+            return fault_of_sections(opening * begun + rollout.completion, tags)
         text, fault = _said(rollout)
         if fault:
             return fault

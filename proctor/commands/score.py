@@ -129,6 +129,11 @@ def _check_report(path: Path, source: str, out: str | None) -> None:
 def _introduce(job: Job, concerns: Iterable[object]) -> None:
     guessed = " (found by name; --map changes it)" if job.columns.guessed else ""
     console.note(f"columns: {job.columns}{guessed}")
+    for name in sorted(job.columns.unread):
+        console.warning(
+            f"--map {name}={job.columns.sources[name]}: neither one of {', '.join(job.columns.ours)} nor a column "
+            "that the reward names"
+        )
     for concern in concerns:
         console.warning(str(concern))
 

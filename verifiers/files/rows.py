@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
+from typing import Any, ClassVar
 
 from proctor.verifiers.core import Rollout
 from proctor.verifiers.files.sources import InputError
@@ -45,6 +45,10 @@ class Columns:
     required: frozenset[str] = frozenset()  # ours that every row must have
     guessed: frozenset[str] = field(default=frozenset(), compare=False)  # theirs, found by ALIASES
     unseen: frozenset[str] = field(default=frozenset(), compare=False)  # ours that only later rows may have
+    unread: frozenset[str] = field(
+        default=frozenset(), compare=False
+    )  # given, but nothing is known to read them
+    ours: ClassVar[tuple[str, ...]] = tuple(ALIASES)
 
     def rollout(self, row: Mapping[str, Any]) -> Rollout:
         """The Rollout of a row; `fields` is the row itself. Raises RowError naming the column."""
@@ -117,7 +121,8 @@ def find_columns(
         )
     unseen = {name for name in needed if name in ALIASES} - set(sources)
     sources.update((name, name) for name in sorted(unseen))
-    return Columns(sources, frozenset(required), frozenset(guessed), frozenset(unseen))
+    unread = given.keys() - {*ALIASES, *needed}
+    return Columns(sources, frozenset(required), frozenset(guessed), frozenset(unseen), frozenset(unread))
 
 
 def _may_guess(ours: str, theirs: str, needed: Collection[str], taken: Mapping[str, str]) -> bool:
