@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from proctor.rl.experience import Experience
-from proctor.sft.config import ConfigError, make_output
+from proctor.sft.config import make_output
+from proctor.sft.experiments import open_wandb
 from proctor.verifiers.files.scored import dumps
 
 
@@ -36,7 +37,7 @@ class Recorder:
             self._board = self._wandb = None
             return
         make_output(folder)
-        self._wandb = _wandb(wandb, folder) if wandb else None
+        self._wandb = open_wandb(wandb, folder) if wandb else None
         self._open(from_step)
 
     def rewind(self, step: int) -> None:
@@ -147,11 +148,3 @@ def _board(folder: Path, from_step: int) -> Any:
     except ImportError:  # an extra of ours, and optional
         return None
     return SummaryWriter(str(folder), purge_step=from_step + 1)
-
-
-def _wandb(project: str, folder: Path) -> Any:
-    try:
-        import wandb
-    except ImportError as error:
-        raise ConfigError("run.wandb is set, but wandb is not installed: pip install wandb") from error
-    return wandb.init(project=project, dir=str(folder), resume="allow", id=folder.name)

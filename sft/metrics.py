@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from proctor.sft.config import make_output
+from proctor.sft.experiments import open_wandb
 from proctor.sft.settings import RunSettings
 
 Metrics = Mapping[str, float | int | str | None]
@@ -22,22 +23,16 @@ class MetricsLog:
     def __init__(
         self, folder: Path, *, resume_step: int = 0, tensorboard: bool = False, wandb_project: str = ""
     ) -> None:
-        if wandb_project and importlib.util.find_spec("wandb") is None:
-            raise ImportError(f"run.wandb = '{wandb_project}' needs wandb: pip install wandb")
         make_output(folder)
+        self._wandb: Any = open_wandb(wandb_project, folder) if wandb_project else None
         self.path = folder / "metrics.jsonl"
         _drop_after(self.path, resume_step)
         self._file = self.path.open("a", encoding="utf-8")
         self._board: Any = None
-        self._wandb: Any = None
         if tensorboard and importlib.util.find_spec("tensorboard"):
             from torch.utils.tensorboard import SummaryWriter
 
             self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=resume_step + 1)
-        if wandb_project:
-            import wandb
-
-            self._wandb = wandb.init(project=wandb_project, dir=str(folder), resume="allow")
 
     def write(self, step: int, metrics: Metrics, *, kind: str = "train") -> None:
         """One line: {"step", "kind", ...}. Numbers go to the other writers as `kind/name`."""

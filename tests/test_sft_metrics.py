@@ -1,10 +1,14 @@
 """Metrics: lines that a resumed run neither repeats nor loses."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from proctor.sft.config import ConfigError
 from proctor.sft.metrics import MetricsLog, open_log
 from proctor.sft.settings import RunSettings
 
@@ -85,11 +89,30 @@ def test_what_is_no_number_is_written_and_not_charted(tmp_path):
     assert list((tmp_path / "tensorboard").iterdir())
 
 
-def test_wandb_that_is_not_installed_says_what_to_do(tmp_path):
-    try:
-        import wandb  # noqa: F401
-    except ImportError:
-        with pytest.raises(ImportError, match="pip install wandb"):
-            MetricsLog(tmp_path, wandb_project="x")
-    else:
-        pytest.skip("wandb is installed")
+def test_wandb_that_is_not_installed_says_what_to_do(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "wandb", None)  # importing it raises ImportError
+    with pytest.raises(ConfigError, match=r"run\.wandb = 'x', but wandb is not installed: pip install wandb"):
+        MetricsLog(tmp_path, wandb_project="x")
+
+
+def test_a_resumed_run_is_the_same_one_at_wandb_and_another_folder_of_that_name_is_not(tmp_path):
+    """The real library, without its service."""
+    pytest.importorskip("wandb")
+    script = (
+        "import sys; from pathlib import Path; from proctor.sft.experiments import open_wandb\n"
+        "run = open_wandb('p', Path(sys.argv[1])); print('id', run.id, run.name); run.finish()"
+    )
+    shown = []
+    for name in ("a", "a", "b"):
+        folder = tmp_path / name / "run"
+        folder.mkdir(parents=True, exist_ok=True)
+        done = subprocess.run(
+            [sys.executable, "-c", script, str(folder)],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={**os.environ, "WANDB_MODE": "offline", "WANDB_SILENT": "true"},
+        )
+        shown.append(next(line for line in done.stdout.splitlines() if line.startswith("id ")))
+    assert shown[0] == shown[1] != shown[2]
+    assert all(line.endswith(" run") for line in shown)
