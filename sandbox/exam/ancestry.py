@@ -28,10 +28,8 @@ _PYTHONS: Mapping[str, type] = {
     )
 }
 _PARTS = frozenset({"property", "classmethod", "staticmethod"})  # of a class
-_ALL: Mapping[str, type] = {
-    **_PYTHONS,
-    "ABC": abc.ABC,
-}  # of which heirs are known by their own class, not as "an ABC"
+# Heirs of ABC are known by their own class, not as "an ABC".
+_ALL: Mapping[str, type] = {**_PYTHONS, "ABC": abc.ABC}
 
 
 def shown_class(name: str, names: Iterable[str]) -> type | None:

@@ -19,11 +19,8 @@ from proctor.sandbox.exam.trees import walk
 _CHECK_CALLS = ("assert", "fail", "raises", "warns")
 _CHECKS_OF_DOUBLES = ("assert_called", "assert_any_", "assert_has_", "assert_not_", "assert_awaited")
 _EXPECTS = ("raises", "assertraises", "suppress")
-EXPECTING = (
-    "raises",
-    "Raises",
-    "suppress",
-)  # without one of these in a text, nothing in it expects exceptions
+# Without one of these in a text, nothing in it expects exceptions.
+EXPECTING = ("raises", "Raises", "suppress")
 # Where added code stands does not matter, for it raises nothing; so one counter serves everywhere.
 _PLACE = {"lineno": 1, "col_offset": 0}
 _COMPOUND = frozenset(kind for kind in ast.stmt.__subclasses__() if {"body", "cases"} & {*kind._fields})

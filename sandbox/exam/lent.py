@@ -41,9 +41,8 @@ class Lent:
         self._number_of = number_of  # of what is the candidate's own
         self._objects: list[Any] = []
         self._numbers: dict[int, int] = {}
-        self._given: set[tuple[int, str]] = (
-            set()
-        )  # attributes that only the candidate has set, by object and name
+        # Attributes that only the candidate has set, by object and name.
+        self._given: set[tuple[int, str]] = set()
         self._verbs: dict[str, Callable[..., Any]] = {
             "call": self._call,
             "get": self._get,

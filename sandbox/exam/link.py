@@ -25,12 +25,10 @@ from proctor.sandbox.exam.decode import Decoder
 from proctor.sandbox.exam.encode import Encoder
 
 _CHUNK = 1 << 16
-_MAX_DEPTH = (
-    500  # requests inside requests: what a recursive function of the tests needs that a program decorates
-)
-_FRAMES = (
-    30  # of ours, on either side, for a request inside a request: the rest of the stack is for both programs
-)
+# Requests inside requests: what a recursive function of the tests needs that a program decorates.
+_MAX_DEPTH = 500
+# Of ours, on either side, for a request inside a request: the rest of the stack is for both programs.
+_FRAMES = 30
 _LONG = 1 << 16  # bytes of a message
 _PAUSE_S = 0.001  # between looks whether another thread has answered
 

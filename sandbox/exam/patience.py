@@ -21,9 +21,7 @@ _MOST_S = 10.0  # what tests do themselves seldom takes more than 0.1 s
 _LOOK_S = 0.5  # between looks whether a candidate that is served is there
 _sleep = time.sleep  # which tests may have put something else in place of
 _running: list[Patience] = []
-_can_end: list[
-    int
-] = []  # the main thread, where there is a handler; without one, the signal would end the process
+_can_end: list[bool] = []  # there is a handler, without which the signal would end the process
 _looking: list[bool] = []
 
 
@@ -89,9 +87,8 @@ def _look() -> None:
     while _running:
         _sleep(_LOOK_S)
         if any(each.is_deserted for each in tuple(_running)):
-            os.kill(
-                os.getpid(), signal.SIGPROF
-            )  # which goes to the main thread first; jails do not know it by number
+            # To the process, and so to its main thread first, which jails do not know by number.
+            os.kill(os.getpid(), signal.SIGPROF)
     _looking.clear()
 
 

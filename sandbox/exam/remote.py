@@ -37,9 +37,8 @@ class ClassInfo:
     """What is known of a class of the program, told once."""
 
     __slots__ = (
-        *("bases", "fields", "is_made", "methods", "name", "number", "sample", "told_bases"),
-        "under_test",
-    )
+        "bases", "fields", "is_made", "methods", "name", "number", "sample", "told_bases", "under_test",
+    )  # fmt: skip
 
     def __init__(self, bases: Sequence[str], methods: Sequence[str], under_test: bool) -> None:
         self.name = bases[0] if bases else "object"
