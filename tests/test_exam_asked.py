@@ -225,6 +225,13 @@ def test_a_program_does_not_hear_which_of_its_names_are_in_the_tests_texts() -> 
     assert judge(LISTENS.replace("def swordfish(): pass\n", "").replace("{defined}", "-"), tests).value == 0.0
 
 
+def test_a_class_that_no_text_names_is_none_that_the_tests_name() -> None:
+    lying = "class Lie:\n    __eq__ = lambda self, other: True\ndef f(x): return Lie()\n"
+    tests = 'def test_it():\n    assert eval("f(1)") == f(2)\n'
+    assert judge(lying, source(tests)).value == 0.0
+    assert judge("def f(x): return {1: 2}", source(tests)).value == 1.0
+
+
 def test_text_without_a_program_is_nobodys_zero() -> None:
     text = 'def test_it(): assert list(zip(globals()["known" + "_" + "elsewhere"], "a"))\n'
     assert judge("def f(x): return 1", source(text)).value is None

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Mapping, Sequence, Set
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 from proctor.sandbox.exam.bounds import ANSWERS, MAX_CLASSES, MAX_NAMES, WireError
 from proctor.sandbox.exam.changes import containers
@@ -32,6 +32,9 @@ from proctor.sandbox.exam.remote_function import RemoteFunction
 from proctor.sandbox.exam.rich import BUILTIN_TYPES
 from proctor.sandbox.exam.shared import Shared, is_kept, is_read, values_of
 from proctor.sandbox.exam.special import enum_base, make_class, wait
+
+if TYPE_CHECKING:
+    from proctor.sandbox.exam.names import Wanted
 
 _ENDS_LOOPS = (StopIteration, StopAsyncIteration, GeneratorExit)
 _MAX_LINE, _MAX_NAME = 10**9, 200  # of what is shown of a frame
@@ -62,22 +65,15 @@ class Examined(Protocol):
     def over(self) -> str:
         """Why the conversation ended early; "" where it did not."""
 
-    def introduce(
-        self,
-        names: Sequence[str],
-        classes: Sequence[str],
-        ahead: Sequence[bytes],
-        asked: Sequence[str] = (),
-        by_text: Set[str] = frozenset(),
-    ) -> dict[str, Any]:
-        """Waits until the program is loaded, and gives what it defines under `names`; others are left out.
+    def introduce(self, wanted: Wanted, classes: Sequence[str], ahead: Sequence[bytes]) -> dict[str, Any]:
+        """Waits until the program is loaded, and gives what it defines of what is wanted.
 
         Args:
-            names: what the tests want of the program: `f`, `Class`, `Class.method`.
+            wanted: names of the program (`f`, `Class`, `Class.method`); those for which Python's own is given
+                where the program only imports it; and those that are taken if it happens to define them.
             classes: classes that the tests define themselves; where the program has them as well (from the
                 prompt), their instances go as data.
             ahead: calls that are about to be asked, as for `send_ahead`.
-            asked: names for which Python's own is given where the program only imports it.
 
         Raises:
             BaseException: whatever the program raised while it was loaded.
@@ -118,20 +114,14 @@ class Examinee:
         self._patience = Patience(self.conversation.end, self.conversation.lines.is_hung_up)
         self.conversation.note_long = self._patience.begin  # what tests do with it counts from then on
 
-    def introduce(
-        self,
-        names: Sequence[str],
-        classes: Sequence[str],
-        ahead: Sequence[bytes],
-        asked: Sequence[str] = (),
-        by_text: Set[str] = frozenset(),
-    ) -> dict[str, Any]:
-        if by_text:
+    def introduce(self, wanted: Wanted, classes: Sequence[str], ahead: Sequence[bytes]) -> dict[str, Any]:
+        names, asked = wanted.names, wanted.asked
+        self._named, self._classes.shared = frozenset(names), frozenset(classes)
+        if wanted.by_text:
             # All that it defines is asked for, not what of that is in texts of the tests: those hold answers as well.
             defined = self._defined()
-            found = self.introduce([*dict.fromkeys([*names, *defined])], classes, ahead, asked)
-            return {name: value for name, value in found.items() if name in by_text or name in names}
-        self._named, self._classes.shared = frozenset(names), frozenset(classes)
+            self._named |= wanted.by_text.intersection(defined)
+            names = tuple(dict.fromkeys([*names, *defined]))
         request = self._encoder.encode(
             ["names", list(names), list(classes), *([list(asked)] if asked else [])]
         )
@@ -147,7 +137,7 @@ class Examinee:
             raise ExamOverError("garbled: a description of names that is none") from error
         mark_classes(found)
         self.uses += sum(told[name][0] in _READ for name in names)
-        return {name: value for name, value in found.items() if value is not _MISSING}
+        return {name: found[name] for name in found if name in self._named and found[name] is not _MISSING}
 
     def _defined(self) -> list[str]:
         told = self._unpack(self.conversation.ask(self._encoder.encode(["defined", None])))

@@ -20,7 +20,8 @@ from typing import Any, NamedTuple
 from proctor.sandbox.exam.checks import EXPECTING, count_checks, guard_expectations, mark_units
 from proctor.sandbox.exam.console import HINTS
 from proctor.sandbox.exam.foresight import foresee
-from proctor.sandbox.exam.names import Used, Wanted, read_names, want
+from proctor.sandbox.exam.names import Used, read_names, want
+from proctor.sandbox.exam.names import Wanted as Wanted
 from proctor.sandbox.exam.traces import leaves_traces
 from proctor.sandbox.exam.trees import walk
 

@@ -59,9 +59,7 @@ class Sitting:
 
     def _introduce(self) -> None:
         wanted = self._paper.wanted
-        found = self._examinee.introduce(
-            wanted.names, self._paper.classes, self._paper.foreseen, wanted.asked, wanted.by_text
-        )
+        found = self._examinee.introduce(wanted, self._paper.classes, self._paper.foreseen)
         self._missing = set(wanted.names) - found.keys()
         for name in self._missing.intersection(wanted.asked):
             self._names.pop(name, None)  # as in Python, where it is neither built in nor imported

@@ -8,7 +8,7 @@ that writes reports, and not one that looks for the nonce in memory.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -16,7 +16,7 @@ from proctor.sandbox.channel import Channel
 from proctor.sandbox.exam.decode import Decoder
 from proctor.sandbox.exam.describe import resolve
 from proctor.sandbox.exam.examiner import read
-from proctor.sandbox.exam.paper import BadTestsError
+from proctor.sandbox.exam.paper import BadTestsError, Wanted
 from proctor.sandbox.exam.program import compile_first, load, where
 from proctor.sandbox.exam.sitting import Sitting
 
@@ -49,14 +49,7 @@ class Neighbour:
         self._program = program
         self._module = ModuleType("solution")
 
-    def introduce(
-        self,
-        names: Sequence[str],
-        classes: Sequence[str],
-        ahead: Sequence[bytes],
-        asked: Sequence[str] = (),
-        by_text: Set[str] = frozenset(),
-    ) -> dict[str, Any]:
+    def introduce(self, wanted: Wanted, classes: Sequence[str], ahead: Sequence[bytes]) -> dict[str, Any]:
         try:
             code, _ = compile_first(self._program["sources"])
             load(code, self._module, prelude=self._program["prelude"])
@@ -65,7 +58,7 @@ class Neighbour:
             raise
         self.uses = 1  # what becomes of the objects is not followed
         found = {}
-        for name in (*names, *by_text):
+        for name in (*wanted.names, *wanted.by_text):
             try:
                 found[name] = resolve(vars(self._module), name)
             except (KeyError, AttributeError):
