@@ -68,6 +68,7 @@ _NEXT_LINE = re.compile(r"\n[ \t]{0,9}&?[ \t]{0,9}=(?!=)")
 _CONTINUED = re.compile(r"(?:\\\\)?[ \t]{0,9}\n[ \t]{0,9}&?[ \t]{0,9}=(?!=)")
 
 _SEPARATOR = re.compile(r"[b=]")
+_BARE_NUMBER = re.compile(r"c?a?np?")  # after a calculator note, with a sign, a percentage
 
 # Words that change what the numbers beside them mean, or that say the result is not the whole of it.
 _SCALES = frozenset(
@@ -94,6 +95,7 @@ def _claims_of_line(text: str) -> Iterator[Claim]:
     line = read_line(text)
     letters = line.letters
     start = 0  # of the side that is being read
+    is_result = False  # whether that side is the result of a claim
     for index, letter in enumerate(letters):
         claim = None
         if letter == NOTE and letters[index - 1 : index] != RELATION:
@@ -105,13 +107,20 @@ def _claims_of_line(text: str) -> Iterator[Claim]:
             relation = "≈" if has_note else line.tokens[index].text
             before = last_expressions(line, start, index)
             after = first_expressions(line, index + 1 + has_note, end)
-            claim = _compare(before, after, relation)
+            goes_on = is_result and _are_bare(letters[start:index], letters[index + 1 : end])
+            claim = _compare(before, after, relation, goes_on=goes_on)
+            is_result = claim is not None
             if has_note and (noted := _claim_of_note(line.tokens, index + 1)):
                 claim = noted if claim is None or claim.holds else claim
         if claim:
             yield claim
         if letter in "b=":
             start = index + 1
+
+
+def _are_bare(*sides: str) -> bool:
+    """Whether sides are numbers and nothing else: of 4 = 5 in `2 + 2 = 4 = 5`, but 1 hour = 60 minutes converts."""
+    return all(_BARE_NUMBER.fullmatch(side) for side in sides)
 
 
 def _claim_of_note(tokens: list[Token], at: int) -> Claim | None:
@@ -142,11 +151,18 @@ def _claim_within_note(note: str) -> tuple[Claim | None, Number | None]:
     return _compare([Reading(line, 0, at)], [after], "="), evaluate(after.numeric())
 
 
-def _compare(before: list[Reading], after: list[Reading], relation: str) -> Claim | None:
-    """The claim that a reading of the left is equal to one of the right; None where nobody can tell."""
+def _compare(
+    before: list[Reading], after: list[Reading], relation: str, *, goes_on: bool = False
+) -> Claim | None:
+    """The claim that a reading of the left is equal to one of the right; None where nobody can tell.
+
+    goes_on: the left is the result of a claim, so that two lone numbers claim something too.
+    """
     lefts = [(reading.numeric(), reading) for reading in before]
     rights = [(reading.numeric(), reading) for reading in after]
-    if not lefts or not rights or not (has_operation(lefts[0][0]) or has_operation(rights[0][0])):
+    if not lefts or not rights:
+        return None
+    if not (goes_on or has_operation(lefts[0][0]) or has_operation(rights[0][0])):
         return None
     for (left, _), (right, _) in product(lefts, rights):
         for value, other in product(_values(left), _values(right)):

@@ -43,6 +43,7 @@ _PIECE = re.compile(
     r"[\s$€£¥₹&`]+"
     r"|[0-9]+(?:\.[0-9]+)?-[^\W\d_]{2,}(?:-[^\W\d_]+){0,4}"
     r"|[0-9]+(?:st|nd|rd|th)\b"
+    r"|[0-9]{1,2}:[0-9]{2}(?![0-9])"
     r"|[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])(?:\.[0-9]+)?"
     r"|[0-9]+(?:\.[0-9]+)?"
     r"|\.[0-9]+"
@@ -105,7 +106,8 @@ def _token(piece: str, touches: bool) -> Token:
         text = piece.replace(",", "")
         if text[-1].isalpha():
             return Token(WORD, piece, touches)  # 30-minute, 3rd
-        return Token(NUMBER if len(text) <= MAX_DIGITS else UNKNOWN, text, touches)
+        is_number = len(text) <= MAX_DIGITS and ":" not in text  # 12:30 is a time of day
+        return Token(NUMBER if is_number else UNKNOWN, text, touches)
     if first in _BREAKS:
         return Token(NOTE if piece.startswith("<<") else BREAK, piece, touches)
     is_word = first.isalpha() and not ("Ͱ" <= first <= "Ͽ" and len(piece) == 1)
