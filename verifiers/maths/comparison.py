@@ -83,7 +83,7 @@ class Comparison:
     def same_written(self, gold: Tree, answer: Tree) -> bool | None:
         """Values in a notation of their own: times, dates, numbers in a base, ratios; and all others."""
         notations = {tree.name for tree in (gold, answer) if isinstance(tree, Apply)}
-        if notations == {"time"}:
+        if notations == {"time"} or "remainder" in notations:
             return gold == answer
         if "date" in notations:
             return same_date(gold, answer)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from proctor.verifiers.maths.lexer import Token, UnreadableError
 from proctor.verifiers.maths.spelled import closes_at, with_numerals, with_units
@@ -28,10 +29,11 @@ NEUTRAL = word_set(
 # Words that turn a number into something else than itself.
 CHANGING = word_set(
     """not no never neither nor without except excluding less fewer more greater larger smaller than least most over
-    under above below outside between almost nearly unless cannot isn't aren't wrong incorrect false minus infinitely"""
+    under above below outside between almost nearly unless cannot isn't aren't wrong incorrect false minus infinitely
+    anything everything than close near exceeds exceed exceeding"""
 )
 # Operations in words: `twice 5`, `the square root of 5`, `5 squared`. Not `the root is 5`, which names a value.
-_BEFORE_OPERAND = word_set("twice thrice double triple until")
+_BEFORE_OPERAND = word_set("twice thrice double triple until but")
 _OF_OPERAND = word_set(
     """root reciprocal opposite negative complement inverse square cube factorial multiple multiples power powers
     logarithm divisor divisors divisible digits up quarter"""
@@ -39,6 +41,8 @@ _OF_OPERAND = word_set(
 _AFTER_OPERAND = word_set("squared cubed factorial")
 # Words that a table of cases says between a value and its condition.
 _CONDITIONING = word_set("if for when where otherwise")
+_CONNECTIVES = {Token("op", "union"): Token("sep", "or"), Token("op", "intersection"): Token("sep", "and")}
+_ORDERINGS = tuple(Token("rel", sign) for sign in ("<", ">", "<=", ">=", "!="))
 _NAMING_SIGNS = (Token("rel", "="), Token("rel", ":"), Token("rel", "~"))
 
 
@@ -61,6 +65,7 @@ def items(found: list[Token]) -> list[Item]:
     Raises UnreadableError where what is left would not be the answer.
     """
     found = with_numerals(with_units(_without_conditioning(_without_stray_stops(_with_alternatives(found)))))
+    found = _with_connectives(found)
     parts = _split(_with_ratio(_without_predicate(_unwrapped(found))))
     kept = [item for part, separator in parts if (item := _item(part, separator)) is not None]
     if not kept:
@@ -81,6 +86,27 @@ def _with_alternatives(found: list[Token]) -> list[Token]:
             end = closes_at(found, start)
             return [*found[:start], *found[start + 1 : end], *found[end + 1 :]] if end > 0 else found
     return found
+
+
+def _with_connectives(found: list[Token]) -> list[Token]:
+    r"""`x < 1 \lor x > 4`: between inequalities a union is an `or`, and an intersection an `and`."""
+    joints = [place for place in _outside_brackets(found) if found[place] in _CONNECTIVES]
+    edges = [-1, *joints, len(found)]
+    parts = [found[start + 1 : end] for start, end in pairwise(edges)]
+    if not joints or not all(any(token in _ORDERINGS for token in part) for part in parts):
+        return found
+    return [_CONNECTIVES[token] if place in joints else token for place, token in enumerate(found)]
+
+
+def _outside_brackets(found: Sequence[Token]) -> list[int]:
+    """The places of the tokens that no bracket holds."""
+    depth = 0
+    places = []
+    for place, token in enumerate(found):
+        depth += (token.kind in ("open", "begin")) - (token.kind in ("close", "end"))
+        if not depth:
+            places.append(place)
+    return places
 
 
 def _without_stray_stops(found: list[Token]) -> list[Token]:

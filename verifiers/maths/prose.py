@@ -47,7 +47,8 @@ _FIRST_LETTER = re.compile(
     r"\W{0,3}([A-J])(?:[)\].:,]+(?:\s|$)|\s+(?:because|since|as|is (?:the )?(?:correct|right))\b)"
 )
 _RULES_OUT = re.compile(
-    r"(?:\b(?:not|n't be|non|nicht|kein|no|ne)|不是|并非|非|不选|不選|ではなく|아닌)\s*\(?$", re.IGNORECASE
+    r"(?:\b(?:not|neither|nor|n't be|non|nicht|kein|no|ne)|不是|并非|非|不选|不選|ではなく|아닌)\s*\(?$",
+    re.IGNORECASE,
 )
 _RULED_OUT = re.compile(
     r"\)?\s+(?:is|was|are|would be)(?:n't| not| wrong| incorrect| false)\b|\s+(?:cannot|can't|is out)\b",

@@ -17,6 +17,7 @@ from proctor.verifiers.maths.naming import is_name, unnamed
 from proctor.verifiers.maths.phrases import Item, QualifiedError, items, numbers_in_prose
 from proctor.verifiers.maths.quantities import quantity
 from proctor.verifiers.maths.realsets import is_set
+from proctor.verifiers.maths.remainders import division
 from proctor.verifiers.maths.rewriting import computed
 from proctor.verifiers.maths.rules import Rules
 from proctor.verifiers.maths.sampling import real
@@ -29,7 +30,10 @@ _ORDINAL = re.compile(
 )
 _DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+")
 _MODULUS = re.compile(r"mod(?![a-z])[\s{}\\]{0,9}(\w+)")
-_DOTTED_THOUSANDS = re.compile(r"[-+]?\d{1,3}(?:\.\d{3})+,\d+")
+# 1.234,50 € and 12 345,67; 1.234.567, which cannot be a decimal
+_CONTINENTAL = re.compile(
+    r"(?P<number>[-+]?(?:\d{1,3}(?:(?:\.\d{3})+|(?:\s\d{3})+),\d+|\d{1,3}(?:\.\d{3}){2,}))(?P<unit>(?![.,])[^\d,()\[\]]{0,40})"
+)
 _OPERATION = re.compile(r"\\(?:sum|prod|i+nt|oint|lim|frac\s?\{d\}\s?\{d|det)(?![a-zA-Z])")
 _FULL_STOP = re.compile(r"(?<![.\s])\s*[.。]\s*\Z")
 _SPACE = re.compile(r"(?<![0-9A-Za-z.])\s+|\s+(?![0-9A-Za-z.])")
@@ -99,14 +103,17 @@ def _read_rest(rest: str) -> tuple[Tree, ...]:
 
 def _meanings(text: str) -> tuple[Tree, ...]:
     """What a text means as mathematics, the likeliest first. Raises UnreadableError where it is none."""
-    settled = wording.meaning(text) or spoken_time(text) or spoken_date(text) or _result(text)
+    settled = (
+        wording.meaning(text) or spoken_time(text) or spoken_date(text) or division(text) or _result(text)
+    )
     if settled is not None:
         return (settled,)
     if parts := wording.parts(text):
         with suppress(UnreadableError):  # (a) \cdot (b) \cdot c has no parts
             return (Bracket(tuple(map(_tree, parts)), "(", ")"),)
-    if _DOTTED_THOUSANDS.fullmatch(text):
-        return (_tree(text.replace(".", "").replace(",", ".")),)
+    if found := _CONTINENTAL.fullmatch(text):
+        whole, _, decimals = found["number"].replace(".", "").replace(" ", "").partition(",")
+        return (_tree(f"{whole}.{decimals}{found['unit']}" if decimals else f"{whole}{found['unit']}"),)
     tree = _tree(_ORDINAL.sub("", text))
     if isinstance(tree, Relation) and "~" in tree.signs:
         return _approximated(tree)
