@@ -8,8 +8,8 @@ The order, for the policy `lenient`; `strict` knows boxes only:
 3. A statement after the box ("the final answer is 43", "#### 43") replaces it; an admitted mistake without
    a new answer takes it back.
 4. Without a box: the last statement of an answer, in any of some twenty languages, unless corrected after.
-5. Without a statement: the whole response where it is a bare answer, else its last formula or number. This
-   last resort can be turned off.
+5. Without a statement: what the last sentence sets in bold type, the whole response where it is a bare answer,
+   else its last formula or number. This last resort can be turned off.
 
 What is offered beside an answer ("42, or maybe 43") belongs to it. What is taken is text, not yet read.
 Every pattern runs in linear time.
@@ -23,6 +23,7 @@ from typing import Literal
 
 from proctor.verifiers.maths import prose
 from proctor.verifiers.maths.boxes import Box, last_boxes
+from proctor.verifiers.maths.emphasis import last_emphasis
 from proctor.verifiers.maths.latex import mend
 from proctor.verifiers.maths.plain import plain_number
 from proctor.verifiers.maths.statements import Statement, last_statement, sentence
@@ -54,7 +55,7 @@ class Extraction:
     """What was taken from a response, and why. `answer` is None where it commits to none."""
 
     answer: str | None
-    rule: str  # box, boxes, statement, correction, formula, number, letter, whole; or why there is none
+    rule: str  # box, boxes, statement, correction, bold, formula, number, letter, whole; or why there is none
     context: str = ""  # the answer with what stands around it
 
 
@@ -97,7 +98,7 @@ def extract(
 def refine(found: Extraction, *, letters: bool = False) -> str | None:
     """The answer within a boxed or whole text that is prose: of `so he has 79 g` the 79. None where it is none."""
     answer = found.answer or ""
-    if found.rule not in ("box", "whole") or len(answer) > _BARE_LENGTH or prose.is_code(answer):
+    if found.rule not in ("box", "bold", "whole") or len(answer) > _BARE_LENGTH or prose.is_code(answer):
         return None
     statement = last_statement(answer)
     if statement is not None:
@@ -150,6 +151,8 @@ def _correction(text: str, statement: Statement, *, letters: bool) -> Extraction
 
 def _stated(text: str, statement: Statement, *, letters: bool) -> Extraction | None:
     """The answer of a statement; None where it only announces one ("Answer: Let's see ...")."""
+    if text[statement.end : statement.end + 1] == "?":
+        return None  # is the answer 5?
     other = prose.hedged(text, statement.end)
     if other is None and plain_number(statement.content) is not None:
         return Extraction(statement.content, "statement", _around(text, statement.start, statement.end))
@@ -171,6 +174,9 @@ def _last_resort(text: str, *, letters: bool) -> Extraction:
     if choice:
         return Extraction(choice, "letter", stripped[-2 * _CONTEXT :])
     is_short = len(stripped) <= _BARE_LENGTH
+    emphasised = last_emphasis(text)
+    if emphasised is not None:
+        return Extraction(emphasised, "bold", stripped[-2 * _CONTEXT :])
     bare = prose.bare(mend(stripped)) if is_short else ""
     if bare:
         return Extraction(bare, "whole", bare)
@@ -183,15 +189,20 @@ def _last_resort(text: str, *, letters: bool) -> Extraction:
 def _last_value(text: str) -> Extraction:
     """The last formula or number of a text, whichever ends later."""
     window = text[-_WINDOW:]
-    formulas = [found for found in prose.FORMULA.finditer(window) if prose.says_something(found[0][2:-1])]
-    numbers = [] if prose.is_code(window) else prose.numbers(window)
+    formulas = [found for found in prose.FORMULA.finditer(window) if prose.says_something(_inside(found))]
+    numbers = [] if prose.is_code(window) else prose.final_numbers(window)
     if formulas and (not numbers or numbers[-1].start() < formulas[-1].end()):
-        last = formulas[-1]
-        return Extraction(last[0], "formula", _around(window, last.start(), last.end()))
+        start, end = prose.listed_from(formulas), formulas[-1].end()
+        return Extraction(window[start:end], "formula", _around(window, start, end))
     if numbers:
         start, end = prose.listed_from(numbers), numbers[-1].end()
         return Extraction(window[start:end].strip(), "number", _around(window, start, end))
     return Extraction(None, "no answer found")
+
+
+def _inside(formula: re.Match[str]) -> str:
+    """A formula without its delimiters."""
+    return next(group for group in formula.groups() if group)
 
 
 def _around(text: str, start: int, end: int) -> str:

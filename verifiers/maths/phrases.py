@@ -34,11 +34,13 @@ CHANGING = word_set(
 )
 # Operations in words: `twice 5`, `the square root of 5`, `5 squared`. Not `the root is 5`, which names a value.
 _BEFORE_OPERAND = word_set("twice thrice double triple until but")
-_OF_OPERAND = word_set(
+OF_OPERAND = word_set(
     """root reciprocal opposite negative complement inverse square cube factorial multiple multiples power powers
     logarithm divisor divisors divisible digits up quarter"""
 )
 _AFTER_OPERAND = word_set("squared cubed factorial")
+# After a value, and without `than`, they say what it counts: 5 more dollars, 5 fewer apples.
+_FURTHER = word_set("more less fewer")
 # Words that a table of cases says between a value and its condition.
 _CONDITIONING = word_set("if for when where otherwise")
 _CONNECTIVES = {Token("op", "union"): Token("sep", "or"), Token("op", "intersection"): Token("sep", "and")}
@@ -269,7 +271,7 @@ def _without_tail(found: list[Token]) -> tuple[list[Token], bool]:
         if depth or not _is_spoken(token):
             continue
         tail = found[index:]
-        _check_unchanged(tail)
+        _check_unchanged(tail[token.text in _FURTHER :])
         if token.text in _AFTER_OPERAND:
             raise QualifiedError(f"'{token.text}' changes the value")
         if token.text in QUALIFIERS:
@@ -290,5 +292,5 @@ def _check_unchanged(found: Sequence[Token]) -> None:
 
 def _check_no_operation(lead: Sequence[Token], operand: Sequence[Token]) -> None:
     last, before = ([token.text for token in reversed(lead)] + ["", ""])[:2]
-    if operand and (last in _BEFORE_OPERAND or (last in ("of", "to", "by") and before in _OF_OPERAND)):
+    if operand and (last in _BEFORE_OPERAND or (last in ("of", "to", "by") and before in OF_OPERAND)):
         raise QualifiedError(f"'{before} {last}' changes the value")

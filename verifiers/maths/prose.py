@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from proctor.verifiers.maths import units
-from proctor.verifiers.maths.phrases import CHANGING
+from proctor.verifiers.maths.phrases import CHANGING, OF_OPERAND
 from proctor.verifiers.maths.vocabulary import NAMED, word_set
 
 MAX_SENTENCE = 2_000  # characters of a statement that are looked at
@@ -14,12 +14,14 @@ FORMULA = re.compile(
     r"|\\\((?P<c>(?:[^\\]|\\(?!\))){1,2000}?)\\\)|\\\[(?P<d>(?:[^\\]|\\(?!\])){1,2000}?)\\\]"
 )
 _SOMETHING = re.compile(r"[\d=<>$]|\\[a-zA-Z(\[]")
-_BOLD = re.compile(r"(?<![\w)\]}*])(\*\*?)(?=\S)([^*\n]{1,200}?)\1(?![\w(*])")
+BOLD = re.compile(r"(?<![\w)\]}*])(\*\*?)(?=\S)([^*\n]{1,200}?)\1(?![\w(*])")
 
-# Numbers, mixed ones, times, ratios. One may follow 共 or は directly, but no letter of ours, digit, point, command.
+# Numbers, mixed ones, times, ratios, points, intervals. One may follow 共 or は, but no letter of ours, digit, command.
 _START = r"(?<![A-Za-z0-9À-ɏ_.\\^{])"
+_MEMBER = r"\s?[-−+]?\s?(?:\d{1,12}(?:[./]\d{1,12})?|∞|π)\s?"
 _NUMBER = re.compile(
-    rf"{_START}\d{{1,9}}(?::\d{{1,9}}){{1,3}}(?:\s?[aApP]\.?[mM]\b)?"
+    rf"{_START}[(\[](?!\d{{1,3}}(?:,\d{{3}})+[)\]]){_MEMBER}(?:,{_MEMBER}){{1,9}}[)\]]"
+    rf"|{_START}\d{{1,9}}(?::\d{{1,9}}){{1,3}}(?:\s?[aApP]\.?[mM]\b)?"
     rf"|{_START}(?:[-−]\s?)?[$€£¥₹]?\s?(?:\d{{1,3}}(?:,\d{{3}})+(?!\d)|\d+(?:\s\d{{1,3}}(?=\s?/\s?\d))?)(?:\.\d+)?"
     rf"(?:\s?/\s?\d+(?![\d.]))?"
     rf"(?:\s?\\?%|\s(?:thousand|[mb]illion|trillion)\b)?|{_START}(?:[-−]\s?)?\.\d+"
@@ -27,15 +29,24 @@ _NUMBER = re.compile(
 _OPERATOR_BEFORE, _OPERATOR_AFTER = frozenset("+*/^_{\\&<>"), frozenset("+*/^_{\\&<>=")
 _COMMAND_BEFORE = re.compile(r"\\(?!approx|Rightarrow|implies|to|quad|qquad|text)[a-zA-Z]+$")
 _LIST_MARK = re.compile(r"[.)]\s+\S")
-_DENIED_BEFORE = re.compile(r"\b(?:not|isn't|never)(?:\s+equal to)?$", re.IGNORECASE)
+DENIED_BEFORE = re.compile(r"\b(?:not|isn't|never)(?:\s+equal to)?$", re.IGNORECASE)
 _LAST_GAP = re.compile(r",?\s(?:and|or)\s(?:[a-zA-Z]\s?=\s?)?")
 _GAP = re.compile(r",\s?(?:[a-zA-Z]\s?=\s?)?")
 _ARE = re.compile(r"\b(?:are|be|were)\W{1,4}(?:[a-zA-Z]\s?=\s?)?\Z")
-_WORD_BEFORE = re.compile(r"([A-Za-z]+)\s\W{0,3}\Z")
+_WORDS_BEFORE = re.compile(r"(?:\b([A-Za-z]+)\s)?\b([A-Za-z]+)\s\W{0,3}\Z")
+_BETWEEN_BEFORE = re.compile(r"\bbetween\s\S{1,20}(?:\s\S{1,20})?\sand\s\Z", re.IGNORECASE)
+_ASKED_AFTER = re.compile(r"[^\w\n]{0,3}\?")
+_CONCLUDES = re.compile(
+    r"[,;]\s+(?:so|thus|hence|therefore|then|giving|leaving|making)\b(?! that)", re.IGNORECASE
+)
+_SENTENCE_ENDS = re.compile(r"[.!?]\s|\n")
 _CHANGED_AFTER = re.compile(
     r"\s(?:hundred|dozen|squared|cubed|factorial|and a (?:half|third|quarter))\b", re.IGNORECASE
 )
-_DENIED_AFTER = re.compile(r"\s+(?:is|was)(?:n't| not| wrong| incorrect| too)\b", re.IGNORECASE)
+_DENIED_AFTER = re.compile(
+    r"\s+(?:is|was)(?:n't| not| wrong| incorrect| too| rejected| extraneous| invalid| impossible)\b",
+    re.IGNORECASE,
+)
 
 # Letters of choices: capitals that stand alone. A is no article and I no pronoun before a word but `or`.
 _LETTER = re.compile(
@@ -83,7 +94,7 @@ _CODE = re.compile(
 )
 _WORD = re.compile(r"[^\W\d_]{2,}")
 _DRESSING = re.compile(
-    r"\\(?:begin|end)\s?\{\w+\*?\}|\\(?:text\w*|mathrm|mbox|operatorname)\s?\{[^{}]*\}|\\[a-zA-Z]+|\$[^$]*\$"
+    r"\\(?:begin|end)\s?\{\w+\*?\}|\\(?:text\w*|mathrm|mbox|operatorname)\s?\{[^{}]*\}|\\[a-zA-Z]+|\$(?!\s)[^$]*(?<!\s)\$(?!\d)"
 )
 _FIRST_IDEOGRAPH = "\u2e80"
 _NO_PROSE = frozenset(units.NAMES) | frozenset(NAMED) | word_set("square cubic units unit sq")
@@ -112,7 +123,19 @@ def bare(text: str) -> str:
     if is_code(text) or not is_prose(text) or is_unsure(text):
         return text
     head = _without_explanation(text).strip()
-    return "" if is_prose(head) or ". " in head else head
+    return "" if is_prose(head) or ". " in head or _is_overtaken(head, text) else head
+
+
+def _is_overtaken(head: str, text: str) -> bool:
+    """Whether a sentence that begins with a number goes on to others: `There are 7 days in a week, so 7 * 4 = 28`."""
+    tail = text.removeprefix(head)
+    if not numbers(head) or not (is_prose(head, words=1) or _CONCLUDES.match(tail)):
+        return False
+    explains = _EXPLAINS.match(tail)
+    if explains and explains["why"]:  # `it is 42 because 8 * 5 is too small` says 42, unless it is not all
+        sentence_end = _SENTENCE_ENDS.search(tail)
+        tail = tail[sentence_end.end() :] if sentence_end else ""
+    return bool(numbers(tail))
 
 
 def _without_explanation(sentence: str, *, letters: bool = False) -> str:
@@ -165,12 +188,30 @@ def numbers(text: str) -> list[re.Match[str]]:
     return [number for number in _NUMBER.finditer(text) if _stands_alone(number) and not _is_denied(number)]
 
 
+def final_numbers(text: str) -> list[re.Match[str]]:
+    """Numbers that may be the answer of a text that marks none: neither changed by a word nor asked about."""
+    return [
+        number
+        for number in numbers(text)
+        if not is_changed_before(text, number.start()) and not _ASKED_AFTER.match(text, number.end())
+    ]
+
+
 def _is_changed(number: re.Match[str]) -> bool:
     """Whether the word beside a number makes it another one, or none: at most 6, minus 6, 6 dozen."""
-    before = _WORD_BEFORE.search(number.string, max(0, number.start() - 20), number.start())
-    if before is not None and before[1].lower() in CHANGING:
-        return True
-    return _CHANGED_AFTER.match(number.string, number.end()) is not None
+    changed = is_changed_before(number.string, number.start())
+    return changed or _CHANGED_AFTER.match(number.string, number.end()) is not None
+
+
+def is_changed_before(text: str, start: int) -> bool:
+    """Whether the words before `start` change what stands there: less than 6, up to 6, between 5 and 6."""
+    before = text[max(0, start - 60) : start]
+    words = _WORDS_BEFORE.search(before[-40:])
+    if words is None:
+        return False
+    last, other = words[2].lower(), (words[1] or "").lower()
+    is_operand = last in ("of", "to", "by") and other in OF_OPERAND | CHANGING
+    return last in CHANGING or is_operand or _BETWEEN_BEFORE.search(before) is not None
 
 
 def listed_from(found: list[re.Match[str]]) -> int:
@@ -192,7 +233,7 @@ def denies_another(text: str) -> bool:
 
 def _is_denied(number: re.Match[str]) -> bool:
     before = number.string[max(0, number.start() - 20) : number.start()].rstrip(" ")
-    return bool(_DENIED_BEFORE.search(before) or _DENIED_AFTER.match(number.string, number.end()))
+    return bool(DENIED_BEFORE.search(before) or _DENIED_AFTER.match(number.string, number.end()))
 
 
 def _stands_alone(number: re.Match[str]) -> bool:
@@ -208,7 +249,7 @@ def _stands_alone(number: re.Match[str]) -> bool:
 
 def without_bold(text: str) -> str:
     """Without Markdown's stars around words."""
-    return _BOLD.sub(r"\2", text) if "*" in text else text
+    return BOLD.sub(r"\2", text) if "*" in text else text
 
 
 def says_something(text: str) -> bool:

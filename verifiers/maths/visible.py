@@ -16,6 +16,7 @@ _PAIRS = (
     ("\\begin{comment}", "\\end{comment}"),
     ("\\iffalse", "\\fi"),
 )
+_NOTE = re.compile(r"<<[^<>\n]{1,200}>>")  # of a calculator, as GSM8K has them
 _HIDDEN = re.compile(
     r"~~[^~\n]{1,400}~~|^[ \t]{0,20}%[^\n]*|(?<!\S)%\s?\$?\\boxed[^\n]*"
     r"|</?(?:b|i|u|p|em|strong|br|div|span|center|h\d|s)\s?/?>|<\|[\w ]{1,40}\|>",
@@ -29,6 +30,8 @@ def visible(text: str) -> str:
     if "</" in text or "<!" in text or "\\iff" in text or "{comment}" in text:
         for start, end in _PAIRS:
             text = _without_pair(text, start, end)
+    if "<<" in text:
+        text = _NOTE.sub("", text)
     if "%" in text or "~~" in text or "<|" in text or "</" in text or "<br" in text:
         text = _HIDDEN.sub(lambda hidden: " " * len(hidden[0]), text)
     return text
