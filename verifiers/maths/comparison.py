@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from proctor.verifiers.maths import realsets, values
-from proctor.verifiers.maths.equations import is_to_solve, same_multiple, substituted, turned
+from proctor.verifiers.maths.equations import antiderivative, is_to_solve, same_multiple, substituted, turned
 from proctor.verifiers.maths.naming import (
     Named,
     are_unknowns,
@@ -91,7 +91,16 @@ class Comparison:
             return same_in_base(gold, answer)
         if "ratio" in notations:
             return self.same_ratio(gold, answer)
-        return values.same(gold, answer, self.rules, self.decide)
+        return either(
+            values.same(gold, answer, self.rules, self.decide), self.same_antiderivative(gold, answer)
+        )
+
+    def same_antiderivative(self, gold: Tree, answer: Tree) -> bool | None:
+        """sin^2 x + C is -cos(2x) / 2 + C: both have a constant of their own."""
+        one, other = antiderivative(gold, "C"), antiderivative(answer, "CcKk")
+        if one is None or other is None or symbols(one) != symbols(other):
+            return False
+        return values.same_number(one, other, self.decide)
 
     def same_relation(self, gold: Tree, answer: Tree) -> bool | None:
         """Equations: by the value where a side is a name, up to a factor where it is not."""

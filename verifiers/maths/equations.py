@@ -2,13 +2,41 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 from proctor.verifiers.maths.naming import is_name
 from proctor.verifiers.maths.normal import form
 from proctor.verifiers.maths.polynomials import proportion
 from proctor.verifiers.maths.rewriting import mapped
-from proctor.verifiers.maths.trees import Product, Relation, Sum, Symbol, Tree, negative, symbols, walk
+from proctor.verifiers.maths.trees import (
+    Number,
+    Product,
+    Relation,
+    Sum,
+    Symbol,
+    Tree,
+    negative,
+    symbols,
+    walk,
+)
 
+_SOMEWHERE = Number(Fraction(1, 2))  # where arcsin, ln and roots have values
 FLIPPED = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}
+
+
+def antiderivative(tree: Tree, constants: str) -> Tree | None:
+    """An antiderivative with the constant that makes it 0 at one point in place of `+ C`; None for any other tree.
+
+    constants: the letters that may stand for the constant.
+    """
+    if not isinstance(tree, Sum):
+        return None
+    kept = tuple(term for term in tree.terms if not (isinstance(term, Symbol) and term.name in constants))
+    rest = kept[0] if len(kept) == 1 else Sum(kept)
+    if len(kept) != len(tree.terms) - 1 or len(symbols(rest)) != 1:
+        return None
+    (name,) = symbols(rest)
+    return Sum((rest, negative(mapped(rest, {Symbol(name): _SOMEWHERE}))))
 
 
 def turned(relation: Relation) -> Relation:

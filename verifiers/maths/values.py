@@ -16,7 +16,7 @@ from proctor.verifiers.maths.normal import form
 from proctor.verifiers.maths.polynomials import TooLargeError
 from proctor.verifiers.maths.quantities import Quantity, may_go_without_unit, quantity
 from proctor.verifiers.maths.rules import Rules
-from proctor.verifiers.maths.trees import Number, Tree, Unit, symbols
+from proctor.verifiers.maths.trees import PI, Number, Tree, Unit, symbols, walk
 
 Decide: TypeAlias = Callable[[Tree, Tree], "bool | None"]
 
@@ -67,12 +67,20 @@ def _same_quantity(gold: Quantity, answer: Quantity, rules: Rules, decide: Decid
         return same_number(gold.bare, answer.bare, decide)
     if bool(gold.units) is bool(answer.units) or rules.units == "same":
         return same_number(gold.whole, answer.whole, decide)
+    if _is_angle(gold, answer) or _is_angle(answer, gold):
+        return same_number(gold.whole, answer.whole, decide)
     policy = rules.percent if gold.is_percent or answer.is_percent else "either"
     bare = same_number(gold.bare, answer.bare, decide) if policy != "fraction" else False
     whole = (
         same_number(gold.whole, answer.whole, decide) if policy != "number" and bare is not True else False
     )
     return either(bare, whole)
+
+
+def _is_angle(radians: Quantity, degrees: Quantity) -> bool:
+    """Whether one is a multiple of pi and the other says degrees: pi/4 is 45° and never pi/4 degrees."""
+    has_pi = any(node == PI for node in walk(radians.bare))
+    return has_pi and not radians.units and degrees.units == (Unit("degree"),)
 
 
 def same_number(gold: Tree, answer: Tree, decide: Decide = undecided) -> bool | None:

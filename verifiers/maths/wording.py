@@ -48,6 +48,9 @@ _MEANINGS: dict[str, Tree] = {
     "none": Symbol("emptyset"),
     "infinite": INFINITY,
 }
+_VERDICT = re.compile(
+    r"(?:this |that )?(?:statement|claim|assertion|proposition|conjecture|it) is (true|false|correct|incorrect)"
+)
 _OPPOSITE = {"yes": "no", "no": "yes"}
 _MOST_WORDS = 3  # of an answer that is a phrase of the reference, or the other way round
 _SENTENCE = 5  # words from which on a reference is a sentence
@@ -151,6 +154,8 @@ def same_words(gold: str, answer: str) -> bool:
         return bool(gold)
     if gold in _OPPOSITE and answer.startswith(f"{gold} and "):  # "No, it is not"
         return _OPPOSITE[gold] not in answer.split()
+    if gold in _OPPOSITE and (said := _VERDICT.fullmatch(answer)):  # "the statement is true"
+        return _SYNONYMS[said[1]] == gold
     longer, shorter = (gold, answer) if len(gold) > len(answer) else (answer, gold)
     sentence, words = longer.split(), shorter.split()
     if not 0 < len(words) <= min(_MOST_WORDS, len(sentence) - 1) or not _TWO_SIDED.isdisjoint(sentence):
