@@ -62,7 +62,7 @@ _RULES_OUT = re.compile(
     re.IGNORECASE,
 )
 _RULED_OUT = re.compile(
-    r"\)?\s+(?:is|was|are|would be)(?:n't| not| wrong| incorrect| false)\b|\s+(?:cannot|can't|is out)\b",
+    r"\)?\s+(?:is|was|are|would be)(?:n't| not| wrong| incorrect| false)\b|\)?\s+(?:cannot|can't|is out)\b",
     re.IGNORECASE,
 )
 
@@ -86,7 +86,10 @@ _HEDGES = re.compile(
     rf"(?:{'|'.join(_OFFERS)})(?=[-\d$(]|\\[(\[a-z]|[A-J]\b)",
     re.IGNORECASE,
 )
-_UNSURE = re.compile(r"\b(?:maybe|perhaps|possibly|might|could|either|(?:not|un)\s?sure)\b", re.IGNORECASE)
+_UNSURE = re.compile(
+    r"\b(?:maybe|perhaps|possibly|might|could|either|(?:not|un)\s?sure|if\b.*\b(?:if|otherwise|else))\b",
+    re.IGNORECASE,
+)
 
 _CODE = re.compile(
     r"\bdef \w+\(|\bprint\(|__\w+__|\blambda\b|\bimport\b|\w\((?:['\"]|\))|\bexec\b|\beval\b|\w\.[a-z]\w+\(|=>"
@@ -149,7 +152,7 @@ def _without_explanation(sentence: str, *, letters: bool = False) -> str:
 
 
 def is_unsure(text: str) -> bool:
-    """Whether a text offers several numbers and says so: it might be 42, it could be 43."""
+    """Whether a text offers several numbers and says so: it might be 42, it could be 43; it is 42 if x > 0, else 43."""
     return _UNSURE.search(text) is not None and len(numbers(text)) > 1
 
 
@@ -162,7 +165,7 @@ def hedged(text: str, end: int) -> int | None:
 def choices(text: str) -> list[str]:
     """Letters of choices, in order, without those ruled out; the first alone where a text begins with it."""
     first = _FIRST_LETTER.match(text)
-    if first:
+    if first and not _RULED_OUT.match(text, first.end(1)):
         return [first[1]]
     return [found[1] for found in _LETTER.finditer(text) if not _is_ruled_out(found)]
 

@@ -63,7 +63,7 @@ _CLOSING = {
 }
 _LEADING = re.compile(r"[\s*_:：>–—\"“}]*")
 _SENTENCE_END = re.compile(r"(?<!\b(?:i\.e|e\.g))[.。।!?？！](?=\s|$|[*_\"”」<])|\n|<\||</")
-_EDGES = ' \t\n*_"”“'
+_EDGES = ' \t\n*_`"”“'
 # The last line of GSM8K's own form, which needs no search.
 _LAST_LINE = re.compile(r"[ \t]{0,9}(####|A ?:)[ \t]{0,9}([-+]?\d[\d,.]{0,40}?)[ \t.]{0,9}\Z")
 _NEAR = 120  # characters at the end that are searched first: most statements stand there

@@ -16,6 +16,9 @@ _CHOICE = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _OFFERS_MORE = re.compile(r"\s*(?:or|and|,|/)", re.IGNORECASE)
+_RULED_OUT = re.compile(
+    r"\s*(?:(?:is|was|are|would be)(?:n't| not| wrong| incorrect| false)|cannot|can't)\b", re.IGNORECASE
+)
 _OFFERS_ANOTHER = re.compile(r"\bor\s+\(?[A-J](?:[).:,]|$)")
 _OPTIONS = frozenset("ABCDEFGHIJ")  # letters that options with something after them have: `x: 5` is none
 _PART = re.compile(r"(?<![A-Za-z0-9\\])\(?([A-Za-z]{1,3})\s?[).:](?=\s|\\|\$|\d|-)")
@@ -104,6 +107,7 @@ def choice(text: str) -> str | None:
     letter, rest = found[1].upper(), found[2] or ""
     if (
         _OFFERS_MORE.match(rest)
+        or _RULED_OUT.match(rest)
         or _OFFERS_ANOTHER.search(rest)
         or (rest.strip(" .") and letter not in _OPTIONS)
     ):
