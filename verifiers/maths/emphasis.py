@@ -15,10 +15,10 @@ _JOINT = re.compile(r",\s?|,?\s(?:and|or)\s")
 # What may follow an answer and have numbers in it: circumstances, and the same in other words.
 _ASIDE = re.compile(
     r"\W{0,3}(?:[a-z]{1,20}\s){0,3}?(?:for|when|where|at|with|because|since|if|on|in|after|or about|or approximately)\b"
-    r"[^\n]*\Z"
+    r"[^\n]*\Z|\s?\([^()\n]*\)[\s.]*\Z"
 )
 _GOES_ON = re.compile(
-    r"\b(?:so|thus|hence|therefore|then|which|giving|leaving|making|total|altogether|but|now|not|and)\b|[.!?]\s+\S",
+    r"\b(?:so|thus|hence|therefore|then|which|total|altogether|but|now|not|and)\b|,\s+(?:giving|leaving|making)\b|[.!?]\s+\S",
     re.IGNORECASE,
 )
 

@@ -16,11 +16,11 @@ FORMULA = re.compile(
 _SOMETHING = re.compile(r"[\d=<>$]|\\[a-zA-Z(\[]")
 BOLD = re.compile(r"(?<![\w)\]}*])(\*\*?)(?=\S)([^*\n]{1,200}?)\1(?![\w(*])")
 
-# Numbers, mixed ones, times, ratios, points, intervals. One may follow 共 or は, but no letter of ours, digit, command.
+# Numbers, mixed ones, times, ratios, points, sets. One may follow 共 or は, but no letter of ours, digit, command.
 _START = r"(?<![A-Za-z0-9À-ɏ_.\\^{])"
 _MEMBER = r"\s?[-−+]?\s?(?:\d{1,12}(?:[./]\d{1,12})?|∞|π)\s?"
 _NUMBER = re.compile(
-    rf"{_START}[(\[](?!\d{{1,3}}(?:,\d{{3}})+[)\]]){_MEMBER}(?:,{_MEMBER}){{1,9}}[)\]]"
+    rf"{_START}[(\[{{](?!\d{{1,3}}(?:,\d{{3}})+[)\]}}]){_MEMBER}(?:,{_MEMBER}){{1,9}}[)\]}}]"
     rf"|{_START}\d{{1,9}}(?::\d{{1,9}}){{1,3}}(?:\s?[aApP]\.?[mM]\b)?"
     rf"|{_START}(?:[-−]\s?)?[$€£¥₹]?\s?(?:\d{{1,3}}(?:,\d{{3}})+(?!\d)|\d+(?:\s\d{{1,3}}(?=\s?/\s?\d))?)(?:\.\d+)?"
     rf"(?:\s?/\s?\d+(?![\d.]))?"
@@ -35,6 +35,7 @@ _GAP = re.compile(r",\s?(?:[a-zA-Z]\s?=\s?)?")
 _ARE = re.compile(r"\b(?:are|be|were)\W{1,4}(?:[a-zA-Z]\s?=\s?)?\Z")
 _WORDS_BEFORE = re.compile(r"(?:\b([A-Za-z]+)\s)?\b([A-Za-z]+)\s\W{0,3}\Z")
 _BETWEEN_BEFORE = re.compile(r"\bbetween\s\S{1,20}(?:\s\S{1,20})?\sand\s\Z", re.IGNORECASE)
+_NEEDS = re.compile(r"\b(?:needs?|requires?|ha(?:s|ve) to)\b", re.IGNORECASE)
 _ASKED_AFTER = re.compile(r"[^\w\n]{0,3}\?")
 _CONCLUDES = re.compile(
     r"[,;]\s+(?:so|thus|hence|therefore|then|giving|leaving|making)\b(?! that)", re.IGNORECASE
@@ -207,13 +208,18 @@ def _is_changed(number: re.Match[str]) -> bool:
 
 
 def is_changed_before(text: str, start: int) -> bool:
-    """Whether the words before `start` change what stands there: less than 6, up to 6, between 5 and 6."""
+    """Whether the words before `start` change what stands there: less than 6, up to 6, between 5 and 6.
+
+    Who `needs at least 6` has been asked how many are needed, and answers 6.
+    """
     before = text[max(0, start - 60) : start]
     words = _WORDS_BEFORE.search(before[-40:])
     if words is None:
         return False
     last, other = words[2].lower(), (words[1] or "").lower()
     is_operand = last in ("of", "to", "by") and other in OF_OPERAND | CHANGING
+    if last == "least" and _NEEDS.search(before):
+        return False
     return last in CHANGING or is_operand or _BETWEEN_BEFORE.search(before) is not None
 
 
