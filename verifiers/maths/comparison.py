@@ -24,7 +24,13 @@ from proctor.verifiers.maths.naming import (
     unlabelled,
     unnamed,
 )
-from proctor.verifiers.maths.rewriting import entries, has_both_signs, renamed, without_both_signs
+from proctor.verifiers.maths.rewriting import (
+    entries,
+    has_both_signs,
+    in_unit_vectors,
+    renamed,
+    without_both_signs,
+)
 from proctor.verifiers.maths.rules import Rules
 from proctor.verifiers.maths.trees import (
     ONE,
@@ -77,7 +83,8 @@ class Comparison:
             )
         gold, answer = self.listed(gold), self.listed(answer)
         if isinstance(gold, Bracket | Matrix) or isinstance(answer, Bracket | Matrix):
-            return self.same_sequence(entries(gold), entries(answer))
+            one, other = entries(gold), entries(answer)
+            return either(self.same_sequence(one, other), self.same_vector(one, other))
         return self.same_written(gold, answer)
 
     def same_written(self, gold: Tree, answer: Tree) -> bool | None:
@@ -94,6 +101,12 @@ class Comparison:
         return either(
             values.same(gold, answer, self.rules, self.decide), self.same_antiderivative(gold, answer)
         )
+
+    def same_vector(self, gold: Tree, answer: Tree) -> bool | None:
+        """3i + 4j is (3, 4)."""
+        wanted, given = in_unit_vectors(gold, answer), in_unit_vectors(answer, gold)
+        is_written_so = (wanted, given) != (gold, answer)
+        return values.same_number(wanted, given, self.decide) if is_written_so else False
 
     def same_antiderivative(self, gold: Tree, answer: Tree) -> bool | None:
         """sin^2 x + C is -cos(2x) / 2 + C: both have a constant of their own."""

@@ -133,6 +133,16 @@ def _dot(row: Sequence[Tree], column: Sequence[Tree]) -> Tree:
     return Sum(tuple(Product((one, other)) for one, other in zip(row, column, strict=True)))
 
 
+def in_unit_vectors(tree: Tree, other: Tree) -> Tree:
+    """A vector as 3i + 4j where the other tree is written so, otherwise the tree itself."""
+    is_vector = isinstance(tree, Bracket) and tree.left in ("(", "[", "|") and len(tree.items) in (2, 3)
+    if not isinstance(tree, Bracket) or not is_vector or isinstance(other, Bracket):
+        return tree
+    if Symbol("j") not in walk(other):
+        return tree
+    return Sum(tuple(Product((item, Symbol(name))) for item, name in zip(tree.items, "ijk", strict=False)))
+
+
 def entries(tree: Tree) -> Tree:
     """A vector as its entries, a matrix as its rows, in brackets `|` that are neither round nor square."""
     if not isinstance(tree, Matrix):
