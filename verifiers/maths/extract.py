@@ -21,9 +21,8 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from proctor.verifiers.maths import prose
+from proctor.verifiers.maths import emphasis, prose
 from proctor.verifiers.maths.boxes import Box, last_boxes
-from proctor.verifiers.maths.emphasis import last_emphasis
 from proctor.verifiers.maths.latex import mend
 from proctor.verifiers.maths.plain import plain_number
 from proctor.verifiers.maths.statements import Statement, last_statement, sentence
@@ -174,7 +173,7 @@ def _last_resort(text: str, *, letters: bool) -> Extraction:
     if choice:
         return Extraction(choice, "letter", stripped[-2 * _CONTEXT :])
     is_short = len(stripped) <= _BARE_LENGTH
-    emphasised = last_emphasis(text)
+    emphasised = emphasis.last_emphasis(text)
     if emphasised is not None:
         return Extraction(emphasised, "bold", stripped[-2 * _CONTEXT :])
     bare = prose.bare(mend(stripped)) if is_short else ""

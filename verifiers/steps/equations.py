@@ -116,6 +116,7 @@ def _claims_of_line(text: str) -> Iterator[Claim]:
             yield claim
         if letter in "b=":
             start = index + 1
+            is_result = is_result and letter == RELATION
 
 
 def _are_bare(*sides: str) -> bool:
@@ -172,6 +173,8 @@ def _compare(
     values, others = _values(left), _values(right)
     if not values or not others or not left_reading.is_sure or not right_reading.is_sure:
         return None
+    if goes_on and isinstance(values[0], Fraction) and -1 < values[0] - others[0] < 1:
+        return None  # 33.33 = 33 says how it was rounded
     if _drops_remainder(left, values[0], others[0]) or _is_mixed(left_reading, right_reading, right):
         return None
     return Claim(_text(left, right), False, _show(values[0]))
