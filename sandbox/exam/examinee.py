@@ -246,6 +246,7 @@ class Examinee:
     def _ask(self, line: bytes, known: Callable[[], Sequence[Any]]) -> list[Any]:
         self.newest = None
         answer = self.conversation.ask(line, known)
+        self._patience.note_answer()
         self._note_answers(answer[1])
         if self._are_told:
             self._are_told = False

@@ -29,6 +29,11 @@ _TYPES = (int, float, str, bool, bytes, list, tuple, dict, set, frozenset, compl
 _FILES = (io.StringIO, io.BytesIO)  # iterators whose methods are what they are for
 _FRAMEWORK, _CASE = "unittest.", "unittest.case"
 _NOTHING = object()
+# Lent by tests such as `apply(eval, "1 + 1")`, they would lead to all that the tests know.
+_REACHING = (
+    *(eval, exec, compile, __import__, globals, locals, vars, dir),
+    *(getattr, setattr, delattr, open, input, breakpoint),
+)
 _NOT_FOR_THE_CANDIDATE = frozenset(
     {"await", "isinstance", "enter", "exit", "format", *IN_PLACE, *ASYNC, *INSPECT}
 )
@@ -99,6 +104,8 @@ class Lent:
         kwargs = dict(zip(pairs[::2], pairs[1::2], strict=True))
         if isinstance(target, type) and any("." in name or name.startswith("__") for name in kwargs):
             raise TypeError("a name that is none")  # `Mock(**{"a.b": 1})` sets what it likes
+        if any(target is each for each in _REACHING):
+            raise TypeError(f"'{target.__name__}' of the tests cannot be called from a candidate")  # type: ignore[attr-defined]
         if _definer(self._own(target), "__call__") == _CASE:
             raise TypeError("a test case cannot be run from a candidate")
         return target(*args, **kwargs)  # type: ignore[operator]

@@ -23,6 +23,7 @@ from proctor.sandbox.exam.ancestry import is_subclass
 from proctor.sandbox.exam.asked import asked
 from proctor.sandbox.exam.bounds import USUAL_MODULES
 from proctor.sandbox.exam.derived import super_of
+from proctor.sandbox.exam.own_words import running
 from proctor.sandbox.exam.trees import walk
 
 _ALIASES = {"np": "numpy", "pd": "pandas"}
@@ -46,6 +47,7 @@ _LIBRARIES = frozenset(
 )
 _BUILTINS = frozenset(dir(builtins))
 _BY_TEXT = frozenset({"globals", "eval", "exec"})
+_RUN_TEXTS = frozenset({"eval", "exec", "compile"})
 _NAME = re.compile(r"\b[A-Za-z_]\w*")
 # Built-in functions that would look for a program's classes where there are only stand-ins.
 _OF_CLASSES = {"issubclass": is_subclass, "super": super_of}
@@ -118,6 +120,8 @@ def want(trees: Sequence[ast.Module], used: Used, trusted: Used, entry: str) -> 
         names = list(dict.fromkeys([entry, *names]))
     wanted = tuple(name for name in names if name != "candidate")
     usual |= {name: found for name, found in _OF_CLASSES.items() if name in loaded}
+    if not _RUN_TEXTS.isdisjoint(loaded):
+        usual |= {name: found for name, found in running(_words(trees)).items() if name in loaded}
     return Wanted(entry, wanted, usual, tuple(n for n in tested if n != first), frozenset(hidden), by_text)
 
 
@@ -135,9 +139,12 @@ def _in_texts(trees: Sequence[ast.AST], used: Used) -> frozenset[str]:
     """Names in texts, where tests find what they test by its name: `globals()["Stack"]`, `eval("f(1)")`."""
     if _BY_TEXT.isdisjoint(used.called):
         return frozenset()
+    return frozenset(name for name in _words(trees) if name not in _BUILTINS and not iskeyword(name))
+
+
+def _words(trees: Sequence[ast.AST]) -> frozenset[str]:
     texts = (node.value for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Constant))
-    found = {name for text in texts if isinstance(text, str) for name in _NAME.findall(text)}
-    return frozenset(name for name in found if name not in _BUILTINS and not iskeyword(name))
+    return frozenset(name for text in texts if isinstance(text, str) for name in _NAME.findall(text))
 
 
 def _read_patched(trees: Iterable[ast.AST], used: Used) -> None:

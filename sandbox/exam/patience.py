@@ -1,9 +1,10 @@
 """How much processor time of the tests' process a candidate may take, by its requests and by long answers.
 
 Its own limit does not end a candidate that only waits for a callback of the tests on a number of a million digits,
-or for a regular expression on a text of a megabyte. So a timer of this process ends the exam, to its loss. And the
-tests may wait without computing, where a candidate calls the `get` of an empty queue of theirs: that ends as soon as
-the candidate is gone, at its own limit.
+or for a regular expression on a text of a megabyte. So a timer of this process ends the exam, to its loss. A short
+answer may be enough, where tests count up to it: then they have longer, for that may be their own work. And tests
+may wait without computing, where a candidate calls the `get` of an empty queue of theirs: that ends as soon as the
+candidate is gone, at its own limit.
 """
 
 from __future__ import annotations
@@ -18,11 +19,15 @@ from types import FrameType
 from proctor.sandbox.exam.link import ExamOverError
 
 _MOST_S = 10.0  # what tests do themselves seldom takes more than 0.1 s
+_MOST_ANSWERED_S = (
+    24.0  # of their own work with answers: less than the 30 s behind which nobody is left to say it
+)
 _LOOK_S = 0.5  # between looks whether a candidate that is served is there
 _sleep = time.sleep  # which tests may have put something else in place of
 _running: list[Patience] = []
 _can_end: list[bool] = []  # there is a handler, without which the signal would end the process
 _looking: list[bool] = []
+_answered: list[Patience] = []
 
 
 class Patience:
@@ -33,6 +38,7 @@ class Patience:
         self._is_gone = is_gone
         self._left_s = _MOST_S
         self._depth = self._num_served = 0
+        self._has_answered = False
 
     @property
     def is_deserted(self) -> bool:
@@ -46,6 +52,13 @@ class Patience:
         if _can_end and not _looking:
             _looking.append(True)
             _thread.start_new_thread(_look, ())
+
+    def note_answer(self) -> None:
+        """The first one counts: from then on the tests work with what the candidate says."""
+        if not self._has_answered and _can_end:
+            self._has_answered = True
+            _answered[:] = [self]
+            signal.setitimer(signal.ITIMER_VIRTUAL, _MOST_ANSWERED_S)
 
     def begin(self) -> None:
         self._depth += 1
@@ -72,6 +85,7 @@ class Patience:
 def watch() -> None:
     """Once in a process, in its main thread: from then on patience ends."""
     signal.signal(signal.SIGPROF, _on_signal)  # which no test uses, as it is for profilers
+    signal.signal(signal.SIGVTALRM, _on_late)
     _can_end.append(True)
 
 
@@ -80,6 +94,9 @@ def forget() -> None:
     if _running:
         _running.clear()
         signal.setitimer(signal.ITIMER_PROF, 0)
+    if _answered:
+        _answered.clear()
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
 
 
 def _look() -> None:
@@ -96,3 +113,8 @@ def _on_signal(number: int, frame: FrameType | None) -> None:
     is_late = signal.getitimer(signal.ITIMER_PROF)[0] == 0
     if _running and (is_late or _running[-1].is_deserted):
         _running.pop().lose()
+
+
+def _on_late(number: int, frame: FrameType | None) -> None:
+    if _answered:
+        _answered.pop().lose()
