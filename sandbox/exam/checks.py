@@ -13,8 +13,8 @@ import builtins
 from collections.abc import Sequence
 from typing import Any
 
-from proctor.sandbox.exam.sheet import CAUGHT, CHECKED, CHECKED_UNIT, DOUBLE, FAILS, UNIT
-from proctor.sandbox.exam.trees import walk
+from proctor.sandbox.exam.sheet import CAUGHT, CHECKED, CHECKED_UNIT, DOUBLE, FAILS, REACHED, UNIT
+from proctor.sandbox.exam.trees import mentions, walk
 
 _CHECK_CALLS = ("assert", "fail", "raises", "warns")
 _CHECKS_OF_DOUBLES = ("assert_called", "assert_any_", "assert_has_", "assert_not_", "assert_awaited")
@@ -24,6 +24,7 @@ EXPECTING = ("raises", "Raises", "suppress")
 # Where added code stands does not matter, for it raises nothing; so one counter serves everywhere.
 _PLACE = {"lineno": 1, "col_offset": 0}
 _COMPOUND = frozenset(kind for kind in ast.stmt.__subclasses__() if {"body", "cases"} & {*kind._fields})
+_LEADING = (ast.If, ast.For, ast.AsyncFor, ast.While, ast.Match)  # past the checks in them, it may be
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
@@ -32,12 +33,13 @@ def _call(name: str, *args: ast.expr) -> ast.Call:
 
 
 _COUNTER = ast.Expr(_call(CHECKED), **_PLACE)
+_REACHER = ast.Expr(_call(REACHED), **_PLACE)
 _GUARD = ast.Expr(_call(CAUGHT), **_PLACE)
 _CATCH_CHECKS = frozenset({"AssertionError", "Exception", "BaseException", "failureException"})
 
 
 def count_checks(body: list[ast.stmt]) -> None:
-    """Puts a counter in front of every check, in place."""
+    """Puts a counter in front of every check, and one of another kind in front of what may lead past some, in place."""
     counted: list[ast.stmt] = []
     for statement in body:
         for block in blocks(statement):
@@ -45,6 +47,8 @@ def count_checks(body: list[ast.stmt]) -> None:
         if is_check(statement):
             counted.append(_COUNTER)
             _guard_double(statement)
+        elif isinstance(statement, _LEADING) and _may_lead_past(statement):
+            counted.append(_REACHER)
         if isinstance(statement, ast.With) and any(
             _expects_by_name(item.context_expr) for item in statement.items
         ):
@@ -127,6 +131,12 @@ def mark_units(body: Sequence[ast.stmt], functions: frozenset[str]) -> tuple[lis
             units.append(statement)
             opener = UNIT
     return marked, units
+
+
+def _may_lead_past(statement: ast.stmt) -> bool:
+    """Whether it depends on a value whether the checks in a statement are run; not `if __name__ == "__main__"`."""
+    is_main = isinstance(statement, ast.If) and mentions(statement.test, frozenset({"__name__"}))
+    return not is_main and _holds_check(statement)
 
 
 def _holds_check(statement: ast.stmt) -> bool:

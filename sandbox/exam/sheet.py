@@ -15,6 +15,7 @@ from proctor.sandbox.exam.pytest_words import Failed, UnknownWordError
 CHECKED = "__proctor_checked__"  # names that instrumented tests call; no test can mean them by accident
 UNIT = "__proctor_unit__"
 CHECKED_UNIT = "__proctor_checked_unit__"
+REACHED = "__proctor_reached__"
 CAUGHT = "__proctor_caught__"
 DOUBLE = "__proctor_double__"
 FAILS = "__proctor_fails__"
@@ -31,6 +32,7 @@ class Sheet:
     Attributes:
         passed: one entry a test: True, False, or None where it was not reached.
         checks: assertions (and the like) that were executed.
+        reached: loops and branches that hold some.
         failure: what the first failing test raised.
         evidence: what `note` made of it.
     """
@@ -40,6 +42,7 @@ class Sheet:
     ) -> None:
         self.passed: list[bool | None] = [None] * count
         self.checks = 0
+        self.reached = 0
         self.failure: BaseException | None = None
         self.evidence: Any = None
         self._keep_going = keep_going
@@ -48,6 +51,9 @@ class Sheet:
 
     def checked(self) -> None:
         self.checks += 1
+
+    def reach(self) -> None:
+        self.reached += 1
 
     def caught(self) -> None:
         """In a handler: counts what was caught, but for a failed check, which a class of the candidate's is not for.

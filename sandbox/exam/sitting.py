@@ -17,7 +17,7 @@ from proctor.sandbox.exam.names import Used
 from proctor.sandbox.exam.paper import TESTS, BadTestsError, Paper
 from proctor.sandbox.exam.patched import ProgramModule
 from proctor.sandbox.exam.pytest_words import UnknownWordError, stand_in
-from proctor.sandbox.exam.sheet import CAUGHT, CHECKED, CHECKED_UNIT, DOUBLE, FAILS, UNIT, Sheet
+from proctor.sandbox.exam.sheet import CAUGHT, CHECKED, CHECKED_UNIT, DOUBLE, FAILS, REACHED, UNIT, Sheet
 from proctor.sandbox.exam.suite import UnfitRowsError, collect
 
 _PACKAGE = __name__.rpartition(".")[0]
@@ -81,6 +81,7 @@ class Sitting:
         if paper.listens:
             self._examinee.open_console()
         names[CHECKED] = self._sheet.checked
+        names[REACHED] = self._sheet.reach
         names[CAUGHT] = self._sheet.caught
         names[DOUBLE] = self._sheet.double
         names[FAILS] = self._sheet.fails
@@ -122,6 +123,10 @@ class Sitting:
         sheet, examinee = self._sheet, self._examinee
         if sheet.failure is None and examinee.over:
             sheet.fail(ExamOverError(examinee.over))
+        if sheet.failure is None and examinee.uses and sheet.reached and not sheet.checks:
+            # `for x in f(1): assert x > 0`: an answer without members must not be nobody's fault
+            sheet.fail(AssertionError(_LED_PAST))
+            sheet.passed = [False for _ in sheet.passed]
         checked = sheet.checks > 0 and examinee.uses > 0
         result = ("passed" if checked else "void") if sheet.failure is None else "failed"
         return {
@@ -132,6 +137,8 @@ class Sitting:
             "failure": sheet.evidence,
         }
 
+
+_LED_PAST = "its answers led past every check"
 
 # Where an exception of ours could arise; in the other modules it is told on purpose, or made of an answer.
 _OURS = frozenset(
