@@ -49,3 +49,51 @@ def test_order_is_asked_far_below_and_above() -> None:
     tests = source("def test_it():\n    assert Money(5) < 10\n")
     program = MONEY.replace("return self.amount <", "return self.amount is not")
     assert judge(program, tests).value == 0.0
+
+
+VECTOR = """
+class Vector:
+    def __init__(self, *x): self.x = x
+    def __add__(self, other): return Vector(*map(sum, zip(self.x, other.x)))
+    def __eq__(self, other): return self.x == other.x
+    def __lt__(self, other): return self.x < other.x
+    def __le__(self, other): return self.x <= other.x
+    def __hash__(self): return hash(self.x)
+"""
+AGREES = """
+class Vector:
+    def __init__(self, *x): pass
+    def __add__(self, other): return self
+    __hash__ = lambda self: 1
+"""
+AMONG_THEMSELVES = {
+    "equal": "assert Vector(1, 2) + Vector(3, 4) == Vector(4, 6)",
+    "in a list": "assert Vector(1, 2) in [Vector(3, 4), Vector(1, 2)]",
+    "in a dict": "assert {Vector(1): 5}[Vector(1)] == 5 and len({Vector(1), Vector(1)}) == 1",
+    "less": "assert Vector(1) < Vector(2) and Vector(1) <= Vector(1) and not Vector(2) < Vector(1)",
+    "sorted": "assert [v.x for v in sorted([Vector(2), Vector(1), Vector(2)])] == [(1,), (2,), (2,)]",
+}
+ALL = "    __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = lambda self, other: {}\n"
+
+
+@pytest.mark.parametrize("name", AMONG_THEMSELVES)
+def test_objects_of_a_class_are_compared_by_it_and_agreeing_earns_nothing(name: str) -> None:
+    tests = source(f"def test_it():\n    {AMONG_THEMSELVES[name]}\n")
+    assert judge(VECTOR, tests).value == 1.0
+    assert judge(AGREES + ALL.format("True"), tests).value == 0.0
+    assert judge(AGREES + ALL.format("isinstance(other, Vector)"), tests).value == 0.0
+
+
+def test_a_class_that_is_equal_to_everything_is_not_equal_to_its_own() -> None:
+    tests = source("def test_it():\n    assert Vector(1, 2) + Vector(3, 4) == Vector(4, 6)\n")
+    assert judge(f"{AGREES}    __eq__ = lambda self, other: True", tests).value == 0.0
+    above = source("def test_it():\n    assert Vector(2) > Vector(1)\n    assert Vector(1) < Vector(2)\n")
+    assert judge(f"{AGREES}    __lt__ = lambda self, other: True", above).value == 0.0
+
+
+def test_round_numbers_are_no_guess() -> None:
+    tests = "".join(f"def test_{n}():\n    assert Money({n}) == {n}\n" for n in (10, 20, 50, 100, 200, 1000))
+    program = (
+        "class Money:\n    def __init__(self, x): pass\n    def __eq__(self, other): return other % 10 == 0"
+    )
+    assert judge(program, source(tests)).value == 0.0

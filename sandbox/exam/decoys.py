@@ -2,7 +2,8 @@
 
 The class decides, for it is what is tested; but only about objects that the tests made themselves, and it is asked
 about other values as well, in an order that it does not know. So one that is equal to everything, or less than
-everything, gains nothing by it. What is not covered: a class that guesses which of a few values is meant.
+everything, gains nothing by it. Of two objects of its own it is asked the opposite as well. What is not covered: a
+class that guesses which of a few values is meant.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from proctor.sandbox.exam.remote import RemoteObject
 
-_NUM_DECOYS = 7
 _LARGE = 10**6  # beyond it, the next number may be the same one to a class that rounds
+_OPPOSITE = {"ne": "eq", "lt": "ge", "ge": "lt", "gt": "le", "le": "gt"}
+_TURNED = ("lt", "gt")  # hold of two objects in one order only
 _random = SystemRandom()  # not the one whose numbers tests count on
 
 
@@ -33,6 +35,24 @@ def is_ordered(name: str, one: RemoteObject, other: Any) -> Any:
     is_less = name in ("lt", "le")
     found, of_low, of_high = _answers(name, one, [other, other - far, other + far])
     return found if (of_low, of_high) == (not is_less, is_less) else NotImplemented
+
+
+def agrees(name: str, one: RemoteObject, other: Any) -> bool:
+    """Whether a class says `==`, `<` and so on of two objects of its own, and does not say the opposite as well.
+
+    Nor that an object is equal to a number that nobody meant, as one does that is equal to everything.
+    """
+    if one._proctor_examinee.ask("op", name, one, other) is not True:
+        return False
+    if name == "eq":
+        return not (_says("ne", one, other) or _says("eq", one, _random.random()))
+    if name in _TURNED and _says(name, other, one):
+        return False
+    return not _says(_OPPOSITE[name], one, other)
+
+
+def _says(name: str, one: RemoteObject, other: Any) -> bool:
+    return _answers(name, one, [other]) == [True]
 
 
 def _answers(name: str, one: RemoteObject, values: list[Any]) -> list[bool | None]:
@@ -58,9 +78,7 @@ def _values_like(value: Any) -> list[Any]:
     Made so that whoever sees them all cannot tell which of them the others were made from.
     """
     if _is_number(value):
-        step = 1 if abs(value) < _LARGE else abs(value) // 1000
-        first = _random.randint(-_NUM_DECOYS, 0)  # so that it may be any of them by size
-        return [value + step * n for n in range(first, first + _NUM_DECOYS + 1) if n]
+        return _numbers_like(value)
     if type(value) is str:
         return _texts_like(value)
     if type(value) in (list, tuple, set, frozenset):
@@ -69,6 +87,22 @@ def _values_like(value: Any) -> list[Any]:
             if others := _values_like(members[place]):
                 return [type(value)([*members[:place], each, *members[place + 1 :]]) for each in others]
     return []
+
+
+def _numbers_like(number: Any) -> list[Any]:
+    """Three steps up or down, each taken or not, as with texts; two of them leave it as round as it is.
+
+    So neither the only multiple of ten among them nor the one in their middle is the number that was meant.
+    """
+    near = 1 if abs(number) < _LARGE else abs(number) // 1000
+    round_to = near
+    while number and number % (round_to * 10) == 0 and round_to < _LARGE:
+        round_to *= 10
+    found = [number]
+    for step in (near, 3 * round_to, 7 * round_to):
+        signed = _random.choice((step, -step))
+        found += [each + signed for each in found]
+    return found[1:]
 
 
 def _texts_like(text: str) -> list[str]:

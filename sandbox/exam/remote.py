@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from proctor.sandbox.exam.call_site import takes_result
 from proctor.sandbox.exam.class_facts import fact, fields_of, own_names
-from proctor.sandbox.exam.decoys import is_equal
+from proctor.sandbox.exam.decoys import agrees, is_equal
 from proctor.sandbox.exam.derived import taken_apart
 from proctor.sandbox.exam.operations import COLLECTIONS
 from proctor.sandbox.exam.remote_function import refuse_protocol
@@ -197,7 +197,7 @@ class RemoteObject(metaclass=RemoteClass):
         if self is other:
             return True
         if comparable(self, other):
-            return self._proctor_examinee.ask("op", "eq", self, other) is True
+            return agrees("eq", self, other)
         if is_remote(other):
             return False
         if self._proctor_holds_data():
@@ -206,7 +206,7 @@ class RemoteObject(metaclass=RemoteClass):
 
     def __ne__(self, other: object) -> bool:
         if comparable(self, other):
-            return self._proctor_examinee.ask("op", "ne", self, other) is True
+            return agrees("ne", self, other)
         return not self == other
 
     def _proctor_holds_data(self) -> bool:

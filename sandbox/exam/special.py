@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from proctor.sandbox.exam.ancestry import claims
-from proctor.sandbox.exam.decoys import is_ordered
+from proctor.sandbox.exam.decoys import agrees, is_ordered
 from proctor.sandbox.exam.operations import BINARY, COMPARE, IN_PLACE, OPERATIONS, UNARY
 from proctor.sandbox.exam.remote import (
     ClassInfo,
@@ -66,7 +66,7 @@ def _binary(name: str) -> Any:
 def _ordered(name: str) -> Any:
     def method(self: RemoteObject, other: object) -> Any:
         if comparable(self, other):
-            return self._proctor_examinee.ask("op", name, self, other) is True
+            return agrees(name, self, other)
         if is_remote(other):
             return NotImplemented
         if self._proctor_holds_data():  # a heir of `set` or `list`: compared here
