@@ -97,3 +97,30 @@ def test_round_numbers_are_no_guess() -> None:
         "class Money:\n    def __init__(self, x): pass\n    def __eq__(self, other): return other % 10 == 0"
     )
     assert judge(program, source(tests)).value == 0.0
+
+
+APART = {
+    "sums": (
+        "assert Vector(1, 2) + Vector(3, 4) == Vector(4, 6)\n    assert Vector(0, 1) + Vector(5, 4) == Vector(5, 5)",
+        0.0,
+    ),
+    "several": ("for n in range(3): assert Vector(n) == Vector(n)", 0.0),
+    "two alone": ("assert Vector(1, 2) == Vector(1, 2)", 1.0),  # nothing that shows it
+}
+
+
+@pytest.mark.parametrize("name", APART)
+def test_a_class_to_which_its_objects_are_all_equal_earns_nothing(name: str) -> None:
+    check, worth = APART[name]
+    tests = source(f"def test_it():\n    {check}\n")
+    assert judge(VECTOR, tests).value == 1.0
+    kin = f"{AGREES}    __eq__ = lambda self, other: isinstance(other, Vector)"
+    assert judge(kin, tests).value == worth
+
+
+def test_objects_that_are_equal_by_right() -> None:
+    tests = source(
+        "def test_it():\n    assert Bag(1, 2) == Bag(2, 1)\n    assert Bag(1, 2, 2) == Bag(1, 2) == Bag(2, 1, 1)\n"
+    )
+    program = "class Bag:\n    def __init__(self, *x): self.x = x\n    def __eq__(self, other): return set(self.x) == set(other.x)"
+    assert judge(program, tests).value == 1.0

@@ -43,8 +43,11 @@ def agrees(name: str, one: RemoteObject, other: Any) -> bool:
     Nor that an object is equal to a number that nobody meant, as one does that is equal to everything.
     """
     if one._proctor_examinee.ask("op", name, one, other) is not True:
+        if name == "eq":
+            one._proctor_examinee.kinship.note(one, other, False)
         return False
     if name == "eq":
+        one._proctor_examinee.kinship.note(one, other, True)
         return not (_says("ne", one, other) or _says("eq", one, _random.random()))
     if name in _TURNED and _says(name, other, one):
         return False

@@ -13,6 +13,7 @@ from proctor.sandbox.exam.console import listeners
 from proctor.sandbox.exam.decode import Decoder
 from proctor.sandbox.exam.describe import pythons_own
 from proctor.sandbox.exam.encode import Encoder
+from proctor.sandbox.exam.kinship import Kinship
 from proctor.sandbox.exam.lent import Lent
 from proctor.sandbox.exam.link import Conversation, ExamOverError
 from proctor.sandbox.exam.patience import Patience
@@ -98,6 +99,7 @@ class Examinee:
         self.last_call = b""
         self.last_answer: object = None
         self.last_error: tuple[BaseException, Any] | None = None
+        self.kinship = Kinship()
         self._objects: list[RemoteObject | RemoteClass] = []
         self._kinds: list[RemoteClass] = []
         self.newest: object = None  # the object that came in the last answer for the first time
@@ -166,7 +168,10 @@ class Examinee:
     def construct(self, kind: RemoteClass, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         is_made = kind._proctor_class.is_made
         with self._turn:
-            return made(self._call(["new", kind, list(args), _flat(kwargs)]), is_made)
+            found = made(self._call(["new", kind, list(args), _flat(kwargs)]), is_made)
+            if is_remote(found):
+                self.kinship.note_made(found, self.last_call)
+            return found
 
     def ask(self, verb: str, *operands: object) -> Any:
         """Any other request: attributes and operators of objects that stay with the candidate."""

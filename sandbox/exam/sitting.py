@@ -5,11 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from types import ModuleType
 from typing import Any
 
 from proctor.sandbox.exam.bounds import UnsendableError
 from proctor.sandbox.exam.calls import CallPaper
+from proctor.sandbox.exam.decoys import agrees
 from proctor.sandbox.exam.evidence import Evidence
 from proctor.sandbox.exam.examinee import CandidateError, Examined, is_of_candidate
 from proctor.sandbox.exam.link import ExamOverError
@@ -119,6 +121,15 @@ class Sitting:
             is_missing = bool(self._missing) and error.name in self._paper.used.modules
         return self._is_introduced and not (is_missing or self._evidence.is_about_candidate(error))
 
+    def _agreeing(self) -> str:
+        kinship = getattr(self._examinee, "kinship", None)  # none where the program is in this very process
+        try:
+            return kinship.agreeing(partial(agrees, "eq")) if kinship is not None else ""
+        except BaseException as error:
+            if is_ours(error):
+                raise
+            return ""  # what a class may raise of other objects than the tests compared
+
     def _report(self) -> dict[str, Any]:
         sheet, examinee = self._sheet, self._examinee
         if sheet.failure is None and examinee.over:
@@ -126,6 +137,9 @@ class Sitting:
         if sheet.failure is None and examinee.uses and sheet.reached and not sheet.checks:
             # `for x in f(1): assert x > 0`: an answer without members must not be nobody's fault
             sheet.fail(AssertionError(_LED_PAST))
+            sheet.passed = [False for _ in sheet.passed]
+        if sheet.failure is None and (kind := self._agreeing()):
+            sheet.fail(AssertionError(f"{kind} calls all of its objects equal"))
             sheet.passed = [False for _ in sheet.passed]
         checked = sheet.checks > 0 and examinee.uses > 0
         result = ("passed" if checked else "void") if sheet.failure is None else "failed"
