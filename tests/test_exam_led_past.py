@@ -25,6 +25,11 @@ PAST = {
         "def f(x): return x",
         "def f(x): return None",
     ),
+    "no rows": (
+        "import pytest\n@pytest.mark.parametrize('a', f(3))\ndef test(a):\n    assert a == 3\n",
+        "def f(x): return [x]",
+        "def f(x): return []",
+    ),
     "no turn": (
         "def test():\n    s = Stack([1, 2])\n    while not s.empty():\n        assert s.pop() > 0\n",
         STACK.format("not self.items"),
