@@ -28,7 +28,8 @@ def advance(coroutine: Any, is_left: bool) -> list[Any]:
 def _advance(coroutine: Any, is_left: bool) -> list[Any]:
     import asyncio  # heavy, and rarely needed
 
-    if id(coroutine) not in _tasks:
+    is_new = id(coroutine) not in _tasks
+    if is_new:
         loop = next((each for each in _loops if not each.is_running()), None)
         if loop is None:
             loop = asyncio.new_event_loop()
@@ -37,7 +38,8 @@ def _advance(coroutine: Any, is_left: bool) -> list[Any]:
     loop, task = _tasks[id(coroutine)]
     if is_left:
         task.cancel()
-    loop.run_until_complete(asyncio.wait([task], timeout=_STEP_S))
+    # One that begins goes as far as its first wait, so that others that the program awaits begin beside it.
+    loop.run_until_complete(asyncio.wait([task], timeout=0 if is_new else _STEP_S))
     if is_left or not task.done():
         return [False, None]
     return [True, task.result()]

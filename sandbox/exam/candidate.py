@@ -58,6 +58,7 @@ class Desk:
         self._decoder = Decoder(self._classes, self._adopt)
         self._shared = Shared()
         self.conversation = Conversation(None, self._encoder, self._decoder, self._answer)
+        self.conversation.shared = lambda: self._shared.items
         self._verbs: dict[str, Callable[..., Any]] = {
             "call": self._call,
             "method": lambda value, name, args, pairs: getattr(value, name)(*args, **_keywords(pairs)),
@@ -100,7 +101,7 @@ class Desk:
         try:
             with conversation.turn:
                 while True:
-                    message = conversation.read(lambda: self._shared.items)
+                    message = conversation.read(conversation.shared)
                     conversation.lines.send(self._answer(message))
         except ExamOverError:
             return

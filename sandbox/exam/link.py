@@ -102,6 +102,7 @@ class Conversation:
         turn: held by the thread that asks, from before it encodes its request, or that waits to be asked.
         over: why the conversation ended early.
         note_long: called when a long message has come, before it is read.
+        shared: lists the containers that a request of the other side may change.
     """
 
     def __init__(self, sock: socket.socket | None, encoder: Encoder, decoder: Decoder, serve: Serve) -> None:
@@ -111,6 +112,7 @@ class Conversation:
         self.turn: Any = RLock()
         self.over: str = ""
         self.note_long: Callable[[], object] = lambda: None
+        self.shared: Callable[[], Sequence[Any]] = tuple
         self._serve = serve
         self._depth = 0
         self._sent_ahead: deque[bytes] = deque()

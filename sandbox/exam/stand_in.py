@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def ask(conversation: Conversation, *message: object) -> Any:
     """The answer to a request of the program. Raises what the tests raised."""
     with conversation.turn:
-        verb, value, *_ = conversation.ask(conversation.encoder.encode(list(message)))
+        verb, value, *_ = conversation.ask(conversation.encoder.encode(list(message)), conversation.shared)
     if verb == "!":
         raise value
     return value
