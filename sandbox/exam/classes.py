@@ -25,8 +25,20 @@ from proctor.sandbox.exam.rich import (
 )
 
 _MEMBER_BITS = 10_000  # of an enum
+_MAX_BASES = 20  # of an exception
 _ERROR_TEXT = 10_000  # characters of an exception's argument
 _TEXT = "__proctor_text__"  # what an exception says of itself, where its class says it in its own way
+
+
+class _ErrorClass(type):
+    """Of exceptions of the program: attributes of a class that the tests name are asked for."""
+
+    _proctor_read: Callable[[str], Any] | None = None
+
+    def __getattr__(cls, name: str) -> Any:
+        if name.startswith("_") or cls._proctor_read is None:
+            raise AttributeError(name)
+        return cls._proctor_read(name)
 
 
 class Record:
@@ -95,25 +107,34 @@ class Classes:
     def fill_record(value: Any, body: Any) -> None:
         set_state(value, list(map(_text, body[1])), body[2])
 
-    def error_class(self, names: Sequence[str]) -> type[BaseException]:
-        """The exception class that is called names[0] and derives from names[1] and so on to a built-in one."""
-        if len(names) > 20:
-            raise WireError("an exception class with more than 20 bases")
+    def error_class(self, names: Sequence[Any]) -> type[BaseException]:
+        """The exception class that is called names[0] and derives from names[1] and so on to a built-in one.
+
+        Lists of names behind the first are those of several bases.
+        """
+        if _num_names(names) > _MAX_BASES:
+            raise WireError(f"an exception class with more than {_MAX_BASES} bases")
         module, _, first = _text(names[0]).rpartition(":")
         trusted = self._aliases.get(first) or self._trusted.get(first, BUILTIN_ERRORS.get(first))
         if isinstance(trusted, type) and issubclass(trusted, BaseException):
             return trusted
         if module and (found := _library_error(module, first)):
             return found
-        base = self.error_class(names[1:]) if len(names) > 1 else Exception
-        made: type[BaseException] = self._make(("error", first, base), lambda: self._make_error(first, base))
+        lines = names[1:] if isinstance(names[-1], list) else [names[1:] or ["Exception"]]
+        bases = tuple(map(self.error_class, lines))
+        made: type[BaseException] = self._make(
+            ("error", first, *bases), lambda: self._make_error(first, bases)
+        )
         return made
 
     def named_error(
-        self, names: Sequence[str], construct: Callable[..., BaseException]
+        self,
+        names: Sequence[Any],
+        construct: Callable[..., BaseException],
+        read: Callable[[str], Any],
     ) -> type[BaseException]:
-        """The same for a class that the tests name and may make instances of, which is done by `construct`."""
-        kind = self.error_class(names)
+        """The same for a class that the tests name: they may make instances, by `construct`, and `read` it."""
+        kind: Any = self.error_class(names)
 
         def initialise(self: BaseException, *args: Any, **kwargs: Any) -> None:
             made = construct(*args, **kwargs)
@@ -123,20 +144,23 @@ class Classes:
             vars(self).update(vars(made))
 
         if kind in self.made:
-            kind.__init__ = initialise  # type: ignore[method-assign]
-        return kind
+            kind.__init__, kind._proctor_read = initialise, staticmethod(read)
+        found: type[BaseException] = kind
+        return found
 
-    def _make_error(self, name: str, base: type[BaseException]) -> type[BaseException]:
+    def _make_error(self, name: str, bases: tuple[type[BaseException], ...]) -> type[BaseException]:
         def text(self: BaseException) -> str:
             told = vars(self).get(_TEXT)
-            return base.__str__(self) if told is None else _text(told)
+            return bases[0].__str__(self) if told is None else _text(told)
 
         def attribute(error: BaseException, name: str) -> Any:
             if self._ask is None or name.startswith("__"):
                 raise AttributeError(name)
             return self._ask("get", error, name)  # a property or method of the program's class
 
-        return type(name, (base,), {"__str__": text, "__getattr__": attribute})
+        made: Any = _ErrorClass(name, bases, {"__str__": text, "__getattr__": attribute})
+        found: type[BaseException] = made
+        return found
 
     def alias(self, kind: type[BaseException]) -> type[BaseException]:
         """A class in place of a built-in one that a program calls by a name of its own (`Full = Exception`).
@@ -232,6 +256,17 @@ class Classes:
                 raise WireError(f"more than {MAX_CLASSES} different classes")
             self._made[key] = make()
         return self._made[key]
+
+
+def _num_names(names: Sequence[Any]) -> int:
+    """How many there are, in lists within lists, as far as one needs to know."""
+    waiting, found = list(names), 0
+    while waiting and found <= _MAX_BASES:
+        each = waiting.pop()
+        found += 1
+        if isinstance(each, list):
+            waiting += each
+    return found
 
 
 def _library_error(module: str, name: str) -> type[Exception] | None:

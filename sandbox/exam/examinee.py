@@ -333,7 +333,8 @@ class Examinee:
         if kind == "value":
             return about[0]
         if kind == "error":
-            found = self._classes.named_error(about[0], lambda *args, **kwargs: self.call(name, args, kwargs))
+            path = RemoteFunction(self, name)
+            found = self._classes.named_error(about[0], path, lambda each: self.ask("get", path, each))
             # else `pytest.raises(Full)` and `except Full` would take the tests' own failed checks for it
             return self._classes.alias(found) if issubclass(AssertionError, found) else found
         if kind == "enum":

@@ -134,17 +134,17 @@ def _pack_enum(items: Items, value: Any, kind: Any) -> Any:
     return {"en": [kind.__name__, name, *items([value._value_]), kind._member_type_ is not object]}
 
 
-def error_names(kind: type[BaseException]) -> list[str]:
-    """Names of its classes down to the first built-in one; of the standard library's with their module."""
-    names: list[str] = []
-    for base in kind.__mro__:
-        if not issubclass(base, BaseException):
-            continue
-        if BUILTIN_ERRORS.get(base.__name__) is base:
-            return [*names, base.__name__]
-        is_known = base.__module__.partition(".")[0] in LIBRARIES
-        names.append(f"{base.__module__}:{base.__name__}" if is_known else base.__name__)
-    return names
+def error_names(kind: type[BaseException]) -> list[Any]:
+    """Names of its classes down to the first built-in one; of the standard library's with their module.
+
+    Of a class with several bases that are exceptions, the name, and the names of each base in a list.
+    """
+    if BUILTIN_ERRORS.get(kind.__name__) is kind:
+        return [kind.__name__]
+    is_known = kind.__module__.partition(".")[0] in LIBRARIES
+    name = f"{kind.__module__}:{kind.__name__}" if is_known else kind.__name__
+    bases = [error_names(base) for base in kind.__bases__ if issubclass(base, BaseException)]
+    return [name, *bases] if len(bases) > 1 else [name, *bases[0]]
 
 
 def pack_error(items: Items, error: BaseException, with_cause: bool = True) -> Any:
