@@ -17,11 +17,10 @@ from typing import Any
 from proctor.sandbox.exam.class_facts import own_names
 from proctor.sandbox.exam.remote import ClassInfo, RemoteClass
 
-# Text and numbers are not among them: what derives from those is sent as data.
 _PYTHONS: Mapping[str, type] = {
     kind.__name__: kind
     for kind in (
-        *(list, dict, set, frozenset, tuple, property, classmethod, staticmethod),
+        *(list, dict, set, frozenset, tuple, property, classmethod, staticmethod, int, float, str),
         *(collections.OrderedDict, collections.defaultdict, collections.Counter, collections.deque),
         *(collections.UserDict, collections.UserList, collections.UserString),
         *(getattr(collections.abc, name) for name in collections.abc.__all__),

@@ -283,7 +283,7 @@ def _enum_class(
 
     And what Python would take long to make a class of: many members, flags of many bits.
     """
-    is_long = any(isinstance(value, int) and value.bit_length() > _MEMBER_BITS for _, value in members)
+    is_long = any(isinstance(value, int) and int.bit_length(value) > _MEMBER_BITS for _, value in members)
     if is_long or len(members) > MAX_NAMES:
         raise WireError("an enum of too many members or bits")
     if any(
@@ -304,6 +304,6 @@ def _cut(value: Any) -> Any:
 
 
 def _text(value: object) -> str:
-    if not isinstance(value, str):
+    if type(value) is not str:  # a stand-in may claim to be one, and be another one each time
         raise WireError(f"a name was expected, not {type(value).__name__}")
     return value

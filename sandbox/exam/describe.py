@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from proctor.sandbox.exam.bounds import MAX_NAMES, USUAL_MODULES
-from proctor.sandbox.exam.operations import SPECIAL, num_starred
+from proctor.sandbox.exam.operations import SIMPLE, SPECIAL, num_starred
 from proctor.sandbox.exam.rich import BUILTIN_TYPES, error_names, field_names, is_named_tuple
 from proctor.sandbox.exam.stand_in import StandIn
 
@@ -91,14 +91,14 @@ class Numbered:
             name
             for base in kind.__mro__[:-1]
             for name, member in vars(base).items()
-            if (isinstance(member, _METHODS) and not name.startswith("__"))
+            if (isinstance(member, _METHODS) and not name.startswith("__") and base not in SIMPLE.values())
             or (name in SPECIAL and member is not None)
         ]
         return [number, [base.__name__ for base in kind.__mro__], sorted(set(methods))[:MAX_NAMES]]
 
 
 def _has_identity(kind: type) -> bool:
-    is_plain = issubclass(kind, enum.Enum | BaseException | int | float | str | frozenset | bytes)
+    is_plain = issubclass(kind, enum.Enum | BaseException | frozenset | bytes)
     is_plain_tuple = is_named_tuple(kind) and _OWN_SPECIAL.isdisjoint(vars(kind))
     return not (is_plain or is_plain_tuple or BUILTIN_TYPES.get(kind.__name__) is kind)
 

@@ -321,8 +321,9 @@ class Examinee:
             bases, methods = rest
             if len(self._kinds) >= MAX_CLASSES or max(len(bases), len(methods)) > MAX_NAMES:
                 raise WireError(f"more than {MAX_CLASSES} different classes")
-            under_test = not self._named.isdisjoint(bases)
-            info = ClassInfo(list(map(str, bases)), list(map(str, methods)), under_test)
+            if not all(type(name) is str for name in (*bases, *methods)):
+                raise WireError("names that are none")
+            info = ClassInfo(bases, methods, not self._named.isdisjoint(bases))
             self._kinds.append(make_class(self, info, sort))
         return self._kinds[number]
 

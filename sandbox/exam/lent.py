@@ -102,7 +102,7 @@ class Lent:
 
     def _call(self, target: object, args: list[Any], pairs: list[Any]) -> object:
         kwargs = dict(zip(pairs[::2], pairs[1::2], strict=True))
-        if isinstance(target, type) and any("." in name or name.startswith("__") for name in kwargs):
+        if isinstance(target, type) and any(not _is_plain_name(name) for name in kwargs):
             raise TypeError("a name that is none")  # `Mock(**{"a.b": 1})` sets what it likes
         if any(target is each for each in _REACHING):
             raise TypeError(f"'{target.__name__}' of the tests cannot be called from a candidate")  # type: ignore[attr-defined]
@@ -154,7 +154,7 @@ class Lent:
 
     def _operate(self, name: str, target: object, *operands: object) -> object:
         self._own(target)
-        if name in _NOT_FOR_THE_CANDIDATE or name not in OPERATIONS:
+        if type(name) is not str or name in _NOT_FOR_THE_CANDIDATE or name not in OPERATIONS:
             raise ExamOverError("forbidden: operation")
         if name in ("str", "repr") and isinstance(target, _ONLY_CALLED):
             return f"<{getattr(target, '__name__', 'iterator')}>"
@@ -167,6 +167,10 @@ def _is_closed(value: object) -> bool:
     """Whether it has no attributes for a candidate. A `MagicMock` counts as an iterator, for it has `__next__`."""
     is_double = _definer(value, "assert_called_with") == "unittest.mock"
     return isinstance(value, _ONLY_CALLED) and not (isinstance(value, _FILES) or is_double)
+
+
+def _is_plain_name(name: object) -> bool:
+    return type(name) is str and "." not in name and not name.startswith("__")
 
 
 def _is_new(value: object, name: str) -> bool:

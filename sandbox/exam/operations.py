@@ -54,7 +54,12 @@ COLLECTIONS: Mapping[str, Callable[[Any], Any]] = {
     "Mapping": lambda value: dict(value.items()),
     "UserList": list,
     "UserString": str,
+    "int": lambda value: int.__add__(value, 0),
+    "float": lambda value: float.__float__(value),
+    "str": lambda value: str.__getitem__(value, slice(None)),
 }
+# Of these, whose operators and methods are worked out on what they hold, where the class itself is not asked.
+SIMPLE: Mapping[str, type] = {kind.__name__: kind for kind in (int, float, str)}
 _loops: list[Any] = []
 
 

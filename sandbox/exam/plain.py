@@ -89,7 +89,7 @@ def _range(body: Any) -> range:
 def _divided(body: Any) -> Any:
     """Integers that are about to be divided by one another."""
     for part in body:
-        if not isinstance(part, int) or part.bit_length() > BOUNDS.divided_bits:
+        if type(part) is not int or part.bit_length() > BOUNDS.divided_bits:
             raise FloodError(
                 f"a range or fraction of more than {BOUNDS.divided_bits} bits, or of no integers"
             )

@@ -19,7 +19,7 @@ from proctor.sandbox.exam.call_site import takes_result
 from proctor.sandbox.exam.class_facts import fact, fields_of, own_names
 from proctor.sandbox.exam.decoys import agrees, is_equal
 from proctor.sandbox.exam.derived import taken_apart
-from proctor.sandbox.exam.operations import COLLECTIONS
+from proctor.sandbox.exam.operations import COLLECTIONS, SIMPLE
 from proctor.sandbox.exam.remote_function import refuse_protocol
 
 if TYPE_CHECKING:
@@ -37,7 +37,8 @@ class ClassInfo:
     """What is known of a class of the program, told once."""
 
     __slots__ = (
-        "bases", "fields", "is_made", "methods", "name", "number", "sample", "told_bases", "under_test",
+        "bases", "fields", "is_made", "methods", "name", "number", "sample", "simple", "told_bases",
+        "under_test",
     )  # fmt: skip
 
     def __init__(self, bases: Sequence[str], methods: Sequence[str], under_test: bool) -> None:
@@ -46,6 +47,8 @@ class ClassInfo:
         self.bases = frozenset(bases)
         self.methods = frozenset(methods)  # that are known to be there: not what tests set or deleted
         self.under_test = under_test
+        # The kind of number or text that it is, if any: only then do its methods count that are Python's own.
+        self.simple = next((SIMPLE[name] for name in bases if name in SIMPLE), None) if under_test else None
         self.is_made = False  # the tests name it as a class
         self.number: int | None = None  # by which the candidate knows the class, once it was handed out
         self.sample: RemoteObject | None = None  # an instance
@@ -174,6 +177,8 @@ class RemoteObject(metaclass=RemoteClass):
         return self
 
     def __getattr__(self, name: str) -> Any:
+        if self._proctor_is_simple(name):
+            return getattr(self._proctor_data(), name)
         if name in self._proctor_class.methods:
             return getattr(type(self), name) if name == "__dataclass_fields__" else RemoteMethod(self, name)
         refuse_protocol(name)
@@ -213,9 +218,18 @@ class RemoteObject(metaclass=RemoteClass):
         """Whether it is a list, a dict or the like."""
         return not self._proctor_class.bases.isdisjoint(COLLECTIONS)
 
+    def _proctor_is_simple(self, name: str) -> bool:
+        """Whether an attribute is Python's own of a number or a text, and the class, if it is tested, has no other."""
+        simple, methods = self._proctor_class.simple, self._proctor_class.methods
+        is_own = self._proctor_is_tested and name in methods
+        return simple is not None and hasattr(simple, name) and not (is_own or name.startswith("__"))
+
     def _proctor_data(self) -> Any:
         """What such an object holds; NotImplemented, which is equal to nothing, where the program sends no data."""
         data = self._proctor_examinee.ask("data", self)
+        simple = self._proctor_class.simple
+        if simple is not None:  # a record may be called "str" and have a `startswith`
+            return data if type(data) is simple else NotImplemented
         return data if type(data).__name__ in COLLECTIONS and not is_remote(data) else NotImplemented
 
     @property
@@ -224,6 +238,8 @@ class RemoteObject(metaclass=RemoteClass):
         return self._proctor_is_made and not self._proctor_is_answer
 
     def __hash__(self) -> int:
+        if self._proctor_class.simple:
+            return hash(self._proctor_data())
         is_under_test = self._proctor_class.under_test
         return int(self._proctor_examinee.ask("op", "hash", self)) if is_under_test else self._proctor_number
 

@@ -56,11 +56,16 @@ def _binary(name: str) -> Any:
         is_made = self._proctor_is_made
         takes_plain = is_made and not (self._proctor_is_answer and name in _DISTANCES)
         if not (takes_plain or all(map(is_remote, operands))):
-            return NotImplemented
+            return _of_data(name, self, operands)
         found = self._proctor_ask(name, *operands)
         return made(found, is_made) if is_made else found
 
     return method
+
+
+def _of_data(name: str, one: RemoteObject, operands: Sequence[object]) -> Any:
+    """What an operator makes of a number or a text that its class is not asked about."""
+    return OPERATIONS[name](one._proctor_data(), *operands) if one._proctor_class.simple else NotImplemented
 
 
 def _ordered(name: str) -> Any:
@@ -79,6 +84,8 @@ def _ordered(name: str) -> Any:
 def _contains(self: RemoteObject, item: object) -> bool:
     if self._proctor_is_made and not self._proctor_is_answer:
         return self._proctor_examinee.ask("op", "contains", self, item) is True
+    if self._proctor_class.simple:
+        return item in self._proctor_data()
     return any(member is item or member == item for member in self)  # type: ignore[attr-defined]
 
 
