@@ -24,7 +24,7 @@ from proctor.sandbox.exam.classes import Classes
 from proctor.sandbox.exam.console import open_console
 from proctor.sandbox.exam.decode import Decoder
 from proctor.sandbox.exam.derived import build
-from proctor.sandbox.exam.describe import Numbered, code_of, describe, pythons_own, resolve
+from proctor.sandbox.exam.describe import Numbered, code_of, describe, parameters_of, pythons_own, resolve
 from proctor.sandbox.exam.encode import Encoder
 from proctor.sandbox.exam.link import Conversation, ExamOverError
 from proctor.sandbox.exam.operations import OPERATIONS, data_of
@@ -73,6 +73,7 @@ class Desk:
             "unpatch": self._originals.unpatch,
             "data": data_of,
             "code": code_of,
+            "parameters": parameters_of,
             "op": lambda name, *operands: OPERATIONS[name](*operands),
             "changed": lambda nothing: self._shared.settle(),
             "console": lambda nothing: open_console(partial(ask, self.conversation)),

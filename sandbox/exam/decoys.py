@@ -21,10 +21,19 @@ _TURNED = ("lt", "gt")  # hold of two objects in one order only
 _random = SystemRandom()  # not the one whose numbers tests count on
 
 
-def is_equal(one: RemoteObject, other: Any) -> bool:
-    """Whether the class calls an object equal to a value, and to none of others like it."""
+def is_equal(one: RemoteObject, other: Any) -> Any:
+    """Whether the class calls an object equal to a value, and to none of others like it.
+
+    NotImplemented where it says that of them all: to `==` that is no more than False. None where it says that it
+    is equal to others too: then it is neither equal to the value nor unequal.
+    """
     decoys = _values_like(other)
-    return bool(decoys) and _answers("eq", one, [other, *decoys]) == [True, *[False] * len(decoys)]
+    found, *of_decoys = _answers("own_eq", one, [other, *decoys]) if decoys else [False]
+    if found is NotImplemented:
+        return found if all(each is NotImplemented for each in of_decoys) else False
+    if found is not True:
+        return False
+    return True if all(each is False or each is NotImplemented for each in of_decoys) else None
 
 
 def is_ordered(name: str, one: RemoteObject, other: Any) -> Any:
@@ -33,7 +42,8 @@ def is_ordered(name: str, one: RemoteObject, other: Any) -> Any:
         return NotImplemented
     far = _LARGE + 1000 * abs(other)
     is_less = name in ("lt", "le")
-    found, of_low, of_high = _answers(name, one, [other, other - far, other + far])
+    told = _answers(name, one, [other, other - far, other + far])
+    found, of_low, of_high = (None if each is None else each is True for each in told)
     return found if (of_low, of_high) == (not is_less, is_less) else NotImplemented
 
 
@@ -55,17 +65,17 @@ def agrees(name: str, one: RemoteObject, other: Any) -> bool:
 
 
 def _says(name: str, one: RemoteObject, other: Any) -> bool:
-    return _answers(name, one, [other]) == [True]
+    return _answers(name, one, [other])[0] is True
 
 
-def _answers(name: str, one: RemoteObject, values: list[Any]) -> list[bool | None]:
+def _answers(name: str, one: RemoteObject, values: list[Any]) -> list[Any]:
     """What the class says of each value, asked in any order; None where it raises."""
-    found: list[bool | None] = [None] * len(values)
+    found: list[Any] = [None] * len(values)
     places = list(range(len(values)))
     _random.shuffle(places)
     for place in places:
         try:
-            found[place] = one._proctor_examinee.ask("op", name, one, values[place]) is True
+            found[place] = one._proctor_examinee.ask("op", name, one, values[place])
         except Exception:  # the border to the class: it need not know what to do with every value
             continue
     return found

@@ -156,6 +156,21 @@ def code_of(function: Any) -> list[Any]:
     return [code.co_flags, *counts, list(code.co_varnames[:num_names])]
 
 
+def parameters_of(value: Any, name: str) -> list[Any]:
+    """The parameters of a method, or of a class where the name is "", as `class_facts.signature` reads them."""
+    import inspect  # heavy, and rarely needed
+
+    signature = inspect.signature(getattr(value, name) if name else value)
+    parts = [[each.name, int(each.kind), *_given(each)] for each in signature.parameters.values()]
+    return [parts, *_given(signature)]
+
+
+def _given(about: Any) -> list[Any]:
+    """What is there of a default and of annotations: a list of none or one for each."""
+    values = [getattr(about, part, about.empty) for part in ("default", "annotation", "return_annotation")]
+    return [[] if value is about.empty else [value] for value in values]
+
+
 def _member(kind: type, name: str) -> object:
     return next((vars(base)[name] for base in kind.__mro__ if name in vars(base)), None)
 

@@ -6,6 +6,7 @@ import collections
 import copy
 import math
 import operator
+import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -21,7 +22,7 @@ UNARY = (
     *("bool", "int", "float", "complex", "index", "str", "repr", "hash", "round", "floor", "ceil", "trunc"),
 )
 OTHER = ("getitem", "setitem", "delitem", "contains", "enter", "exit", "format", "await", "isinstance")
-INSPECT = ("copy", "deepcopy", "dir")
+INSPECT = ("copy", "deepcopy", "dir", "fspath", "length_hint", "own_eq")  # nothing for objects of the tests
 ASYNC = ("aiter", "anext", "aenter", "aexit")
 # Special methods that a stand-in of an object has only where its class has them; all have the others.
 SPECIAL = frozenset(
@@ -41,6 +42,8 @@ SPECIAL = frozenset(
             "exit",
             "await",
             "dataclass_fields",
+            "fspath",
+            "length_hint",
         ),
     )
 ) - {"__str__", "__repr__", "__hash__"}
@@ -82,6 +85,12 @@ def _await(awaitable: Any) -> Any:
     return _loops[0].run_until_complete(wait())
 
 
+def _own_eq(value: Any, other: Any) -> Any:
+    """What its class says of it, NotImplemented too."""
+    kind: Any = type(value)
+    return kind.__eq__(value, other)
+
+
 def _exit_operands(value: Any, error: Any) -> tuple[Any, ...]:
     return value, None if error is None else type(error), error, getattr(error, "__traceback__", None)
 
@@ -117,6 +126,9 @@ _BUILTINS: Mapping[str, Callable[..., Any]] = {
     "copy": copy.copy,
     "deepcopy": copy.deepcopy,
     "dir": dir,
+    "fspath": os.fspath,
+    "length_hint": operator.length_hint,
+    "own_eq": _own_eq,
 }
 
 

@@ -16,7 +16,7 @@ from types import GeneratorType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from proctor.sandbox.exam.call_site import takes_result
-from proctor.sandbox.exam.class_facts import fact, fields_of, own_names
+from proctor.sandbox.exam.class_facts import fact, fields_of, own_names, signature
 from proctor.sandbox.exam.decoys import agrees, is_equal
 from proctor.sandbox.exam.derived import taken_apart
 from proctor.sandbox.exam.operations import COLLECTIONS, SIMPLE
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from proctor.sandbox.exam.examinee import Examinee
 
 _set = object.__setattr__
+_TESTS = "tests"  # the name of the tests' own module: a protocol of the program may be met by their classes
 
 
 def told(name: str) -> Any:
@@ -90,6 +91,10 @@ class RemoteClass(type):
         refuse_protocol(name)
         return cls._proctor_examinee.ask("get", cls, name)
 
+    @property
+    def __signature__(cls) -> Any:
+        return signature(lambda: cls._proctor_examinee.ask("parameters", cls, ""))
+
     def __setattr__(cls, name: str, value: object) -> None:
         if name.startswith("_proctor_"):
             type.__setattr__(cls, name, value)
@@ -102,8 +107,11 @@ class RemoteClass(type):
         cls._proctor_examinee.ask("del", cls, name)
 
     def __instancecheck__(cls, value: Any) -> bool:
-        if not is_remote(value) or "_proctor_class" not in own_names(cls):
+        if "_proctor_class" not in own_names(cls):
             return super().__instancecheck__(value)
+        if not is_remote(value):
+            is_protocol = "Protocol" in cls._proctor_class.bases and type(value).__module__ == _TESTS
+            return is_protocol and cls._proctor_ask_class("isinstance", value, cls) is True
         bases = value._proctor_class.bases
         return cls._proctor_class.name in bases or cls._proctor_ask_class("isinstance", value, cls) is True
 
@@ -198,7 +206,7 @@ class RemoteObject(metaclass=RemoteClass):
         """Of `class IntStack(Stack[int])`: the base is the class without its parameters."""
         return (self._proctor_examinee.ask("get", self, "__origin__"),)
 
-    def __eq__(self, other: object) -> bool:
+    def __eq__(self, other: object) -> Any:
         if self is other:
             return True
         if comparable(self, other):
@@ -212,7 +220,8 @@ class RemoteObject(metaclass=RemoteClass):
     def __ne__(self, other: object) -> bool:
         if comparable(self, other):
             return agrees("ne", self, other)
-        return not self == other
+        found = self.__eq__(other)
+        return found is not None and (found is NotImplemented or not found)
 
     def _proctor_holds_data(self) -> bool:
         """Whether it is a list, a dict or the like."""
@@ -293,6 +302,10 @@ class RemoteMethod:
     @property
     def __name__(self) -> str:
         return self._name
+
+    @property
+    def __signature__(self) -> Any:
+        return signature(lambda: self._owner._proctor_examinee.ask("parameters", self._owner, self._name))
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self._owner._proctor_examinee.call_method(self._owner, self._name, args, kwargs)

@@ -159,7 +159,7 @@ _SPECIAL: Mapping[str, Any] = {
     "__set_name__": lambda self, owner, name: _passed_on("__set_name__")(self, None, name),
     "__await__": lambda self: wait(self).__await__(),
     **{f"__{name}__": _unary(name) for name in UNARY if name not in ("iter", "str", "repr", "hash")},
-    **{f"__{name}__": _unary(name) for name in ("getitem", "setitem", "delitem")},
+    **{f"__{name}__": _unary(name) for name in ("getitem", "setitem", "delitem", "fspath", "length_hint")},
     **{f"__{name}__": _binary(name) for name in (*BINARY, *IN_PLACE, *(f"r{name}" for name in BINARY))},
     **{f"__{name}__": _ordered(name) for name in COMPARE[2:]},
 }
