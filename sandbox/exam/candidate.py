@@ -59,6 +59,9 @@ class Desk:
         self._shared = Shared()
         self.conversation = Conversation(None, self._encoder, self._decoder, self._answer)
         self.conversation.shared = lambda: self._shared.items
+        self.conversation.containers = lambda values: containers(
+            values, self._encoder.by_value, self._numbered.has
+        )
         self._verbs: dict[str, Callable[..., Any]] = {
             "call": self._call,
             "method": lambda value, name, args, pairs: getattr(value, name)(*args, **_keywords(pairs)),

@@ -102,6 +102,21 @@ def replace(target: Any, tag: str, content: Any) -> None:
         FILL[tag](target, content)
 
 
+def put_back(target: Any, fresh: Any) -> None:
+    """Gives a container what a copy of it came to hold in a callback; of other kinds than these it keeps its own."""
+    if isinstance(target, list) and isinstance(fresh, list):
+        list.__setitem__(target, slice(None), fresh)
+    elif isinstance(target, dict) and isinstance(fresh, dict):
+        dict.clear(target)
+        dict.update(target, fresh)
+    elif isinstance(target, set) and isinstance(fresh, set):
+        set.clear(target)
+        set.update(target, fresh)
+    elif isinstance(target, deque) and isinstance(fresh, deque):
+        deque.clear(target)
+        deque.extend(target, fresh)
+
+
 def _members(value: Any, kind: type, by_value: frozenset[str]) -> Sequence[object]:
     for base, members in _MEMBERS:
         if issubclass(kind, base):

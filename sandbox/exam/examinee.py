@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from proctor.sandbox.exam.bounds import ANSWERS, MAX_CLASSES, MAX_NAMES, WireError
-from proctor.sandbox.exam.changes import containers
+from proctor.sandbox.exam.changes import containers, members_of
 from proctor.sandbox.exam.classes import Classes
 from proctor.sandbox.exam.console import listeners
 from proctor.sandbox.exam.decode import Decoder
@@ -31,7 +31,7 @@ from proctor.sandbox.exam.remote import (
 )
 from proctor.sandbox.exam.remote_function import RemoteFunction
 from proctor.sandbox.exam.rich import BUILTIN_TYPES
-from proctor.sandbox.exam.shared import Shared, is_kept, is_read, values_of
+from proctor.sandbox.exam.shared import Shared, changes, have_changed, is_kept, is_read, values_of
 from proctor.sandbox.exam.special import enum_base, make_class, wait
 
 if TYPE_CHECKING:
@@ -112,6 +112,9 @@ class Examinee:
         self._encoder = Encoder(self._lent)
         decoder = Decoder(self._classes, self._adopt, ANSWERS)
         self.conversation = Conversation(sock, self._encoder, decoder, self._serve)
+        self.conversation.containers = lambda values: containers(
+            values, self._encoder.by_value, lambda value: is_remote(value) or self._lent.has(value)
+        )
         self._turn = self.conversation.turn
         self._patience = Patience(self.conversation.end, self.conversation.lines.is_hung_up)
         self.conversation.note_long = self._patience.begin  # what tests do with it counts from then on
@@ -286,7 +289,12 @@ class Examinee:
         self.newest = None
         self._patience.serve()
         try:
-            return self._encoder.encode(self.conversation.rest(self._lent.answer, message))
+            given = self.conversation.containers(message[2:]) if message[0] == "call" else ()
+            before = list(map(members_of, given))
+            answer = self.conversation.rest(self._lent.answer, message)
+            if answer[0] == "=" and have_changed(given, before):  # a callback was given something to change
+                answer.append(changes(given, before))
+            return self._encoder.encode(answer)
         finally:
             self._patience.end()
 

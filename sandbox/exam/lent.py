@@ -66,6 +66,9 @@ class Lent:
         number = self._number_of(value)
         return {"y": number} if number is not None else None
 
+    def has(self, value: object) -> bool:
+        return id(value) in self._numbers
+
     def export(self, value: object) -> Any:
         number = self._numbers.get(id(value))
         if number is None:

@@ -103,6 +103,7 @@ class Conversation:
         over: why the conversation ended early.
         note_long: called when a long message has come, before it is read.
         shared: lists the containers that a request of the other side may change.
+        containers: lists those among values of a message that the other side lists in the same order.
     """
 
     def __init__(self, sock: socket.socket | None, encoder: Encoder, decoder: Decoder, serve: Serve) -> None:
@@ -113,6 +114,7 @@ class Conversation:
         self.over: str = ""
         self.note_long: Callable[[], object] = lambda: None
         self.shared: Callable[[], Sequence[Any]] = tuple
+        self.containers: Callable[[Sequence[Any]], Sequence[Any]] = tuple
         self._serve = serve
         self._depth = 0
         self._sent_ahead: deque[bytes] = deque()

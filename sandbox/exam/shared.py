@@ -57,6 +57,12 @@ def have_changed(items: Sequence[Any], seen: Sequence[Sequence[object]]) -> bool
     return False
 
 
+def changes(items: Sequence[Any], seen: Sequence[Sequence[object]]) -> list[Any]:
+    """Of containers, the place and the container of each that has changed since `members_of` saw it."""
+    both = enumerate(zip(items, seen, strict=True))
+    return [part for place, (item, one) in both if have_changed([item], [one]) for part in (place, item)]
+
+
 def _is_same(one: object, other: object) -> bool:
     if isinstance(one, bytes) and isinstance(other, bytes):
         return bool(one == other)

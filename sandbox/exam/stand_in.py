@@ -9,6 +9,7 @@ from collections.abc import Callable, Generator
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+from proctor.sandbox.exam.changes import put_back
 from proctor.sandbox.exam.operations import BINARY, COMPARE, OTHER, UNARY
 
 if TYPE_CHECKING:
@@ -17,8 +18,14 @@ if TYPE_CHECKING:
 
 def ask(conversation: Conversation, *message: object) -> Any:
     """The answer to a request of the program. Raises what the tests raised."""
+    is_call = message[0] == "call"
     with conversation.turn:
-        verb, value, *_ = conversation.ask(conversation.encoder.encode(list(message)), conversation.shared)
+        line = conversation.encoder.encode(list(message))
+        given = conversation.containers(message[2:]) if is_call else ()
+        verb, value, *rest = conversation.ask(line, conversation.shared)
+    changed = rest[0] if rest else []
+    for place, fresh in zip(changed[::2], changed[1::2], strict=True):
+        put_back(given[place], fresh)
     if verb == "!":
         raise value
     return value
