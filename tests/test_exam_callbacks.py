@@ -76,6 +76,70 @@ CASES = {
         def walk(n, rng): return 0
         """,
     ),
+    "sort with tests' objects and key": (
+        """
+        def group_by(items, key):
+            out = {}
+            for i in items: out.setdefault(key(i), []).append(i)
+            return out
+        def top_n(items, n, key=None, reverse=True): return sorted(items, key=key, reverse=reverse)[:n]
+        def unique(items, key=lambda x: x):
+            seen = set(); out = []
+            for i in items:
+                k = key(i)
+                if k not in seen: seen.add(k); out.append(i)
+            return out
+        """,
+        """
+        from dataclasses import dataclass
+        from collections import namedtuple
+        @dataclass
+        class Emp:
+            name: str
+            dept: str
+            pay: int
+        E = [Emp("a", "x", 3), Emp("b", "y", 5), Emp("c", "x", 4)]
+        Pt = namedtuple("Pt", "x y")
+        def test_g():
+            g = group_by(E, lambda e: e.dept)
+            assert g == {"x": [E[0], E[2]], "y": [E[1]]}
+            assert [e.name for e in top_n(E, 2, key=lambda e: e.pay)] == ["b", "c"]
+            assert unique(E, key=lambda e: e.dept) == [E[0], E[1]]
+            assert group_by([Pt(1, 2), Pt(1, 3)], key=lambda p: p.x)[1][1].y == 3
+            assert unique([1, 1.0, True, 2]) == [1, 2]
+        """,
+        """
+        def group_by(items, key): return {"x": items[::2], "y": items[1:2]}
+        def top_n(items, n, key=None, reverse=True): return items[:n]
+        def unique(items, key=None): return items[:2]
+        """,
+    ),
+    "a record of the program's that comes and goes": (
+        """
+        from dataclasses import dataclass
+        @dataclass
+        class Point:
+            x: int
+            y: int = 0
+        def make(x): return Point(x)
+        def norm(p):
+            if not isinstance(p, Point): raise TypeError("no point")
+            return p.x ** 2 + p.y ** 2
+        def move(p, dx): return Point(p.x + dx, p.y)
+        """,
+        """
+        def test_it():
+            p = make(3)
+            assert p.x == 3 and norm(p) == 9
+            assert move(p, 2) == make(5) and norm(move(p, 2)) == 25
+            assert move(p, 1) != p
+        """,
+        """
+        def make(x): return {"x": x}
+        def norm(p): return 9
+        def move(p, dx): return p
+        """,
+    ),
 }
 
 

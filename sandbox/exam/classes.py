@@ -24,6 +24,7 @@ from proctor.sandbox.exam.rich import (
     set_state,
 )
 
+_MADE = {"_proctor_record": True}  # classes that came as data, and whose instances go as data
 _MEMBER_BITS = 10_000  # of an enum
 _MAX_BASES = 20  # of an exception
 _ERROR_TEXT = 10_000  # characters of an exception's argument
@@ -100,7 +101,7 @@ class Classes:
         """An instance without its attributes yet; `fill_record` gives them."""
         kind = self._find(body[0])
         if not (isinstance(kind, type) and kind.__module__ not in ("builtins",)):
-            kind = self._make(("record", body[0]), lambda: type(body[0], (Record,), {}))
+            kind = self._make(("record", body[0]), lambda: type(body[0], (Record,), _MADE))
         return object.__new__(kind)
 
     @staticmethod

@@ -52,7 +52,7 @@ def pack_rich(items: Items, value: Any, kind: Any, by_value: frozenset[str]) -> 
         return pack_error(items, value)
     if issubclass(kind, tuple) and is_named_tuple(kind):
         return {"nt": [kind.__name__, field_names(kind), items(tuple.__getitem__(value, slice(None)))]}
-    if kind.__name__ in by_value or is_plain_record(kind):
+    if kind.__name__ in by_value or is_plain_record(kind) or "_proctor_record" in vars(kind):
         state = state_of(value)
         return {"o": [kind.__name__, list(state), items(list(state.values()))]}
     if issubclass(kind, type):
