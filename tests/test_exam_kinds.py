@@ -228,3 +228,20 @@ def test_a_protocol_that_all_objects_meet_is_asked_about_objects_of_the_tests_on
     assert judge(PROTOCOL, source(tests.format("not ", "[4]"))).value == 1.0
     hidden = "class Own:\n    def __init__(self): self._hidden = 4\ndef test_it():\n    isinstance(Own(), Drawable)\n"
     assert judge(PROTOCOL, source(hidden + "    assert f(2) == 4\n")).value == 0.0
+
+
+LEVELS = """
+from enum import Enum
+class Level(Enum):
+    LOW, HIGH = 1, 5
+    def __int__(self): return self.value
+    def __len__(self): return self.value
+    def __bool__(self): return self is not Level.LOW
+def f(x): return Level(x)
+"""
+
+
+def test_members_of_an_enum_are_numbers_by_its_own_methods() -> None:
+    tests = "def test_it():\n    assert int(Level.HIGH) == 5 == len(f(5))\n    assert not Level.LOW\n"
+    assert judge(LEVELS, source(tests)).value == 1.0
+    assert judge(LEVELS.replace("is not Level.LOW", "is Level.LOW"), source(tests)).value == 0.0

@@ -16,6 +16,7 @@ REACHING = {
         EVAL,
     ),
     "names what is expected": ("expected", EVAL),
+    "a template that reads attributes": ("int('{0.__globals__[expected]}'.format(lambda: 0))", EVAL),
     "globals of a function": ("(lambda: 0).__globals__['expected']", EVAL),
     "a frame": ("(i for i in ()).gi_frame.f_back", EVAL),
     "a class that agrees, by its name": ("type('E', (), {'__eq__': lambda s, o: True})()", EVAL),

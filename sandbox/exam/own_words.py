@@ -21,7 +21,8 @@ _REACHING = frozenset(
     }
 )
 _HARMLESS = _MODULES | {name for name in dir(builtins) if not name.startswith("_")} - _REACHING
-_OF_FRAMES = ("_", "f_", "gi_", "cr_", "ag_", "tb_", "co_")
+# Of frames and the like; and "{0.__globals__}".format(...) reads attributes as well.
+_REACHING_ATTRIBUTES = ("_", "f_", "gi_", "cr_", "ag_", "tb_", "co_", "format")
 _OWN_SPECIAL = frozenset({"__init__", "_"})
 
 
@@ -82,7 +83,7 @@ def _named(node: ast.AST, bound: set[str]) -> list[tuple[str, bool]]:
         return [(node.id, node.id in _HARMLESS or (node.id in bound and not node.id.startswith("__")))]
     if isinstance(node, ast.Attribute):
         is_own = isinstance(node.ctx, ast.Load) or getattr(node.value, "id", "") == "self"
-        return [(node.attr, is_own and not node.attr.startswith(_OF_FRAMES))]
+        return [(node.attr, is_own and not node.attr.startswith(_REACHING_ATTRIBUTES))]
     if isinstance(node, ast.Import):
         return [(alias.name, alias.name in _MODULES) for alias in node.names]
     if isinstance(node, ast.ImportFrom):

@@ -167,6 +167,7 @@ class RemoteObject(metaclass=RemoteClass):
         *("__weakref__", "_proctor_number"),
         "_proctor_is_made",  # by the tests, from a class that they name
         "_proctor_is_answer",  # it came back from the candidate since
+        "_proctor_held",  # the number or text that it is, once that was asked for
         "_proctor_uses_before",  # the uses that were counted when `with` was entered
     )
     _proctor_class: ClassVar[ClassInfo]
@@ -180,6 +181,7 @@ class RemoteObject(metaclass=RemoteClass):
         _set(self, "_proctor_is_made", False)
         _set(self, "_proctor_is_answer", False)
         _set(self, "_proctor_uses_before", -1)
+        _set(self, "_proctor_held", None)
         if cls._proctor_class.sample is None:
             cls._proctor_class.sample = self
         return self
@@ -234,17 +236,28 @@ class RemoteObject(metaclass=RemoteClass):
         return simple is not None and hasattr(simple, name) and not (is_own or name.startswith("__"))
 
     def _proctor_data(self) -> Any:
-        """What such an object holds; NotImplemented, which is equal to nothing, where the program sends no data."""
+        """What such an object holds; NotImplemented, which is equal to nothing, where the program sends no data.
+
+        A number or a text is asked for once: it cannot change, and a program that lies might say another each time.
+        """
+        if self._proctor_held is not None:
+            return self._proctor_held
         data = self._proctor_examinee.ask("data", self)
         simple = self._proctor_class.simple
         if simple is not None:  # a record may be called "str" and have a `startswith`
-            return data if type(data) is simple else NotImplemented
+            _set(self, "_proctor_held", data if type(data) is simple else NotImplemented)
+            return self._proctor_held
         return data if type(data).__name__ in COLLECTIONS and not is_remote(data) else NotImplemented
 
     @property
     def _proctor_is_tested(self) -> bool:
         """Whether what it is to a plain value is for its class to say: the tests made it, and it is no answer."""
         return self._proctor_is_made and not self._proctor_is_answer
+
+    @property
+    def _proctor_is_settled(self) -> bool:
+        """Whether it is a number or a text whose class is not asked what operators make of it: an answer."""
+        return self._proctor_class.simple is not None and not self._proctor_is_tested
 
     def __hash__(self) -> int:
         if self._proctor_class.simple:

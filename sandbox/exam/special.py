@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from proctor.sandbox.exam.examinee import Examinee
 
 _set = object.__setattr__
+_SHOWING = frozenset({"str", "repr", "format"})
 # How tests measure an answer by what they expect.
 _DISTANCES = frozenset({"sub", "rsub", "isub", "truediv", "rtruediv", "itruediv"})
 
@@ -46,6 +47,8 @@ def make_class(examinee: Examinee, info: ClassInfo, sort: str) -> RemoteClass:
 
 def _unary(name: str) -> Any:
     def method(self: RemoteObject, *operands: object) -> Any:
+        if name not in _SHOWING and self._proctor_is_settled:
+            return OPERATIONS[name](self._proctor_data(), *operands)
         return self._proctor_examinee.ask("op", name, self, *operands)
 
     return method
@@ -53,19 +56,16 @@ def _unary(name: str) -> Any:
 
 def _binary(name: str) -> Any:
     def method(self: RemoteObject, *operands: object) -> Any:
+        if self._proctor_is_settled:
+            return OPERATIONS[name](self._proctor_data(), *operands)
         is_made = self._proctor_is_made
         takes_plain = is_made and not (self._proctor_is_answer and name in _DISTANCES)
         if not (takes_plain or all(map(is_remote, operands))):
-            return _of_data(name, self, operands)
+            return NotImplemented
         found = self._proctor_ask(name, *operands)
         return made(found, is_made) if is_made else found
 
     return method
-
-
-def _of_data(name: str, one: RemoteObject, operands: Sequence[object]) -> Any:
-    """What an operator makes of a number or a text that its class is not asked about."""
-    return OPERATIONS[name](one._proctor_data(), *operands) if one._proctor_class.simple else NotImplemented
 
 
 def _ordered(name: str) -> Any:
@@ -84,12 +84,14 @@ def _ordered(name: str) -> Any:
 def _contains(self: RemoteObject, item: object) -> bool:
     if self._proctor_is_made and not self._proctor_is_answer:
         return self._proctor_examinee.ask("op", "contains", self, item) is True
-    if self._proctor_class.simple:
+    if self._proctor_is_settled:
         return item in self._proctor_data()
     return any(member is item or member == item for member in self)  # type: ignore[attr-defined]
 
 
 def _iter(self: RemoteObject) -> Iterator[Any]:
+    if self._proctor_is_settled:
+        return iter(self._proctor_data())
     found = self._proctor_examinee.ask("op", "iter", self)
     return found if hasattr(type(found), "__next__") else iter(found)
 
@@ -206,6 +208,6 @@ def enum_base(examinee: Examinee, path: str, base: str, specials: Sequence[str])
     methods = _OF_ENUMS | {f"__{name}__": ordered(name) for name in COMPARE[2:]}
     for name in methods.keys() & set(specials):
         setattr(kind, name, methods[name])
-    kind.__getattr__ = attribute
+    kind.__getattr__, kind._proctor_is_settled = attribute, False
     kind._proctor_examinee, kind._proctor_path = examinee, RemoteFunction(examinee, path)
     return kind
