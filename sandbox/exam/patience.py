@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import _thread
 import os
+import resource
 import signal
 import time
 from collections.abc import Callable
@@ -19,9 +20,10 @@ from types import FrameType
 from proctor.sandbox.exam.link import ExamOverError
 
 _MOST_S = 10.0  # what tests do themselves seldom takes more than 0.1 s
-_MOST_ANSWERED_S = (
-    24.0  # of their own work with answers: less than the 30 s behind which nobody is left to say it
-)
+# Of their own work with answers, as a share of the process's limit: that is twice an exam's (sandbox/local/seal.py),
+# behind which nobody is left to say whose fault it was.
+_MOST_ANSWERED = 0.4
+_WITHOUT_LIMIT_S = 24.0
 _LOOK_S = 0.5  # between looks whether a candidate that is served is there
 _sleep = time.sleep  # which tests may have put something else in place of
 _running: list[Patience] = []
@@ -58,7 +60,7 @@ class Patience:
         if not self._has_answered and _can_end:
             self._has_answered = True
             _answered[:] = [self]
-            signal.setitimer(signal.ITIMER_VIRTUAL, _MOST_ANSWERED_S)
+            signal.setitimer(signal.ITIMER_VIRTUAL, _most_answered_s())
 
     def begin(self) -> None:
         self._depth += 1
@@ -80,6 +82,11 @@ class Patience:
             reason = "gone"
         self._note(reason)
         raise ExamOverError(reason)
+
+
+def _most_answered_s() -> float:
+    limit, _ = resource.getrlimit(resource.RLIMIT_CPU)
+    return _WITHOUT_LIMIT_S if limit == resource.RLIM_INFINITY else _MOST_ANSWERED * limit
 
 
 def watch() -> None:
