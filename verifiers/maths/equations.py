@@ -36,6 +36,8 @@ def antiderivative(tree: Tree, constants: str) -> Tree | None:
     if len(kept) != len(tree.terms) - 1 or len(symbols(rest)) != 1:
         return None
     (name,) = symbols(rest)
+    if name.isupper():
+        return None  # in A + C, the C is no constant of integration
     return Sum((rest, negative(mapped(rest, {Symbol(name): _SOMEWHERE}))))
 
 
