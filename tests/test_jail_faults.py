@@ -228,6 +228,7 @@ def test_an_unknown_isolation_is_refused() -> None:
 
 @pytest.mark.parametrize("isolation", ["no-landlock", "no-namespaces", "process"])
 def test_a_weaker_isolation_is_recorded(isolation: str) -> None:
+    queues = _message_queues()
     with LocalSandbox(1, isolation) as sandbox:
         found = sandbox.run(python(SLOW))
         assert (found.stdout, found.isolation) == (b"done\n", isolation)
@@ -236,6 +237,12 @@ def test_a_weaker_isolation_is_recorded(isolation: str) -> None:
         daemon = "(setsid sleep 987 &); echo started"
         assert sandbox.run(Program(argv=("/bin/sh", "-c", daemon))).stdout == b"started\n"
     assert not [line for line in _command_lines() if "sleep 987" in line]
+    assert _message_queues() == queues  # the probes made one where no filter holds, and it stayed
+
+
+def _message_queues() -> list[str]:
+    lines = Path("/proc/sysvipc/msg").read_text().splitlines()
+    return [line.split()[1] for line in lines[1:]]
 
 
 def _command_lines() -> list[str]:
