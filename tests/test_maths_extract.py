@@ -115,6 +115,20 @@ def test_statement_without_its_explanation(sentence: str, expected: str) -> None
     assert answer(f"The answer is {sentence}.") == expected
 
 
+@pytest.mark.parametrize(
+    "supposed",
+    [
+        "Assume the answer is 41. Then 8 * 5 = 41, a contradiction.",
+        "If the final answer is 41, a remainder is left.",
+        "Let's say that our answer was 41, which is too small.",
+        "To see whether the answer is 41, divide it by 6.",
+    ],
+)
+def test_a_supposition_states_nothing(supposed: str) -> None:
+    assert answer(f"{supposed} So 42.") == "42"
+    assert answer(f"The answer is 42. {supposed}") == "42"
+
+
 def test_what_is_offered_beside_an_answer_belongs_to_it() -> None:
     assert answer("The answer is 42. Or maybe 43.") == "42 or 43"
     assert answer(r"\boxed{42} or possibly 43.") == "42 or 43"

@@ -23,6 +23,13 @@ _HEADING = re.compile(
     r"[#*\s]{0,9}(?:the\s)?(?:final\s|correct\s)?answer[ \t*_:]{0,9}$", re.IGNORECASE | re.MULTILINE
 )
 _HEADING_START = 40  # characters between the start of a line and the word `answer` of a heading, at most
+# `Suppose the answer is 6` and `if the final answer is 6` state nothing.
+_SUPPOSED = re.compile(
+    r"\b(?:assum(?:e|es|ed|ing)|suppos(?:e|ed|ing)|imagin(?:e|ing)|pretend|if|whether|let(?:'s|’s| us) say)\s"
+    r"(?:that\s)?(?:(?:the|our|my|your|this|his|her|an?)\s)?(?:final\s|correct\s|right\s)?$",
+    re.IGNORECASE,
+)
+_SUPPOSED_START = 40  # characters of it before the word `answer`, at most
 _LINE_END = re.compile(r"[ \t*_:]{0,9}\n\s*")
 _JSON_VALUE = re.compile(rf"[\"']{_GAP}:{_GAP}(?:\"((?:[^\"\\]|\\.)*)\"|'([^']*)'|([^,}}\n]+))")
 _CLOSING_TAG = re.compile(r"</(?:final_)?answer>|\[/answer\]", re.IGNORECASE)
@@ -137,6 +144,8 @@ def _spoken_span(text: str, key: re.Match[str]) -> tuple[int, int] | None:
     """The answer after `the answer is`, `Answer:`, `####`, or a heading."""
     if key[0] == "####" or key[0].endswith(":"):
         return _sentence_span(text, key.end())
+    if _SUPPOSED.search(text, max(0, key.start() - _SUPPOSED_START), key.start()):
+        return None
     stated = _STATED.match(text, key.end())
     if stated is None:
         near = max(0, key.start() - _HEADING_START)
