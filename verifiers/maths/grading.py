@@ -16,6 +16,7 @@ from proctor.verifiers.maths.plain import plain_number
 from proctor.verifiers.maths.prose import denies_another
 from proctor.verifiers.maths.reading import Reading, prose_values, read
 from proctor.verifiers.maths.rules import Rules
+from proctor.verifiers.maths.selection import selected, selects_the_same
 from proctor.verifiers.maths.trees import Apply, Bracket, Number, Tree, symbols
 from proctor.verifiers.maths.values import Decide, undecided
 
@@ -63,7 +64,10 @@ def read_gold(text: str) -> Gold:
     if "boxed" in text or "####" in text:
         answer = extract(text).answer or ""
     reading = _read_gold(answer)
-    return Gold(answer, plain_number(answer), reading.choice is not None and len(reading.words) == 1)
+    is_letter = reading.choice is not None and len(reading.words) == 1
+    # Not ABD, which may be a triangle: a lone A in a text about it is no answer.
+    are_letters = "," in answer and selected(answer) is not None
+    return Gold(answer, plain_number(answer), asks_letter=is_letter or are_letters)
 
 
 @lru_cache(READINGS_KEPT)
@@ -110,6 +114,8 @@ def rule(gold: Reading, answer: Reading, rules: Rules, decide: Decide = undecide
     """Compares two readings."""
     if gold.plain == answer.plain:
         return Ruling(bool(gold.plain), "same text")
+    if selects_the_same(gold.plain, answer.plain):
+        return Ruling(True, "same choices")
     comparison = Comparison(rules, decide)
     if gold.choice and answer.choice:
         return _rule_by_choice(gold, answer, comparison)

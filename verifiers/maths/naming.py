@@ -42,7 +42,7 @@ def named(tree: Tree, *, asked: Tree | None = None) -> Named | None:
     if not isinstance(tree, Relation):
         return None
     first, last = tree.sides[0], tree.sides[-1]
-    if tree.signs == ("in",) and isinstance(last, Bracket) and last.left == "\\{":
+    if tree.signs == ("in",) and isinstance(last, Bracket) and last.left in ("\\{", ""):
         return Named((first,), last)
     if set(tree.signs) != {"="}:
         return None
