@@ -23,6 +23,7 @@ from typing import Literal
 
 from proctor.verifiers.maths import emphasis, prose
 from proctor.verifiers.maths.boxes import Box, last_boxes
+from proctor.verifiers.maths.compounds import compound_span
 from proctor.verifiers.maths.latex import mend
 from proctor.verifiers.maths.plain import plain_number
 from proctor.verifiers.maths.statements import Statement, last_statement, sentence
@@ -194,7 +195,7 @@ def _last_value(text: str) -> Extraction:
         start, end = prose.listed_from(formulas), formulas[-1].end()
         return Extraction(window[start:end], "formula", _around(window, start, end))
     if numbers:
-        start, end = prose.listed_from(numbers), numbers[-1].end()
+        start, end = compound_span(numbers) or (prose.listed_from(numbers), numbers[-1].end())
         return Extraction(window[start:end].strip(), "number", _around(window, start, end))
     return Extraction(None, "no answer found")
 
