@@ -21,9 +21,10 @@ class PassAtK:
     num_tasks: int
 
     def __str__(self) -> str:
+        if self.num_tasks == 1:
+            return f"pass@{self.k} {100 * self.value:.1f}% (1 task, which has no interval)"
         half = 100 * (self.high - self.low) / 2
-        tasks = "1 task" if self.num_tasks == 1 else f"{self.num_tasks:,} tasks"
-        return f"pass@{self.k} {100 * self.value:.1f}% ±{half:.1f} ({tasks})"
+        return f"pass@{self.k} {100 * self.value:.1f}% ±{half:.1f} ({self.num_tasks:,} tasks)"
 
 
 def pass_at_k(num_samples: int, num_correct: int, k: int) -> float:

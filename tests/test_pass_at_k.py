@@ -47,4 +47,4 @@ def test_interval_over_tasks() -> None:
     assert 0.38 <= found.low <= 0.42
     assert 0.58 <= found.high <= 0.62
     assert str(found).startswith("pass@1 50.0% ±")
-    assert str(estimate([(1, 1)], 1)) == "pass@1 100.0% ±0.0 (1 task)"
+    assert str(estimate([(1, 1)], 1)) == "pass@1 100.0% (1 task, which has no interval)"
