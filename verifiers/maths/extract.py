@@ -8,8 +8,8 @@ The order, for the policy `lenient`; `strict` knows boxes only:
 3. A statement after the box ("the final answer is 43", "#### 43") replaces it; an admitted mistake without
    a new answer takes it back.
 4. Without a box: the last statement of an answer, in any of some twenty languages, unless corrected after.
-5. Without a statement: what the last sentence sets in bold type, the whole response where it is a bare answer,
-   else its last formula or number. This last resort can be turned off.
+5. Without a statement: what the last sentence sets in bold type, the first line where the others explain it, the
+   whole response where it is a bare answer, else its last formula or number. This last resort can be turned off.
 
 What is offered beside an answer ("42, or maybe 43") belongs to it. What is taken is text, not yet read.
 Every pattern runs in linear time.
@@ -21,9 +21,8 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from proctor.verifiers.maths import emphasis, prose
+from proctor.verifiers.maths import emphasis, endings, prose
 from proctor.verifiers.maths.boxes import Box, last_boxes
-from proctor.verifiers.maths.compounds import compound_span
 from proctor.verifiers.maths.latex import mend
 from proctor.verifiers.maths.plain import plain_number
 from proctor.verifiers.maths.statements import Statement, last_statement, sentence
@@ -55,7 +54,7 @@ class Extraction:
     """What was taken from a response, and why. `answer` is None where it commits to none."""
 
     answer: str | None
-    rule: str  # box, boxes, statement, correction, bold, formula, number, letter, whole; or why there is none
+    rule: str  # box, boxes, statement, correction, bold, formula, number, letter, first line, whole; or why none
     context: str = ""  # the answer with what stands around it
 
 
@@ -177,6 +176,12 @@ def _last_resort(text: str, *, letters: bool) -> Extraction:
     emphasised = emphasis.last_emphasis(text)
     if emphasised is not None:
         return Extraction(emphasised, "bold", stripped[-2 * _CONTEXT :])
+    first = endings.explained(stripped)
+    if first is not None:
+        return Extraction(first, "first line", first)
+    derived = endings.conclusion(mend(stripped))
+    if derived is not None:
+        return Extraction(derived, "formula", stripped[-2 * _CONTEXT :])
     bare = prose.bare(mend(stripped)) if is_short else ""
     if bare:
         return Extraction(bare, "whole", bare)
@@ -190,12 +195,12 @@ def _last_value(text: str) -> Extraction:
     """The last formula or number of a text, whichever ends later."""
     window = text[-_WINDOW:]
     formulas = [found for found in prose.FORMULA.finditer(window) if prose.says_something(_inside(found))]
-    numbers = [] if prose.is_code(window) else prose.final_numbers(window)
+    numbers = [] if prose.is_code(window) else endings.final_numbers(window)
     if formulas and (not numbers or numbers[-1].start() < formulas[-1].end()):
         start, end = prose.listed_from(formulas), formulas[-1].end()
         return Extraction(window[start:end], "formula", _around(window, start, end))
     if numbers:
-        start, end = compound_span(numbers) or (prose.listed_from(numbers), numbers[-1].end())
+        start, end = endings.last_span(numbers)
         return Extraction(window[start:end].strip(), "number", _around(window, start, end))
     return Extraction(None, "no answer found")
 

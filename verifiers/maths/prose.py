@@ -133,7 +133,10 @@ def bare(text: str) -> str:
 def _is_overtaken(head: str, text: str) -> bool:
     """Whether a sentence that begins with a number goes on to others: `There are 7 days in a week, so 7 * 4 = 28`."""
     tail = text.removeprefix(head)
-    if not numbers(head) or not (is_prose(head, words=1) or _CONCLUDES.match(tail)):
+    concludes = _CONCLUDES.search(tail)
+    if concludes and concludes.start():  # 42, since 8 * 5 is too small, so it is larger
+        concludes = None if is_prose(tail[concludes.end() :], words=1) else concludes
+    if not numbers(head) or not (is_prose(head, words=1) or concludes):
         return False
     explains = _EXPLAINS.match(tail)
     if explains and explains["why"]:  # `it is 42 because 8 * 5 is too small` says 42, unless it is not all

@@ -10,6 +10,7 @@ from itertools import pairwise
 from proctor.verifiers.maths import wording
 from proctor.verifiers.maths.clock import digital_time, spoken_date, spoken_time
 from proctor.verifiers.maths.comparison import Comparison
+from proctor.verifiers.maths.exclusions import all_but
 from proctor.verifiers.maths.grammar import parse
 from proctor.verifiers.maths.latex import tidy
 from proctor.verifiers.maths.lexer import UnreadableError, tokens
@@ -108,6 +109,8 @@ def _meanings(text: str) -> tuple[Tree, ...]:
     )
     if settled is not None:
         return (settled,)
+    if described := all_but(text):
+        return (_tree(described),)
     if parts := wording.parts(text):
         with suppress(UnreadableError):  # (a) \cdot (b) \cdot c has no parts
             return (Bracket(tuple(map(_tree, parts)), "(", ")"),)
