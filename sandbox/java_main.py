@@ -1,7 +1,6 @@
-"""Finds the class that a Java program is started by, in hostile text: one look at each character.
+"""Finds the class that a Java program is started by, and the one that its file is called after, in hostile text.
 
-Comments and texts are passed over; types that stand inside of others are none of it. Does not cover a program
-whose public type is not the one with `main`: javac ties the file's name to the public one.
+One look at each character. Comments and texts are passed over; types that stand inside of others are none of it.
 """
 
 from __future__ import annotations
@@ -23,12 +22,23 @@ _TOKEN = re.compile(
 
 
 def java_main(source: str) -> str:
-    """Path of the class without its ending, such as `Main` or `org/example/Main`, as javac and java take it.
+    """Path of the file without its ending, such as `Main` or `org/example/Main`, as javac takes it.
 
-    The public type; failing that, the first that holds `main`; failing that, the last one; `Main` where there
-    is none.
+    It is called after the public type; failing that, after the class that is started.
     """
-    package = name = ""
+    return _names(source)[0]
+
+
+def java_start(source: str) -> str:
+    """Path of the class that java is to start: the public one or the first, of those that hold `main`.
+
+    Where none does: the public type; failing that, the last one; `Main` where there is none.
+    """
+    return _names(source)[1]
+
+
+def _names(source: str) -> tuple[str, str]:
+    package = name = public = ""
     types: list[str] = []
     with_main: list[str] = []
     is_public, depth = False, 0
@@ -39,8 +49,7 @@ def java_main(source: str) -> str:
         elif depth == 0 and token["package"]:
             package = token["package"].replace(".", "/") + "/"
         elif depth == 0 and text == "{" and name:
-            if is_public:
-                return package + name
+            public = public or (name if is_public else "")
             types.append(name)
         elif depth == 1 and text == "main":
             with_main += types[-1:]
@@ -48,4 +57,5 @@ def java_main(source: str) -> str:
         if text in "{};":
             is_public, name = False, ""
         is_public |= text == "public"
-    return package + [*with_main, *types[-1:], "Main"][0]
+    started = public if public in with_main else [*with_main, public or [*types, "Main"][-1]][0]
+    return package + (public or started), package + started

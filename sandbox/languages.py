@@ -17,7 +17,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from proctor.sandbox.core import Limits
-from proctor.sandbox.java_main import java_main
+from proctor.sandbox.java_main import java_main, java_start
 
 _PROBE_S = 20.0
 
@@ -40,7 +40,8 @@ class Language:
         extra_processes: threads of the run-time system.
         env: variables of both commands.
         readable: patterns of paths from the root, outside of the tools' own folder, that they read.
-        main_of: finds the name of the program's main class, where the language ties the file to it.
+        main_of: finds the name of the program's file, where the language ties it to a class.
+        start_of: finds what is run, `{main}` of `run`; None: the same.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Language:
     env: Mapping[str, str] = field(default_factory=dict)
     readable: tuple[str, ...] = ()
     main_of: Callable[[str], str] = lambda source: "main"
+    start_of: Callable[[str], str] | None = None
 
 
 class MissingToolError(LookupError):
@@ -147,6 +149,7 @@ LANGUAGES = (
         extra_processes=64,
         readable=("etc/java-*-openjdk",),
         main_of=java_main,
+        start_of=java_start,
     ),
     Language(
         name="rust",

@@ -150,6 +150,29 @@ def test_a_java_program_may_have_any_class_name() -> None:
     assert main_of("package org.example ;\npublic record Yes(int x) {}") == "org/example/Yes"
 
 
+def test_a_java_program_is_started_where_main_is() -> None:
+    java = find_language("java")
+    code = "public class Helper { }\nclass Run { public static void main(String[] a) {} }"
+    assert java.start_of is not None
+    assert (java.main_of(code), java.start_of(code)) == ("Helper", "Run")
+    assert java.start_of("class A { void main() {} }\npublic class B { void main() {} }") == "B"
+    if is_installed("java"):
+        helped = SUMS["java"][0].replace("public class", "public class Helper { }\nclass")
+        assert judge("java", helped).status is Status.CORRECT
+
+
+@pytest.mark.skipif(not is_installed("cpp"), reason="g++ is not installed on this machine")
+def test_programs_may_recurse_as_deep_as_searches_do_and_have_threads_beside() -> None:
+    deep = "int f(int n) { volatile char b[64]; b[0] = n; return n == 0 ? 0 : 1 + f(n - 1) + b[0] - b[0]; }"
+    threads = "for (int i = 0; i < 12; i++) v.emplace_back([] {}); for (auto &t : v) t.join();"
+    code = (
+        f"#include <bits/stdc++.h>\n#include <thread>\nusing namespace std;\n{deep}\n"
+        f"int main() {{ vector<thread> v; {threads} long long a, b; cin >> a >> b;\n"
+        "cout << a + b + f(400000) - 400000 << endl; }"
+    )
+    assert judge("cpp", code).status is Status.CORRECT
+
+
 def test_a_java_program_in_a_package_runs() -> None:
     if not is_installed("java"):
         pytest.skip("java is not installed on this machine")

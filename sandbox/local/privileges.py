@@ -22,6 +22,9 @@ _ONCE = {
     resource.RLIMIT_RTPRIO: 0,
     resource.RLIMIT_SIGPENDING: 256,
 }
+# Judges give compiled programs more than the usual 8 MB: searches recurse 100,000 deep and more. It is also what
+# glibc reserves for each thread of a command, so no more than this.
+_STACK = 64 << 20
 
 
 def narrow() -> None:
@@ -38,6 +41,8 @@ def limit() -> None:
     for kind, most in _ONCE.items():
         soft, hard = resource.getrlimit(kind)
         resource.setrlimit(kind, (_least(soft, most), _least(hard, most)))
+    hard = resource.getrlimit(resource.RLIMIT_STACK)[1]
+    resource.setrlimit(resource.RLIMIT_STACK, (_least(hard, _STACK), hard))
 
 
 def _least(present: int, most: int) -> int:

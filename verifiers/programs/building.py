@@ -22,7 +22,7 @@ class Built:
     language: Language
     tools: Tools
     files: Mapping[str, bytes]
-    main: str
+    main: str  # what is run, by name
     compiled: Execution | None = None  # of the compiler; None where nothing was to be compiled
 
     @property
@@ -98,7 +98,8 @@ def _build(source: str, language: Language, sandbox: Sandbox, tools: Tools) -> B
     files = compiled.files if language.artefact else text
     if compiled.outcome is Outcome.OK and language.artefact and language.artefact not in compiled.files:
         compiled = replace(compiled, outcome=Outcome.COMPILE_ERROR, detail=f"no file {language.artefact}")
-    return Built(language, tools, files, main, replace(compiled, files={}))
+    start = language.start_of(source) if language.start_of else main
+    return Built(language, tools, files, start, replace(compiled, files={}))
 
 
 def _size(built: Built) -> int:
