@@ -27,6 +27,23 @@ def test_other_failures_do_not_count_against_time() -> None:
     assert "not_run" not in verdict.evidence
 
 
+@pytest.mark.parametrize(
+    "code",
+    [
+        "with open('/dev/stdin') as file:\n    print(sum(map(int, file.read().split())))",
+        "first = input()\nprint(sum(map(int, open('/dev/stdin').read().split())))",
+        # C's stack is used where a cache stands between the calls
+        "import functools, sys\nsys.setrecursionlimit(10**6)\n"
+        "@functools.cache\ndef f(n): return n and 1 + f(n - 1)\n"
+        "print(sum(map(int, input().split())) + f(100_000) - 100_000)",
+    ],
+    ids=["standard input by name", "by name, once more", "deep recursion"],
+)
+def test_unusual_programs_that_are_right(code: str) -> None:
+    verdict = Code(extraction="raw").verify([Rollout(code, tests=[{"input": "1 2\n", "output": "3\n"}])])[0]
+    assert verdict.status is Status.CORRECT, verdict
+
+
 def test_a_row_may_run_out_of_time_at_least_once() -> None:
     with pytest.raises(ValueError, match="'max_timeouts' must be 1 or more, got 0"):
         Code(max_timeouts=0)

@@ -5,7 +5,7 @@ are called, streams are flushed. The payload is a line of JSON and, behind it, t
 """
 
 # No pathlib: it would fatten the memory that submissions are forked from.
-# ruff: noqa: PTH108
+# ruff: noqa: PTH100, PTH108
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from proctor.sandbox.exam.program import FILENAME, add_site_names, compile_first
 from proctor.sandbox.streams import give_stdin
 
 NOT_COMPILED = b"not compiled"  # the report where no reading of the program compiles
+_BY_NAME, _STDIN = b"/dev/stdin", "stdin"
 _BULK = frozenset(
     {list, dict, set, tuple}
 )  # takes a fifth of a script's time to free, and holds no open files
@@ -30,8 +31,11 @@ _BULK = frozenset(
 def run(payload: bytes, channel: Channel) -> None:
     """Entry. The line of JSON holds `sources`, of which the first that compiles is run; its place is reported."""
     line, _, stdin = payload.partition(b"\n")
+    is_named = _BY_NAME in line
+    if is_named:  # there is no /proc, where that name leads: the file itself is there
+        line = line.replace(_BY_NAME, json.dumps(os.path.abspath(_STDIN))[1:-1].encode())
     code = _compile(line, channel)
-    _give_stdin(stdin)
+    _give_stdin(stdin, is_named)
     add_site_names()
     module = ModuleType("__main__")
     module.__file__ = FILENAME
@@ -67,13 +71,16 @@ def _compile(spec: bytes, channel: Channel) -> CodeType:
     return code
 
 
-def _give_stdin(data: bytes) -> None:
+def _give_stdin(data: bytes, is_named: bool) -> None:
     """Standard input as a file, for `input`, `sys.stdin`, `open(0)` and child processes alike."""
     try:
+        if is_named:
+            raise OSError
         source = os.open(".", os.O_TMPFILE | os.O_RDWR, 0o600)
-    except OSError:  # a file system that knows no files without a name
-        source = os.open("stdin", os.O_CREAT | os.O_RDWR | os.O_TRUNC, 0o600)
-        os.unlink("stdin")
+    except OSError:  # or a file system that knows no files without a name
+        source = os.open(_STDIN, os.O_CREAT | os.O_RDWR | os.O_TRUNC, 0o600)
+        if not is_named:
+            os.unlink(_STDIN)
     with open(source, "wb", closefd=False) as target:
         target.write(data)
     os.lseek(source, 0, os.SEEK_SET)
