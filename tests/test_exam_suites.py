@@ -322,7 +322,7 @@ def test_warnings_are_heard(in_process: bool) -> None:
 
 # Behind a test that calls the program: what cannot be run is a fault of the tests all the same.
 NOT_RUN = {
-    "a fixture that is not known": "def test_it(tmp_path): assert f(3) == 6",
+    "a fixture that is not known": "def test_it(mocker): assert f(3) == 6",
     "one that a fixture asks for": """
         import pytest
         @pytest.fixture

@@ -291,7 +291,7 @@ BROKEN = {
         "import nothing_like_this_exists\nx = 1 / 0\ndef check(candidate):\n    assert candidate(1)",
         Status.BAD_REFERENCE,
     ),
-    "wants a fixture": ("def test_it(tmp_path):\n    assert f(1)", Status.BAD_REFERENCE),
+    "wants a fixture": ("def test_it(mocker):\n    assert f(1)", Status.BAD_REFERENCE),
 }
 
 

@@ -1,8 +1,8 @@
-"""What a test is given by the names of its parameters: fixtures of the test source, `capsys` and `request`.
+"""What a test is given by the names of its parameters: fixtures of the test source, `capsys`, `tmp_path`, `request`.
 
 Known: functions marked by `pytest.fixture`, in the source or in a test class, that return or yield, may ask for
 others in turn, may have `params`, and may go for every test (`autouse`); those of a wider scope than a function
-are called once in their class or file. Not known: pytest's own fixtures but for `capsys` and part of `request`.
+are called once in their class or file. Not known: the rest of pytest's own fixtures, and most of `request`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from proctor.sandbox.exam.grouping import Group
 from proctor.sandbox.exam.marks import params_of
 from proctor.sandbox.exam.pytest_words import UnknownWordError
 
-_BUILT_IN = ("capsys", "request")
+_BUILT_IN = ("capsys", "request", "tmp_path")
 
 
 class Output(NamedTuple):
@@ -136,6 +136,11 @@ class Fixtures:
         if name not in self._functions:
             if name == "capsys":
                 return asked.stack.enter_context(Capsys().taking())
+            if name == "tmp_path":
+                import tempfile  # heavy, with the memory that submissions are forked from
+                from pathlib import Path
+
+                return Path(asked.stack.enter_context(tempfile.TemporaryDirectory()))
             if name == "request":
                 return Request(asked, self.give, asked.stack, name)
             raise UnknownWordError(f"'{name}' is not known here as a fixture")
