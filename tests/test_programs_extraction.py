@@ -50,6 +50,7 @@ def first_that_compiles(completion: str, prompt: str = PROMPT) -> object:
         "```python\ndef f(xs):\n    return sum(xs)\n",  # cut off before the closing fence
         "~~~python\ndef f(xs):\n    return sum(xs)\n~~~",
         "````python\ndef f(xs):\n    '''```'''\n    return sum(xs)\n````",
+        "````markdown\n# f\n```python\ndef f(xs):\n    return sum(xs)\n```\n````",
         "1. Like so:\n   ```python\n   def f(xs):\n       return sum(xs)\n   ```\n",
         "<think>```python\ndef f(xs): return 9\n```</think>\n```python\ndef f(xs): return sum(xs)\n```",
         PROMPT + "    return sum(xs)\n",

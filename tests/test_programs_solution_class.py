@@ -36,3 +36,9 @@ def test_a_method_may_be_named_by_an_instance(entry: str) -> None:
 def test_a_body_may_continue_leetcodes_stub() -> None:
     stub = "class Solution:\n    def twice(self, xs: List[int]) -> int:\n"
     assert judge("        return 2 * sum(xs)\n", BARE, prompt=stub).value == 1.0
+
+
+def test_a_method_may_answer_where_the_prompt_has_a_function() -> None:
+    stub = "def twice(xs):\n"
+    assert judge(TWICE, BARE, prompt=stub).value == 1.0
+    assert judge(TWICE.replace("2 *", "3 *"), BARE, prompt=stub).value == 0.0

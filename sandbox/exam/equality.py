@@ -25,7 +25,7 @@ class Equality:
 
     Attributes:
         rel, abs: tolerance between numbers where one of them is a float; both 0 compares exactly.
-        tuples_as_lists: (1, 2) equals [1, 2], for expected values that came through JSON.
+        tuples_as_lists: (1, 2) equals [1, 2], and {1: 2} equals {"1": 2}, for expected values that came through JSON.
         as_evalplus: what is not equal may be near only where it is of the type that is expected, whole or within
             numbers and lists of them.
     """
@@ -81,7 +81,11 @@ class Equality:
             )
             return same_kind and self._all(got, expected, depth)
         if isinstance(expected, Mapping):
-            if not isinstance(got, Mapping) or got.keys() != expected.keys():
+            if not isinstance(got, Mapping):
+                return False
+            if self.tuples_as_lists and got.keys() != expected.keys():
+                got = {_as_in_json(key): value for key, value in got.items()}
+            if got.keys() != expected.keys():
                 return False
             return self._all([got[key] for key in expected], list(expected.values()), depth)
         return bool(got == expected)
@@ -101,6 +105,10 @@ class Equality:
             return math.isclose(got, expected, rel_tol=self.rel, abs_tol=self.abs)
         except OverflowError:  # an int beyond every float
             return False
+
+
+def _as_in_json(key: Any) -> Any:
+    return str(key) if type(key) is int and key.bit_length() < 64 else key
 
 
 def _is_array(value: object) -> bool:

@@ -23,6 +23,15 @@ from operator import *
 from typing import *
 from builtins import *
 sys.setrecursionlimit(50000)
+class ListNode:
+    def __init__(self, val=0, next=None):
+        self.val = val
+        self.next = next
+class TreeNode:
+    def __init__(self, val=0, left=None, right=None):
+        self.val = val
+        self.left = left
+        self.right = right
 """
 _PRELUDE_CODE = compile(PRELUDE, "prelude", "exec")
 MAX_FRAMES = 5

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import chain, islice
 from typing import Literal, TypeAlias
@@ -36,6 +36,7 @@ _LOOSE_FENCE = re.compile(r"(?<!`)(?=(?P<marks>`{3,}))(?P=marks)(?P<language>\w+
 _MAX_MISPLACED = 3
 _MAX_LATER_FENCES = 4
 _MAX_BUILT_ON = 8
+_PROSE = ("markdown", "md")
 _LONG_QUOTES = ("'''", '"""')
 # A line at the margin that may well be code, not prose or a tag.
 _CODE_LINE = re.compile(
@@ -56,7 +57,9 @@ _DEFINITION = re.compile(
 )
 SOLUTION = "Solution"
 _METHOD = re.compile(r"^[ \t]+(?:async[ \t]+)?def[ \t]+(\w+)", re.MULTILINE)
-_ONLY_DEFINES = re.compile(r"(?:import|from|def|async def|class)\b|[@#)\s]|[A-Z_]+ *=|$")
+_ONLY_DEFINES = re.compile(
+    r"(?:import|from|def|async def|class)\b|[@#)\s]|[A-Z_]+ *=|\w+ *= *(?:[\d.]+|float\(.-?inf.\))\s*$|$"
+)
 _IMPORT = re.compile(r"^(?:from\b.*?)?\bimport\b(.*)", re.MULTILINE)
 _WORD = re.compile(r"\w+")
 _BLOCK_HEAD = re.compile(r"\s*(?:async\s+)?def\b|\s*class\b")
@@ -141,7 +144,7 @@ class _Sought:
             return _defines(code, self.entry)
         if not self.tests:
             return _WRITES.search(code) is not None
-        return not _defined(code).isdisjoint(_words(self.tests))
+        return not defined(code).isdisjoint(_words(self.tests))
 
 
 @lru_cache(maxsize=16)
@@ -239,15 +242,29 @@ def _versions(text: str, chosen: _Block, fitting: Sequence[_Block]) -> list[str]
 
 def _builds_on(code: str, before: str) -> bool:
     """Whether a block uses what another one imports or defines; one that does nothing else."""
-    if not all(_ONLY_DEFINES.match(line) for line in before.splitlines()):
+    if not only_defines(before):
         return False
-    names = _defined(before)
+    names = defined(before)
     names |= {name for line in _IMPORT.findall(before) for name in _WORD.findall(line)}
     return not names.isdisjoint(_WORD.findall(code)) and not any(_defines(code, name) for name in names)
 
 
+def only_defines(code: str) -> bool:
+    """Whether a text looks like imports, definitions and constants, and nothing else."""
+    return all(_ONLY_DEFINES.match(line) for line in code.splitlines())
+
+
 def _blocks(text: str) -> list[_Block]:
-    """Fenced blocks in order. A fence is closed by a bare one of the same sign that is at least as long."""
+    """Fenced blocks in order; of one that is a text with fences of its own, those."""
+    found: list[_Block] = []
+    for block in _outer_blocks(text):
+        inner = _outer_blocks(block.text) if block.language in _PROSE else []
+        found += [replace(each, start=block.start + each.start) for each in inner] or [block]
+    return found
+
+
+def _outer_blocks(text: str) -> list[_Block]:
+    """A fence is closed by a bare one of the same sign that is at least as long."""
     blocks: list[_Block] = []
     opened: re.Match[str] | None = None
     for fence in _FENCE.finditer(text):
@@ -309,12 +326,12 @@ def is_solution(code: str, name: str) -> bool:
     )
 
 
-def _defined(code: str) -> set[str]:
+def defined(code: str) -> set[str]:
     """Names that a text gives a meaning at its margin."""
     return {found["defined"] or found["assigned"] for found in _DEFINITION.finditer(code)}
 
 
-def _last_defined(code: str) -> str:
+def last_defined(code: str) -> str:
     names = [found["defined"] for found in _DEFINITION.finditer(code)]
     return names[-1] or "" if names else ""
 
@@ -330,10 +347,14 @@ def _readings(code: str, prompt_code: str, entry: str) -> list[str]:
         " ",
         "\t",
     ):  # a body: of the function that the prompt ends with
-        entry = _last_defined(prompt_code)
+        entry = last_defined(prompt_code)
         return [*_readings(code, prompt_code, entry), *whole] if entry else whole
+    if not entry and last_defined(prompt_code) in defined(dedented) and only_defines(prompt_code):
+        entry = last_defined(prompt_code)
     if not _defines(prompt_code, entry):
         return [*(f"{prompt_code}\n{text}" for text in whole if _builds_on(text, prompt_code)), *whole]
+    if is_solution(dedented, entry.partition(".")[0]) and _is_at_margin(prompt_code, entry):
+        return whole  # a method where the prompt has a function: that is not to stand before it
     stub = f"{prompt_code.rstrip()}\n{_body_indent(prompt_code)}pass\n\n"
     if _defines(dedented, entry):
         # what the prompt imports and defines beside the function is there for a response that repeats only that

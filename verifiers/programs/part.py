@@ -17,6 +17,7 @@ from proctor.verifiers.part import Bounds, Cost, Part
 from proctor.verifiers.programs.companions import CodeQuality, Compiles, Executes
 from proctor.verifiers.programs.exams import ExamRow, examine_rows, run_together
 from proctor.verifiers.programs.extraction import SOLUTION, Rule, is_solution
+from proctor.verifiers.programs.gathering import entry_of, fault_of_source, gather, with_checker
 from proctor.verifiers.programs.output import Comparison
 from proctor.verifiers.programs.prompts import code_of_prompt
 from proctor.verifiers.programs.rows import (
@@ -34,6 +35,8 @@ from proctor.verifiers.programs.testset import ExamTests, StdioTests, TestShapeE
 from proctor.verifiers.registry import register
 
 Row = TypeVar("Row")
+_PYTHON_ONLY = "tests that call functions are for Python programs"
+_WHOLE_PROGRAMS = "other programs are tested whole, by inputs and outputs"
 _TOLERANCE = 1e-6  # what judges allow for printed floats
 
 __all__ = ["Code", "CodeQuality", "Compiles", "Executes"]
@@ -56,7 +59,7 @@ class Code(Part):
     Source: HumanEval, arXiv:2107.03374, section 2; MBPP, arXiv:2108.07732; APPS, arXiv:2105.09938.
 
     Options:
-        tests: column that holds the tests.
+        tests: column that holds the tests, or several columns of one shape: "public_tests, private_tests".
         entry_point: column that names the function under test, where the tests do not.
         language: of the programs. Tests that call functions are for Python.
         timeout: processor seconds of one run: of all calls together, or of one test on standard input. By the
@@ -108,7 +111,7 @@ class Code(Part):
 
     @property
     def columns(self) -> tuple[str, ...]:
-        return (self.tests,)
+        return tuple(name.strip() for name in self.tests.split(","))
 
     def verify(self, rollouts: Sequence[Rollout]) -> list[Verdict]:
         verdicts: dict[int, Verdict] = {}
@@ -132,31 +135,37 @@ class Code(Part):
     def _row(self, rollout: Rollout) -> ExamRow | StdioRow | Verdict:
         """What is to be run for a rollout, or the verdict where nothing is."""
         prompt_code = code_of_prompt(rollout)
-        named = rollout.get(self.entry_point) or rollout.get("fn_name") or ""
         options = {"keep_going": self._is_partial} | (
             {"rel": self.tolerance, "abs": self.tolerance} if self.tolerance else {}
         )
-        read = partial(
-            read_tests, rollout.get(self.tests), entry=str(named), prompt_code=prompt_code, options=options
-        )
         try:
-            tests = read()
+            given = gather(rollout, self.columns, self.language)
+            named = entry_of(rollout, self.entry_point)
+            read = partial(read_tests, given, entry=named, prompt_code=prompt_code, options=options)
+            tests = with_checker(read(), rollout)
         except TestShapeError as error:
-            return Verdict(None, Status.MISCONFIGURED, {"problem": str(error), "column": self.tests})
+            return self._misconfigured(str(error))
+        if isinstance(tests, ExamTests) and find_language(self.language).name != "python":
+            return self._misconfigured(f"{_PYTHON_ONLY}, not for {self.language}; {_WHOLE_PROGRAMS}")
         entry, text = (tests.entry, tests.spec) if isinstance(tests, ExamTests) else ("", b"")
         extracted = extract_row(rollout, self.language, self.extraction, prompt_code, entry, text)
         if not extracted.readings:
+            if fault := fault_of_source(
+                given
+            ):  # else a forgotten `language` would cost every program its value
+                return self._misconfigured(f"the tests are no Python: {fault}; {_PYTHON_ONLY}")
             return Verdict(0.0, Status.NO_ANSWER, {"extraction": extracted.rule})
         if isinstance(tests, StdioTests):
             return StdioRow(extracted, tests)
-        if find_language(self.language).name != "python":
-            problem = f"tests that call functions are for Python programs, not for {self.language}"
-            return Verdict(None, Status.MISCONFIGURED, {"problem": problem, "column": self.tests})
         if is_solution(extracted.readings[0], entry):
             tests = read(owner=SOLUTION)
             assert isinstance(tests, ExamTests)  # of the same shape as before
-        prelude = "." in tests.entry if self.prelude is None else self.prelude
+        of_class = "." in tests.entry or b"Solution()" in tests.spec
+        prelude = of_class if self.prelude is None else self.prelude
         return ExamRow(extracted, tests, prelude)
+
+    def _misconfigured(self, problem: str) -> Verdict:
+        return Verdict(None, Status.MISCONFIGURED, {"problem": problem, "column": self.tests})
 
     def _examine(self, exams: Iterator[tuple[int, ExamRow]]) -> dict[int, Verdict]:
         examine = run_together if self.tests_in_process else examine_rows

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from proctor.verifiers.core import Rollout
+from proctor.verifiers.programs.extraction import defined, last_defined, only_defines
 
 # Columns in which data sets put it apart from the prose.
 _COLUMNS = ("starter_code", "code_prompt", "prompt_code")
@@ -18,11 +19,20 @@ def code_of_prompt(rollout: Rollout) -> str:
     for column in _COLUMNS:
         text = rollout.get(column)
         if isinstance(text, str) and text.strip():
-            return text
+            return _prelude(rollout.prompt, text) + text
     prompt = rollout.prompt if isinstance(rollout.prompt, str) else _last_message(rollout.prompt)
     if not _CODE.search(prompt):
         return ""
     return prompt if "```" not in prompt or _ends_open(prompt) else _last_block(prompt)
+
+
+def _prelude(prompt: object, code: str) -> str:
+    """A prompt that only defines what the code in a column uses (ListNode, in LeetCodeDataset); or ""."""
+    if not isinstance(prompt, str) or not _CODE.match(prompt) or not only_defines(prompt):
+        return ""
+    if last_defined(code) in defined(prompt):  # the same once more
+        return ""
+    return f"{prompt.rstrip()}\n\n\n"
 
 
 def _last_message(messages: Sequence[Mapping[str, Any]]) -> str:

@@ -13,11 +13,15 @@
                                                                              asserts that show argument types
     [{"input": "1 2\\n", "output": "3\\n"}, ...]                               standard input and output
     {"inputs": [...], "outputs": [...]}      the same (APPS); calls where there is `fn_name`
+    [{"input": "[1]\\n2", "output": "3", "testtype": "functional"}]           calls (LiveCodeBench)
+    [{"input": [1, 2], "output": [3], "type": "function_call", "fn_name": "f"}]         calls (SYNTHETIC-1)
+    {"test_cases": [...], "language": "python"}                              a list of either kind in a mapping
+    {"functional": "..."}, {"assert_case": [...]}                            source and asserts (verl, rllm)
     {"input": [...], "output": [...]}        the same (CodeContests)
     {"tests": [...], "checker": "..."}       the same, with a checker of its own
 
-A text that is JSON is read as such first. A test may carry a `weight`. `entry_point` and `fn_name` may also be
-columns of the row.
+A text that is data is read as such first (`written.py`). A test may carry a `weight`. `entry_point` and `fn_name`
+may also be columns of the row; `gathering.py` has what else may be.
 """
 
 from __future__ import annotations
@@ -30,6 +34,7 @@ from typing import Any
 
 from proctor.sandbox.exam.bounds import UnsendableError
 from proctor.sandbox.exam.encode import Encoder
+from proctor.verifiers.programs.written import parse
 
 
 class TestShapeError(ValueError):
@@ -84,7 +89,7 @@ def read_tests(
     Raises TestShapeError.
     """
     if isinstance(tests, str):
-        tests = _parse(tests)
+        tests = parse(tests)
     if tests is None:
         raise TestShapeError("the row has no tests")
     if not tests:
@@ -109,32 +114,26 @@ def read_tests(
     return ExamTests(data, entry, weights)
 
 
-def _parse(text: str) -> Any:
-    """A text that is JSON, read; any other text as it is."""
-    if text.lstrip()[:1] in ("[", "{") or text.strip() == "null":
-        try:
-            return json.loads(text)
-        except (ValueError, RecursionError):
-            pass
-    return text
-
-
 def _read_shape(tests: Any) -> Any:
     if isinstance(tests, str):
-        return {"source": tests}
+        return {"source": _source(tests)}
     return _from_mapping(tests) if isinstance(tests, Mapping) else _from_list(list(tests))
 
 
 def _from_mapping(tests: Mapping[str, Any]) -> Any:
     entry = tests.get("entry_point") or tests.get("fn_name") or ""
-    for name in ("source", "check", "test"):
+    for name in ("source", "check", "test", "functional"):
         if isinstance(tests.get(name), str):
-            return {"source": tests[name], "entry_point": entry, **_options(tests)}
+            return {"source": _source(tests[name]), "entry_point": entry, **_options(tests)}
     if "test_list" in tests:
         setup = [*(tests.get("test_imports") or ()), tests.get("test_setup_code") or ""]
         return {"asserts": _texts(tests["test_list"]), "setup": "\n".join(setup), "entry_point": entry}
     if "asserts" in tests:
         return {"asserts": _texts(tests["asserts"]), "setup": tests.get("setup") or "", "entry_point": entry}
+    if "assert_case" in tests:
+        if any(tests.get("outputs") or ()):
+            raise TestShapeError("tests with both 'assert_case' and 'outputs'; one of them must go")
+        return {"asserts": _texts(tests["assert_case"]), "entry_point": entry}
     if "calls" in tests:
         return {"calls": _calls(tests["calls"]), "entry_point": entry, **_options(tests)}
     if "inputs" in tests and "reference" in tests:
@@ -145,20 +144,73 @@ def _from_mapping(tests: Mapping[str, Any]) -> Any:
     for ins, outs in (("inputs", "outputs"), ("input", "output")):
         if ins in tests and outs in tests:
             return _from_columns(tests[ins], tests[outs], entry, tests)
-    if "tests" in tests or "cases" in tests:
-        return _stdio(tests.get("tests") or tests.get("cases"), tests.get("checker") or "")
+    for name in ("tests", "cases", "test_cases"):
+        if name in tests:
+            checker = tests.get("checker") or ""
+            inner = list(_filled(tests[name]))
+            return _stdio(inner, checker) if checker else _from_list(inner, entry)
     raise TestShapeError(f"tests with the keys {', '.join(map(str, list(tests)[:8]))} are of no known shape")
 
 
-def _from_list(tests: list[Any]) -> Any:
+def _from_list(tests: list[Any], entry: str = "") -> Any:
+    tests = list(map(_by_our_names, tests))
     first = tests[0]
     if isinstance(first, str):
-        return {"asserts": _texts(tests)}
-    if isinstance(first, Mapping) and ("expected" in first or "args" in first or "kwargs" in first):
-        return {"calls": _calls(tests)}
-    if isinstance(first, Mapping) and first.get("testtype") == "functional":
-        return {"calls": [_functional(test) for test in tests], "tuples_as_lists": True}
-    return _stdio(tests, "")
+        return {"asserts": _texts(tests), "entry_point": entry}
+    if isinstance(first, Mapping) and ("args" in first or "kwargs" in first or "input" not in first):
+        return {"calls": _calls(tests), "entry_point": entry}
+    calling = list(map(_is_call, tests))
+    if not any(calling):
+        return _stdio(tests, "")
+    if not all(calling):
+        raise TestShapeError("some tests call a function, and others are for standard input")
+    names = {_name_of(test) for test in tests} - {""}
+    if len(names) > 1:
+        raise TestShapeError(f"the tests call several functions: {', '.join(sorted(names))}")
+    calls = [
+        _call(test["input"], test.get("output"), wraps="expected" not in test) | _weight_of(test)
+        for test in tests
+    ]
+    return {"calls": calls, "entry_point": entry or "".join(names), "tuples_as_lists": True}
+
+
+_INPUTS = ("input", "inputs", "stdin", "params", "arguments")
+_OUTPUTS = ("output", "expected_output", "expected", "stdout", "expected_stdout", "answer", "result")
+
+
+def _by_our_names(test: Any) -> Any:
+    """A test with `input` and `output`, where it has them under other names."""
+    if not isinstance(test, Mapping) or "args" in test or "kwargs" in test:
+        return test
+    given = next((name for name in _INPUTS if name in test), "")
+    answer = next((name for name in _OUTPUTS if name in test), "")
+    return {**test, "input": test[given], "output": test[answer]} if given and answer else test
+
+
+def _is_call(test: Any) -> bool:
+    """Whether a test with input and output is one of a function."""
+    if not isinstance(test, Mapping):
+        return False
+    kind, given, answer = test.get("testtype") or test.get("type"), test.get("input"), test.get("output")
+    if kind in ("functional", "function_call"):
+        return True
+    if kind in ("stdin", "stdin_stdout"):
+        return False
+    if test.get("fn_name") or isinstance(given, Mapping):
+        return True
+    if not isinstance(given, list):
+        return False
+    lines = [*given, *(answer if isinstance(answer, list) else [answer])]
+    return "expected" in test or not all(isinstance(line, str) for line in lines)
+
+
+def _weight_of(test: Mapping[str, Any]) -> dict[str, Any]:
+    return {"weight": test["weight"]} if "weight" in test else {}
+
+
+def _name_of(test: Mapping[str, Any]) -> str:
+    metadata = test.get("metadata")
+    return test.get("fn_name") or (metadata.get("func_name") if isinstance(metadata, Mapping) else "") or ""
 
 
 _INSTANCE = re.compile(r"^(\w+)\(\)\.")
@@ -179,21 +231,52 @@ def _from_columns(inputs: Any, outputs: Any, entry: str, tests: Mapping[str, Any
     if not entry:
         pairs = [{"input": one, "output": other} for one, other in zip(inputs, outputs, strict=True)]
         return _stdio(pairs, tests.get("checker") or "")
-    calls = []
-    for args, output in zip(inputs, outputs, strict=True):
-        _check_arguments(args)
-        wrapped = isinstance(output, list) and len(output) == 1  # APPS writes [5] for 5, and not always
-        calls.append({"args": args, "expected": output} | ({"or_expected": output[0]} if wrapped else {}))
+    calls = [_call(args, output) for args, output in zip(inputs, outputs, strict=True)]
     return {"calls": calls, "entry_point": entry, "tuples_as_lists": True}
 
 
-def _functional(test: Mapping[str, Any]) -> dict[str, Any]:
-    """LiveCodeBench: an argument a line, and the expected value, as JSON."""
+def _call(args: Any, output: Any, *, wraps: bool = True) -> dict[str, Any]:
+    """A call by its arguments: as they are, or an argument a line and the answer as JSON (LiveCodeBench).
+
+    wraps: an answer may stand in a list of its own: APPS writes [5] for 5, and not always.
+    """
+    if isinstance(args, str):
+        args = [_json(line) for line in args.split("\n") if line.strip()]
+        return {"args": args, "expected": _json(output) if isinstance(output, str) else output}
+    if isinstance(args, Mapping):
+        return {"kwargs": dict(args), "expected": output}
+    _check_arguments(args)
+    if args and isinstance(args[0], Mapping):  # as judges of APPS do
+        args = [_with_numbers(args[0]), *args[1:]]
+    is_wrapped = wraps and isinstance(output, list) and len(output) == 1
+    return {"args": args, "expected": output} | ({"or_expected": output[0]} if is_wrapped else {})
+
+
+def _with_numbers(mapping: Mapping[Any, Any]) -> Mapping[Any, Any]:
+    """Keys that are whole numbers, which JSON has made texts of."""
     try:
-        args = [json.loads(line) for line in test["input"].splitlines() if line.strip()]
-        return {"args": args, "expected": json.loads(test["output"])}
+        return {int(key): value for key, value in mapping.items()}
+    except (TypeError, ValueError):
+        return mapping
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
     except ValueError as error:
-        raise TestShapeError(f"a functional test that is no JSON: {error}") from error
+        raise TestShapeError(
+            f"arguments and answers in text must be JSON, got {text[:100]!r}: {error}"
+        ) from error
+
+
+def _source(text: str) -> str:
+    """A test source. Raises TestShapeError where it runs the program's text by itself, beside what is expected."""
+    if "def test_execution(solution" in text:
+        raise TestShapeError(
+            "tests of DS-1000's kind run the program's text themselves, so that nothing can be hidden from it; "
+            "calls of a function with expected values can be"
+        )
+    return text
 
 
 def _calls(calls: Any) -> list[dict[str, Any]]:
@@ -233,6 +316,8 @@ def _text(part: Any) -> str:
     """APPS has lists of lines here and there."""
     if isinstance(part, list):
         return "\n".join(map(str, part))
+    if isinstance(part, int | float) and not isinstance(part, bool):
+        return str(part)
     if not isinstance(part, str):
         raise TestShapeError(f"input and output of a program must be text, got {type(part).__name__}")
     if not part.isascii() and _LONE_SURROGATE.search(part):
