@@ -5,7 +5,8 @@ the end of the output. Everything else does: a different number of lines is wron
 the middle. Nothing is looked for inside the output, so printing every answer is wrong too.
 
     exact   lines are equal. Right but for white space is a presentation error, not a wrong answer.
-    token   lines are equal word by word, however many spaces stand between words.
+    token   lines are equal word by word, however many spaces stand between words. Blank lines that an expected
+            output begins with need not be there: Codeforces shows some that no program prints.
     float   as token, and words that are numbers are equal within a tolerance.
 """
 
@@ -33,6 +34,8 @@ def compare(got: str, expected: str, comparison: Comparison, tolerance: float) -
         if got_lines == expected_lines:
             return Match.EQUAL
         return Match.SPACING if got.split() == expected.split() else Match.DIFFERENT
+    if expected_lines and not expected_lines[0]:
+        got_lines, expected_lines = _lines(got.lstrip()), _lines(expected.lstrip())
     if len(got_lines) != len(expected_lines):
         return Match.DIFFERENT
     same = all(
