@@ -42,3 +42,9 @@ def test_a_method_may_answer_where_the_prompt_has_a_function() -> None:
     stub = "def twice(xs):\n"
     assert judge(TWICE, BARE, prompt=stub).value == 1.0
     assert judge(TWICE.replace("2 *", "3 *"), BARE, prompt=stub).value == 0.0
+
+
+def test_a_function_may_answer_where_the_prompt_has_a_method() -> None:
+    stub = "class Solution:\n    def twice(self, xs: List[int]) -> int:\n        pass\n"
+    assert judge("def twice(xs: List[int]) -> int:\n    return 2 * sum(xs)\n", BARE, prompt=stub).value == 1.0
+    assert judge("def twice(xs: List[int]) -> int:\n    return sum(xs)\n", BARE, prompt=stub).value == 0.0

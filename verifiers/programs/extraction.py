@@ -353,8 +353,9 @@ def _readings(code: str, prompt_code: str, entry: str) -> list[str]:
         entry = last_defined(prompt_code)
     if not _defines(prompt_code, entry):
         return [*(f"{prompt_code}\n{text}" for text in whole if _builds_on(text, prompt_code)), *whole]
-    if is_solution(dedented, entry.partition(".")[0]) and _is_at_margin(prompt_code, entry):
-        return whole  # a method where the prompt has a function: that is not to stand before it
+    ways = [(is_solution(code, entry), _is_at_margin(code, entry)) for code in (prompt_code, dedented)]
+    if ways in ([(True, False), (False, True)], [(False, True), (True, False)]):
+        return whole  # a method where the prompt has a function, or the other way: that is not to stand before it
     stub = f"{prompt_code.rstrip()}\n{_body_indent(prompt_code)}pass\n\n"
     if _defines(dedented, entry):
         # what the prompt imports and defines beside the function is there for a response that repeats only that

@@ -160,7 +160,7 @@ class Code(Part):
         if is_solution(extracted.readings[0], entry):
             tests = read(owner=SOLUTION)
             assert isinstance(tests, ExamTests)  # of the same shape as before
-        of_class = "." in tests.entry or b"Solution()" in tests.spec
+        of_class = "." in tests.entry or b"Solution()" in tests.spec or f"class {SOLUTION}" in prompt_code
         prelude = of_class if self.prelude is None else self.prelude
         return ExamRow(extracted, tests, prelude)
 
