@@ -174,6 +174,20 @@ def test_a_checker_that_fails_on_this_output_alone_has_said_no() -> None:
     assert "could not read the output" in str(verdict.evidence)
 
 
+@pytest.mark.parametrize("checker", [*CHECKERS.values(), "import sys\nsys.exit(2)"])
+def test_an_output_that_no_checker_can_read_is_wrong_though_no_right_one_is_known(checker: str) -> None:
+    tests = {"tests": [{"input": "7\n", "output": ""}], "checker": checker}
+    verdict = Code(extraction="raw").verify([Rollout("print('one six')", tests=tests)])[0]
+    assert (verdict.value, verdict.status) == (0.0, Status.INCORRECT), verdict
+
+
+@pytest.mark.parametrize("checker", ["x =", "import no_such_module", "def check(i, o, e): return wrong_name"])
+def test_a_checker_that_no_output_can_break_is_broken_itself(checker: str) -> None:
+    tests = {"tests": [{"input": "7\n", "output": ""}], "checker": checker}
+    verdict = Code(extraction="raw").verify([Rollout("print(1)", tests=tests)])[0]
+    assert (verdict.value, verdict.status) == (None, Status.GRADER_ERROR)
+
+
 def test_reading_alone() -> None:
     stdio = read_tests(STDIO["mappings"])
     assert isinstance(stdio, StdioTests)

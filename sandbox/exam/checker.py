@@ -15,6 +15,8 @@ from typing import Any
 from proctor.sandbox.channel import Channel
 from proctor.sandbox.exam.decode import Decoder
 
+_FILENAME = "checker.py"
+
 
 def check(payload: bytes, channel: Channel) -> None:
     """Entry. Reports {"value": share} or {"fault": what is wrong with the checker}."""
@@ -23,21 +25,35 @@ def check(payload: bytes, channel: Channel) -> None:
     try:
         report = {"value": _value(spec)}
     except Exception as error:  # the border to a text of the data set
-        report = {"fault": f"{type(error).__name__}: {error}"[:1000]}
+        fault = f"{type(error).__name__}: {error}"[:1000]
+        report = {"fault": fault, "is_of_text": _is_of_text(error)}
     channel.report(json.dumps(report).encode())
+
+
+def _is_of_text(error: Exception) -> bool:
+    """Whether what a checker met in its texts may be why it stumbled, and not how it is written."""
+    if isinstance(error.__cause__, SystemExit):
+        return True
+    trace, last, is_begun = error.__traceback__, "", False
+    while trace is not None:
+        last = trace.tb_frame.f_code.co_filename
+        is_begun |= last == _FILENAME
+        trace = trace.tb_next
+    is_own = isinstance(error, ImportError | OSError) or (type(error) is NameError and last == _FILENAME)
+    return is_begun and not is_own
 
 
 def _value(spec: dict[str, Any]) -> float:
     texts = {name: spec[name] for name in ("input", "output", "expected")}
     names: dict[str, Any] = {"__name__": "checker"}
-    code = compile(spec["source"], "checker.py", "exec", dont_inherit=True)
+    code = compile(spec["source"], _FILENAME, "exec", dont_inherit=True)
     if "check" in code.co_names:
         exec(code, names)
         value = names["check"](texts["input"], texts["output"], texts["expected"])
         return min(1.0, max(0.0, float(value)))
     for name, text in texts.items():
         Path(name).write_text(text, encoding="utf-8", errors="surrogateescape")
-    sys.argv[:] = ["checker.py", *texts]
+    sys.argv[:] = [_FILENAME, *texts]
     names["__name__"] = "__main__"
     try:
         exec(code, names)

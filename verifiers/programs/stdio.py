@@ -141,6 +141,8 @@ def _ask_checker(case: Case, got: str, source: str, execution: Execution, sandbo
     if not fault:
         status = Status.CORRECT if said["value"] >= 1 else Status.INCORRECT
         return _Result(status, execution, {"checker": said["value"]})
+    if not case.output.strip() and said.get("is_of_text", True):  # there is nothing else to try it on
+        return _Result(Status.INCORRECT, execution, {"checker": f"could not read the output: {fault}"})
     if got != case.output:
         on_expected = _ask_checker(case, case.output, source, execution, sandbox)
         if on_expected.status.has_value:  # it works: what it stumbled over is this output
