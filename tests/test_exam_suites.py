@@ -328,7 +328,9 @@ NOT_RUN = {
         @pytest.fixture
         def own(recwarn): return 3
         def test_it(own): assert f(own) == 6""",
-    "a word that is not known": "import pytest\ndef test_it():\n    f(3)\n    pytest.skip('not today')",
+    "a word that is not known": "import pytest\ndef test_it():\n    f(3)\n    pytest.exit('not today')",
+    "a test that skips itself": "import pytest\ndef test_it():\n    pytest.skip('not today')\n    f(3)",
+    "a file that does": "import pytest\npytest.skip('not today', allow_module_level=True)",
     "one that is not known of a request": "def test_it(request): assert f(3) == len(request.keywords)",
     "a test that yields": "def test_it():\n    yield\n    assert f(3) == 6",
     "a case that yields": """
@@ -352,6 +354,23 @@ def test_what_cannot_be_run_is_a_fault_of_the_tests(name: str, options: dict[str
     for program in (RIGHT, WRONG):
         verdict = judge(program, source(tests), **options)
         assert (verdict.value, verdict.status) == (None, Status.BAD_REFERENCE), verdict
+
+
+LEFT_OUT = """
+    import pytest
+    def test_it():
+        try: got = f(3)
+        except NotImplementedError: pytest.skip("not there yet")
+        if got is None: pytest.xfail("nothing yet")
+        assert got == 6
+"""
+
+
+@pytest.mark.parametrize("body", ["raise NotImplementedError", "return None"])
+def test_an_answer_that_leaves_a_test_out_is_no_way_out(body: str) -> None:
+    verdict = judge(f"def f(x): {body}", source(LEFT_OUT))
+    assert (verdict.value, verdict.status) == (0.0, Status.INCORRECT), verdict
+    assert judge(RIGHT, source(LEFT_OUT)).value == 1.0
 
 
 def test_partial_credit_sees_every_test_of_a_suite() -> None:

@@ -1,4 +1,4 @@
-"""The words of pytest that test sources use outside of pytest: raises, approx, fail, fixture, param, mark.
+"""The words of pytest that test sources use outside of pytest: raises, approx, fail, skip, fixture, param, mark.
 
 Jails show the standard library and no installed packages, and importing all of pytest for `raises` would cost
 every examiner 150 ms. Where a sandbox does show pytest (`packages=("pytest",)`), the real one is used.
@@ -28,6 +28,10 @@ class UnknownWordError(BaseException):
 
     Not an Exception: `pytest.raises(Exception)` is not meant for it.
     """
+
+
+class Skipped(BaseException):
+    """What `skip` and `xfail` raise while a test runs. Not an Exception, as in pytest."""
 
 
 class Raises:
@@ -159,6 +163,10 @@ def fail(reason: str = "", pytrace: bool = True) -> None:
     raise Failed(reason)
 
 
+def skip(reason: str = "", *, allow_module_level: bool = False) -> None:
+    raise Skipped(reason)
+
+
 def fixture(function: Any = None, *, scope: str = "function", autouse: bool = False, **about: Any) -> Any:
     """Marks a function whose result tests ask for by its name; `fixtures.py` calls it."""
     if function is None:
@@ -215,6 +223,7 @@ def stand_in() -> ModuleType:
     module.__dict__.update(
         raises=raises, warns=warns, approx=approx, fail=fail, fixture=fixture, param=Param, mark=_Marks()
     )
+    module.__dict__.update(skip=skip, xfail=skip)
     module.__dict__["__getattr__"] = _refuse
     return module
 

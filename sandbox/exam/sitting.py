@@ -14,11 +14,12 @@ from proctor.sandbox.exam.calls import CallPaper
 from proctor.sandbox.exam.decoys import agrees
 from proctor.sandbox.exam.evidence import Evidence
 from proctor.sandbox.exam.examinee import CandidateError, Examined, is_of_candidate
+from proctor.sandbox.exam.grouping import Test
 from proctor.sandbox.exam.link import ExamOverError
 from proctor.sandbox.exam.names import Used
 from proctor.sandbox.exam.paper import TESTS, BadTestsError, Paper
 from proctor.sandbox.exam.patched import ProgramModule
-from proctor.sandbox.exam.pytest_words import UnknownWordError, stand_in
+from proctor.sandbox.exam.pytest_words import Skipped, UnknownWordError, stand_in
 from proctor.sandbox.exam.sheet import CAUGHT, CHECKED, CHECKED_UNIT, DOUBLE, FAILS, REACHED, UNIT, Sheet
 from proctor.sandbox.exam.suite import UnfitRowsError, collect
 from proctor.sandbox.exam.unpickling import guard
@@ -116,10 +117,25 @@ class Sitting:
         for number, test in enumerate(tests, begun):
             self._evidence.test_name = test.name
             with self._sheet.unit(number):
-                test.run()
+                self._run_test(test)
+
+    def _run_test(self, test: Test) -> None:
+        """Raises UnknownWordError for one that leaves itself out before the candidate has had a part in it.
+
+        Behind an answer it may be the answer that decides: neither a pass nor a way out.
+        """
+        uses = self._examinee.uses
+        try:
+            test.run()
+        except Skipped as error:
+            if self._examinee.uses == uses:
+                raise UnknownWordError(f"a test that skips itself: {error}") from error
+            raise AssertionError(f"skipped while it ran: {error}") from error
 
     def _is_fault_of_tests(self, error: BaseException) -> bool:
         """Whether the tests failed without the candidate having had a part in it."""
+        if isinstance(error, Skipped) and self._examinee.uses == self._uses_of_names:
+            return True
         if isinstance(error, ExamOverError) or self._examinee.uses or self._examinee.last_error:
             return False
         is_missing = isinstance(error, NameError) and error.name in self._missing
