@@ -5,11 +5,15 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 
+from proctor.sandbox.core import Exam, Execution, Outcome
+from proctor.sandbox.exam import patience
 from proctor.verifiers.core import Rollout, Status
 from proctor.verifiers.programs.part import Code
+from proctor.verifiers.programs.statuses import of_report, read_report
 from tests.judging import judge, source
 
 # An examiner with little patience before a candidate that says `said`, in a process of its own: it takes signals.
@@ -105,6 +109,41 @@ def test_tests_that_wait_for_nobody_do_not_wait_on() -> None:
 LONG_TEXT = source(
     "import pytest\ndef test_it():\n    with pytest.raises(ValueError, match='must be .* positive'):\n        f(-1)\n"
 )
+
+
+ENDED = {
+    "one call into C": (Execution(outcome=Outcome.CPU_LIMIT, signal=9), Status.TIME_LIMIT),
+    "memory": (Execution(outcome=Outcome.MEMORY_LIMIT, signal=9), Status.OUTPUT_LIMIT),
+    "the stack": (Execution(outcome=Outcome.RUNTIME_ERROR, signal=11), Status.INCORRECT),
+    "an exit of the tests' own": (Execution(outcome=Outcome.OK, exit_code=0), Status.GRADER_ERROR),
+    "a kill from outside": (Execution(outcome=Outcome.RUNTIME_ERROR, signal=9), Status.GRADER_ERROR),
+}
+
+
+@pytest.mark.parametrize("name", ENDED)
+def test_what_ends_the_tests_behind_an_answer_is_the_answer(name: str) -> None:
+    ended, status = ENDED[name]
+    waiting = Execution(outcome=Outcome.OK)
+    answered = Exam(examiner=replace(ended, stderr=patience.ANSWERED), candidate=waiting)
+    assert of_report(read_report(answered), waiting) is status
+    unanswered = Exam(examiner=ended, candidate=waiting)
+    assert of_report(read_report(unanswered), waiting) is Status.GRADER_ERROR
+
+
+HEAVY = {
+    "memory": "[bytearray(1 << 20) for _ in range(got)]",
+    "standard output": "print('x' * got * 100)",
+    "the stack": "import sys; sys.setrecursionlimit(10**9); assert deep == deep[0]",
+}
+
+
+@pytest.mark.parametrize("name", HEAVY)
+def test_an_answer_is_no_way_to_end_the_tests_without_a_verdict(name: str) -> None:
+    tests = source(
+        f"def check(candidate):\n    got, deep = candidate(1)\n    {HEAVY[name]}\n    assert got == 3\n"
+    )
+    huge = "def f(x):\n    deep = []\n    for _ in range(300_000): deep = [deep]\n    return 10**5, deep"
+    assert judge(huge, tests, entry="f").value == 0.0
 
 
 def test_a_long_text_of_an_exception_is_cut() -> None:

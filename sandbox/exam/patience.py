@@ -5,6 +5,10 @@ or for a regular expression on a text of a megabyte. So a timer of this process 
 answer may be enough, where tests count up to it: then they have longer, for that may be their own work. And tests
 may wait without computing, where a candidate calls the `get` of an empty queue of theirs: that ends as soon as the
 candidate is gone, at its own limit.
+
+No signal interrupts a call into C, such as `sum(range(answer))`, and none comes before the kernel ends a process that
+fills its memory or its stack with an answer. So that there is one is written to standard error beforehand, for whoever
+finds that this process ended without a report.
 """
 
 from __future__ import annotations
@@ -15,6 +19,7 @@ import resource
 import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType
 
 from proctor.sandbox.exam.link import ExamOverError
@@ -24,8 +29,10 @@ _MOST_S = 10.0  # what tests do themselves seldom takes more than 0.1 s
 # behind which nobody is left to say whose fault it was.
 _MOST_ANSWERED = 0.4
 _WITHOUT_LIMIT_S = 24.0
+_STDERR = 2
 _LOOK_S = 0.5  # between looks whether a candidate that is served is there
-_sleep = time.sleep  # which tests may have put something else in place of
+ANSWERED = b"\nproctor: from here on the tests work with what the program says\n"
+_sleep, _write = time.sleep, os.write  # which tests may have put something else in place of
 _running: list[Patience] = []
 _can_end: list[bool] = []  # there is a handler, without which the signal would end the process
 _looking: list[bool] = []
@@ -40,7 +47,7 @@ class Patience:
         self._is_gone = is_gone
         self._left_s = _MOST_S
         self._depth = self._num_served = 0
-        self._has_answered = False
+        self._has_answered = self._has_told = False
 
     @property
     def is_deserted(self) -> bool:
@@ -50,6 +57,7 @@ class Patience:
     def serve(self) -> None:
         """As `begin`, for a request, on whose answer the candidate waits."""
         self._num_served += 1
+        self._tell()
         self.begin()
         if _can_end and not _looking:
             _looking.append(True)
@@ -59,8 +67,15 @@ class Patience:
         """The first one counts: from then on the tests work with what the candidate says."""
         if not self._has_answered and _can_end:
             self._has_answered = True
+            self._tell()
             _answered[:] = [self]
             signal.setitimer(signal.ITIMER_VIRTUAL, _most_answered_s())
+
+    def _tell(self) -> None:
+        if not self._has_told and _can_end:
+            self._has_told = True
+            with suppress(OSError):  # closed by the tests
+                _write(_STDERR, ANSWERED)
 
     def begin(self) -> None:
         self._depth += 1

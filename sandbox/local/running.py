@@ -84,6 +84,11 @@ class Run:
         return self.answer is not None and as_signal(self.answer.status) == (None, signal.SIGKILL)
 
     @property
+    def is_out_of_time(self) -> bool:
+        """Of this sitting's own, which another try would run out of as well."""
+        return self.stopped_for in (Outcome.CPU_LIMIT, Outcome.WALL_LIMIT)
+
+    @property
     def deadline(self) -> float:
         return self.started + self.ask.limits.wall_s + self.grace_s
 

@@ -251,7 +251,7 @@ class Supervisor:
         if job is None or run is None:
             return
         seat.job = None
-        if seat.side == EXAMINER and run.report is None and run.sittings > 1:
+        if seat.side == EXAMINER and run.report is None and run.sittings > 1 and not run.is_out_of_time:
             self._retry(job, "the examiner that was kept ended before it had reported")
             return
         job.facts[seat.side] = fact_of(run, self._isolation)

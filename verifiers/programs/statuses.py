@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import signal
 from typing import Any
 
 from proctor.sandbox.core import Exam, Execution, Outcome
+from proctor.sandbox.exam.patience import ANSWERED
 from proctor.verifiers.core import Status
 
 _OF_OUTCOME = {
@@ -38,6 +40,11 @@ _NOT_COMPILED = ("SyntaxError", "IndentationError", "TabError")
 _OUT_OF_MEMORY = "MemoryError"
 _TOO_LARGE = "TooLargeError"  # said by the candidate's end of what it was to send
 _TAIL = 500
+_CRASHES = (
+    signal.SIGSEGV,
+    signal.SIGBUS,
+    signal.SIGABRT,
+)  # of an interpreter: a stack that an answer has filled
 _WELL_BEFORE_S = 1.0  # where the examiner ends first, its candidate follows at once
 
 
@@ -54,6 +61,9 @@ def read_report(exam: Exam) -> dict[str, Any]:
     if not exam.examiner.report:
         if _was_gone(exam):
             return {"result": "failed", "failure": {"kind": "gone", "error": "ended before the tests did"}}
+        if ANSWERED in exam.examiner.stderr and (kind := _ended_by(exam.examiner)):
+            error = f"ended the tests: {exam.examiner.outcome.value}"
+            return {"result": "failed", "failure": {"kind": kind, "error": error}}
         how = exam.examiner.outcome.value
         return {
             "result": "error",
@@ -61,6 +71,15 @@ def read_report(exam: Exam) -> dict[str, Any]:
         }
     report: dict[str, Any] = json.loads(exam.examiner.report)
     return report
+
+
+def _ended_by(examiner: Execution) -> str:
+    """How a failure is called that ended the tests' process when it worked with an answer; "" for their own exit."""
+    if examiner.outcome in (Outcome.CPU_LIMIT, Outcome.WALL_LIMIT):
+        return "slow"
+    if examiner.outcome in (Outcome.MEMORY_LIMIT, Outcome.OUTPUT_LIMIT):
+        return "flood"
+    return "tests" if examiner.signal in _CRASHES else ""
 
 
 def _was_gone(exam: Exam) -> bool:
