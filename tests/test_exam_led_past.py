@@ -20,6 +20,16 @@ PAST = {
         "def f(x): return [x]",
         "def f(x): return []",
     ),
+    "no members for a helper": (
+        "def one(y):\n    assert y > 0\nfor y in f(3): one(y)\n",
+        "def f(x): return [x]",
+        "def f(x): return []",
+    ),
+    "no members for a helper, in an expression": (
+        "def one(y):\n    assert y > 0\ndef test():\n    list(map(one, f(3)))\n    [one(y) for y in f(3)]\n",
+        "def f(x): return [x]",
+        "def f(x): return []",
+    ),
     "a branch": (
         "def check(candidate):\n    got = candidate(3)\n    if got is not None:\n        assert got == 3\n",
         "def f(x): return x",

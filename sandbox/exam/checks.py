@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import ast
 import builtins
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from proctor.sandbox.exam.sheet import CAUGHT, CHECKED, CHECKED_UNIT, DOUBLE, FAILS, REACHED, UNIT
@@ -25,7 +25,9 @@ EXPECTING = ("raises", "Raises", "suppress")
 _PLACE = {"lineno": 1, "col_offset": 0}
 _COMPOUND = frozenset(kind for kind in ast.stmt.__subclasses__() if {"body", "cases"} & {*kind._fields})
 _LEADING = (ast.If, ast.For, ast.AsyncFor, ast.While, ast.Match)  # past the checks in them, it may be
-_DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+_DEFINITIONS = (*_FUNCTIONS, ast.ClassDef)
+_COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
 
 def _call(name: str, *args: ast.expr) -> ast.Call:
@@ -38,16 +40,20 @@ _GUARD = ast.Expr(_call(CAUGHT), **_PLACE)
 _CATCH_CHECKS = frozenset({"AssertionError", "Exception", "BaseException", "failureException"})
 
 
-def count_checks(body: list[ast.stmt]) -> None:
-    """Puts a counter in front of every check, and one of another kind in front of what may lead past some, in place."""
+def count_checks(body: list[ast.stmt], helpers: frozenset[str] | None = None) -> None:
+    """Puts a counter in front of every check, and one of another kind in front of what may lead past some, in place.
+
+    `helpers` are functions of the tests that hold some: found in the body where they are not given.
+    """
+    helpers = frozenset(_helpers(body)) if helpers is None else helpers
     counted: list[ast.stmt] = []
     for statement in body:
         for block in blocks(statement):
-            count_checks(block)
+            count_checks(block, helpers)
         if is_check(statement):
             counted.append(_COUNTER)
             _guard_double(statement)
-        elif isinstance(statement, _LEADING) and _may_lead_past(statement):
+        elif _may_lead_past(statement, helpers):
             counted.append(_REACHER)
         if isinstance(statement, ast.With) and any(
             _expects_by_name(item.context_expr) for item in statement.items
@@ -133,10 +139,35 @@ def mark_units(body: Sequence[ast.stmt], functions: frozenset[str]) -> tuple[lis
     return marked, units
 
 
-def _may_lead_past(statement: ast.stmt) -> bool:
+def _may_lead_past(statement: ast.stmt, helpers: frozenset[str]) -> bool:
     """Whether it depends on a value whether the checks in a statement are run; not `if __name__ == "__main__"`."""
+    if isinstance(statement, ast.Expr):
+        return _goes_through(statement.value) and _names_any(statement, helpers)
+    if not isinstance(statement, _LEADING):
+        return False
     is_main = isinstance(statement, ast.If) and mentions(statement.test, frozenset({"__name__"}))
-    return not is_main and _holds_check(statement)
+    return not is_main and (_holds_check(statement) or _names_any(statement, helpers))
+
+
+def _goes_through(node: ast.expr) -> bool:
+    """Whether an expression does something for each member of a value."""
+    parts = [node, *(node.args if isinstance(node, ast.Call) else ())]
+    return any(
+        isinstance(part, _COMPREHENSIONS) or (isinstance(part, ast.Call) and _called_name(part) == "map")
+        for part in parts
+    )
+
+
+def _names_any(node: ast.AST, names: frozenset[str]) -> bool:
+    return any(getattr(part, "id", getattr(part, "attr", "")) in names for part in walk(node))
+
+
+def _helpers(body: Sequence[ast.stmt]) -> Iterator[str]:
+    for statement in body:
+        if isinstance(statement, _FUNCTIONS) and any(map(_holds_check, statement.body)):
+            yield statement.name
+        for block in blocks(statement):
+            yield from _helpers(block)
 
 
 def _holds_check(statement: ast.stmt) -> bool:
