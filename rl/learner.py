@@ -35,6 +35,7 @@ from proctor.rl.update import (
     token_values,
 )
 from proctor.sft.model import Policy
+from proctor.sft.optimizer import own_settings
 from proctor.sft.parallel import Workers
 
 
@@ -79,7 +80,8 @@ class CriticLearner:
 
     def load(self, state: dict[str, Any]) -> None:
         self.critic.load_state_dict(state["critic"])
-        self._optimizer.load_state_dict(state["optimizer"])
+        with own_settings(self._optimizer):
+            self._optimizer.load_state_dict(state["optimizer"])
 
 
 @dataclass(slots=True)

@@ -45,7 +45,9 @@ class Progress:
     def restore(self, data: Mapping[str, Any]) -> None:
         self.step = data["step"]
         self.deck.dealt = data["dealt"]
-        self.kl.coef = data["kl_coef"]
+        # A fixed coefficient is the config's, which may have been changed since; from 0 nothing can be steered.
+        if isinstance(self.kl, AdaptiveKL) and data["kl_coef"]:
+            self.kl.coef = data["kl_coef"]
         self.ledger = Ledger.from_json(data["ledger"])
         self.incidents = data["incidents"]
         self.rate_scale = data["rate_scale"]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import nn
@@ -57,3 +59,17 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
     """Sets the rate of every group."""
     for group in optimizer.param_groups:
         group["lr"] = rate
+
+
+@contextmanager
+def own_settings(optimizer: torch.optim.Optimizer) -> Iterator[None]:
+    """Inside, a saved state may be loaded; rate, betas, epsilon and decay stay those that this run was given.
+
+    torch puts back what the writing run had: a config that was changed before resuming would have no effect.
+    """
+    given = [
+        {name: value for name, value in group.items() if name != "params"} for group in optimizer.param_groups
+    ]
+    yield
+    for group, settings in zip(optimizer.param_groups, given, strict=True):
+        group.update(settings)

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from proctor.sft.config import ConfigError
 from proctor.sft.heap import keep_freed_memory
 from proctor.sft.model import Policy, wants_bfloat16, weights_of
+from proctor.sft.optimizer import own_settings
 from proctor.sft.settings import Precision
 
 
@@ -80,7 +81,8 @@ class Plain:
         """Reads what `save` wrote; the weights are loaded apart."""
         # The optimiser takes each state to its parameter's device.
         state = torch.load(folder / "optimizer.pt", map_location="cpu", weights_only=True)
-        self.optimizer.load_state_dict(state)
+        with own_settings(self.optimizer):
+            self.optimizer.load_state_dict(state)
 
     def total(self, values: Sequence[float]) -> list[float]:
         """Each value summed over the processes."""
@@ -178,8 +180,14 @@ class Zero:
         self.module.save_checkpoint(str(folder), tag="zero")
 
     def load(self, folder: Path) -> None:
-        """Reads what `save` wrote, weights included."""
-        self.module.load_checkpoint(str(folder), tag="zero")
+        """Reads what `save` wrote, weights included. Raises ValueError where another kind of run wrote it."""
+        try:
+            with own_settings(self.optimizer):
+                path, _ = self.module.load_checkpoint(str(folder), tag="zero")
+        except Exception as error:  # the border to DeepSpeed, which asserts without a word
+            raise ValueError(str(error) or "DeepSpeed finds no state of this stage in it") from error
+        if path is None:  # it warns, and goes on with the weights that it has
+            raise ValueError("DeepSpeed finds no state of this stage in it")
 
     def total(self, values: Sequence[float]) -> list[float]:
         """Each value summed over the processes."""

@@ -5,12 +5,16 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
+from proctor.sft.config import ConfigError
 from proctor.sft.demo_task import make_model, make_tokenizer
+from proctor.sft.parallel import Zero
+from proctor.sft.saving import fitting
 from tests.sft_parallel_runs import TINY
 from tests.sft_parallel_runs import run as train_alone
 
@@ -56,6 +60,18 @@ def test_two_processes_give_the_curve_and_the_model_of_one(tmp_path):
             torch.testing.assert_close(
                 mine[parameter], value, rtol=1e-3, atol=1e-4, msg=f"{way}: {parameter}"
             )
+
+
+@pytest.mark.parametrize("answer", [AssertionError(), RuntimeError("a world size of 2"), (None, {})])
+def test_what_deepspeed_cannot_read_is_told(tmp_path, answer):
+    """It asserts without a word, raises classes of its own, or warns and leaves the weights as they are."""
+    zero = Zero.__new__(Zero)
+    zero.optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))])
+    zero.module = Mock()
+    zero.module.load_checkpoint.side_effect = [answer]
+    said = r"another kind \((a world size|DeepSpeed finds no state of this stage)"
+    with pytest.raises(ConfigError, match=said), fitting(tmp_path):
+        zero.load(tmp_path)
 
 
 def metrics(folder: Path) -> list[dict[str, float]]:
