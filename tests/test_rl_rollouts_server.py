@@ -165,6 +165,14 @@ def test_a_prompts_seed_is_one_that_every_engine_takes(seed: int, index: int) ->
     assert prompt_seed(seed, index) != prompt_seed(seed, index + 1)
 
 
+@pytest.mark.parametrize("seed", [0, 1, 2**40])
+def test_no_two_samples_of_a_step_have_a_seed_in_common(seed: int) -> None:
+    # vLLM draws sample j of a prompt with the prompt's seed + j. Were the seeds of prompts next to one another, 64
+    # prompts of 16 samples would have 79 seeds between them.
+    seeds = {prompt_seed(seed, prompt) + sample for prompt in range(64) for sample in range(16)}
+    assert len(seeds) == 64 * 16
+
+
 SERVERS: dict[str, CompletionServer] = {}
 
 
@@ -183,7 +191,9 @@ def test_training_over_a_server_samples_from_the_policy(
     with serving(server := CompletionServer(stale)) as url:
         SERVERS[url] = server
         words = ("--engine", "server", "--server_url", url, "--server_sync", f"{__name__}.push")
-        train(make_run(tmp_path, *words, "--run.steps", 3, "--server_key", "TOY_KEY", output="served"))
+        # Sixteen samples: with four all groups of a step may be without a seven, and then no gap is measured.
+        words = (*words, "--run.steps", 3, "--rollouts.samples", 16, "--server_key", "TOY_KEY")
+        train(make_run(tmp_path, *words, output="served"))
     assert server.keys == {"Bearer sesame"}
     lines = [line for line in read_lines(tmp_path / "served" / "metrics.jsonl") if "gap" in line]
     assert len(lines) == 3

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Protocol
 
 
@@ -41,9 +42,11 @@ class EngineError(ConnectionError):
 def prompt_seed(seed: int, index: int) -> int:
     """The seed of the prompt at `index` of a call: equal prompts must not give equal samples.
 
-    In [0, 2**31), which every engine takes; runs count on from large seeds of their own.
+    vLLM counts on from it for the prompt's further samples, so the seeds of two prompts must lie far apart: next
+    to each other, all but one of their samples would be drawn with the same noise. In [0, 2**31), which every
+    engine takes.
     """
-    return (seed * 1_000_003 + index) % 2**31
+    return int.from_bytes(blake2b(f"{seed}/{index}".encode(), digest_size=4).digest(), "big") % 2**31
 
 
 Ready = Callable[[int, list[Completion]], None]
