@@ -10,7 +10,7 @@ import torch
 from proctor.rl.algorithms import advantages as _advantages  # noqa: F401 - fills the table
 from proctor.rl.algorithms.advantages import group_stats
 from proctor.rl.algorithms.presets import Algorithm
-from proctor.rl.algorithms.registry import ADVANTAGES, WITHIN_GROUPS, find
+from proctor.rl.algorithms.registry import ADVANTAGES, find
 from proctor.rl.ledger import Fate
 from proctor.rl.rollouts.core import Completion
 from proctor.verifiers.core import Score
@@ -80,7 +80,7 @@ def _by_part(experience: Experience, parts: Iterable[str]) -> list[float]:
 def _fate(experience: Experience, algorithm: Algorithm, *, varies: bool) -> Fate:
     if experience.score.total is None:
         return Fate.UNSCORABLE
-    if algorithm.advantage in WITHIN_GROUPS and not varies:
+    if algorithm.within_groups and not varies:
         return Fate.ZERO_VARIANCE
     if algorithm.mask_truncated and experience.completion.is_truncated:
         return Fate.TRUNCATED_MASKED

@@ -38,6 +38,20 @@ def check_config(config: RLConfig) -> tuple[Expression, Algorithm]:
         raise ConfigError(
             f"update.max_staleness is of completions below average; '{algorithm.advantage}' judges tokens"
         )
+    if config.rollouts.samples == 1 and algorithm.within_groups:
+        raise ConfigError(
+            f"rollouts.samples = 1: '{algorithm.advantage}' compares the completions of a prompt, so with one of "
+            "each nothing would ever be trained; take 2 or more, or an advantage such as 'batch_baseline'"
+        )
+    if config.evaluation.every and not config.data.evaluation:
+        raise ConfigError(
+            f"evaluation.every = {config.evaluation.every} has no effect; it needs data.evaluation"
+        )
+    if config.critic.warmup_steps and not algorithm.needs_critic:
+        raise ConfigError(
+            f"critic.warmup_steps = {config.critic.warmup_steps}: '{config.algorithm.name}' has no critic, and the "
+            "policy would not be trained in these steps; leave it out"
+        )
     if config.critic.path and config.critic.shared:
         raise ConfigError(
             f"critic.path = '{config.critic.path}' has no effect with critic.shared; leave one of them out"

@@ -176,7 +176,9 @@ class GuardSettings(Section):
         description="Fall of the correct share within a window, as a share of what it was, while the reward "
         "rises, that trips; 0: off.",
     )
-    rate_factor: Share = Field(0.5, description="The learning rate is multiplied by this after an incident.")
+    rate_factor: float = Field(
+        0.5, gt=0, le=1, description="The learning rate is multiplied by this after an incident."
+    )
     max_incidents: Positive = Field(3, description="Incidents after which the run stops.")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from proctor.rl.algorithms.registry import BY_PART
+from proctor.rl.algorithms.registry import BY_PART, WITHIN_GROUPS
 from proctor.verifiers.spelling import did_you_mean
 
 BY_TOKEN = ("gae", "discounted_returns")  # advantages that each token has of its own; see credit.py
@@ -46,6 +46,11 @@ class Algorithm:
     @property
     def by_part(self) -> bool:
         return self.advantage in BY_PART
+
+    @property
+    def within_groups(self) -> bool:
+        """Whether a group of equal rewards, and one of a single completion, teaches nothing."""
+        return self.advantage in WITHIN_GROUPS
 
 
 PRESETS: dict[str, Algorithm] = {
