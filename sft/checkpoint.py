@@ -185,6 +185,7 @@ def _replace(aside: Path, final: Path) -> None:
     """Renames; a folder cannot replace another, so one of the same name is moved away first."""
     if final.exists():
         old = final.with_name(f"{_WRITING}old-{final.name}")
+        shutil.rmtree(old, ignore_errors=True)  # of a crash while it was being removed
         final.rename(old)
         aside.rename(final)
         shutil.rmtree(old)

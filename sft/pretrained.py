@@ -31,7 +31,12 @@ def loading(name: str, key: str) -> Iterator[None]:
         Exception
     ) as error:  # the border to transformers, safetensors and tokenizers, which raise what they like
         said = (str(error) or type(error).__name__).strip().split("\n")[0].strip(" .:")
-        if Path(name).is_dir():
+        if (Path(name) / "adapter_config.json").is_file():
+            problem = (
+                f"the folder '{name}' holds adapters without the model they adapt; train them with run.merge = "
+                "true and give the folder 'merged', or merge them (peft: merge_and_unload) and save that"
+            )
+        elif Path(name).is_dir():
             problem = f"the folder '{name}' cannot be loaded ({said}); give one that save_pretrained wrote"
         else:
             problem = (

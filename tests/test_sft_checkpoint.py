@@ -6,7 +6,7 @@ import random
 import pytest
 import torch
 
-from proctor.sft.checkpoint import CheckpointFolder, random_states, restore_random_states
+from proctor.sft.checkpoint import CheckpointFolder, random_states, replacing, restore_random_states
 
 
 def save(folder: CheckpointFolder, step: int, metric: float | None = None, text: str = "x") -> None:
@@ -74,6 +74,19 @@ def test_the_same_step_is_replaced(tmp_path):
     save(folder, 1, text="new")
     assert (folder.latest().path / "weights").read_text() == "new"
     assert [path.name for path in tmp_path.iterdir()] == ["step-000001"]
+
+
+def test_a_folder_that_was_half_removed_does_not_stand_in_the_way(tmp_path):
+    """A result is replaced by moving the old one away; a kill while that is removed leaves some of it."""
+    for text in ("first", "second"):
+        old = tmp_path / ".writing-old-model"
+        old.mkdir(exist_ok=True)
+        (old / "model.safetensors").write_text("of a crash")
+        with replacing(tmp_path / "model") as folder:
+            folder.mkdir()
+            (folder / "model.safetensors").write_text(text)
+    assert (tmp_path / "model" / "model.safetensors").read_text() == "second"
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
 
 def test_a_run_that_begins_anew_finds_no_checkpoint_and_destroys_none(tmp_path):

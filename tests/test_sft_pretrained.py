@@ -54,6 +54,15 @@ def test_a_model_that_is_not_there(name: str, problem: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_adapters_alone_are_no_model(folder: Path) -> None:
+    """What a warm start with LoRA leaves, and the next run is tempted to begin from."""
+    (folder / "tokenizer" / "adapter_config.json").write_text("{}")
+    with pytest.raises(
+        ConfigError, match=r"^model: the folder 'tokenizer' holds adapters .* run\.merge = true"
+    ):
+        load_policy("tokenizer")
+
+
 def test_a_folder_with_a_tokenizer_alone() -> None:
     with pytest.raises(ConfigError, match=r"^model: the folder 'tokenizer' cannot be loaded"):
         load_policy("tokenizer")
