@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
+from threading import Thread
 
 from transformers import PreTrainedTokenizerBase
 
@@ -86,42 +86,56 @@ class Collector:
 
 
 class _Scoring:
-    """Scores groups in a thread of its own: each call of the reward takes all that is waiting by then."""
+    """Scores groups in a thread of its own: each call of the reward takes all that is waiting by then.
+
+    Nothing waits for the thread but `results`, and Ctrl-C ends that: a reward that hangs must not hold the process.
+    """
 
     def __init__(self, reward: Reward, step: int) -> None:
         self._reward = reward
         self._step = step
-        self._waiting: SimpleQueue[tuple[int, list[Rollout]]] = SimpleQueue()
+        self._waiting: SimpleQueue[tuple[int, list[Rollout]] | None] = SimpleQueue()  # None: there is no more
         self._scores: dict[int, Sequence[Score]] = {}
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="scoring")
-        self._calls: list[Future[None]] = []
+        self._error: Exception | None = None
+        self._thread = Thread(target=self._run, name="scoring", daemon=True)
 
     def add(self, place: int, rollouts: list[Rollout]) -> None:
         """One prompt's rollouts."""
         self._waiting.put((place, rollouts))
-        self._calls.append(self._thread.submit(self._score_waiting))
 
     def results(self) -> dict[int, Sequence[Score]]:
         """All scores by prompt, in the order of its rollouts. Raises what the reward raised."""
-        for call in self._calls:
-            call.result()
+        self._waiting.put(None)
+        self._thread.join()
+        if self._error is not None:
+            raise self._error
         return self._scores
 
-    def _score_waiting(self) -> None:
-        groups: list[tuple[int, list[Rollout]]] = []
+    def _run(self) -> None:
         try:
-            while True:
-                groups.append(self._waiting.get_nowait())
-        except Empty:
-            pass
-        if not groups:  # an earlier call took them
-            return
+            while groups := self._next():
+                self._score(groups)
+        except Exception as error:  # the border to the other thread, which raises it
+            self._error = error
+
+    def _next(self) -> list[tuple[int, list[Rollout]]]:
+        """All groups that are waiting, one at least; none where there are no more to come."""
+        groups = []
+        while (group := self._waiting.get()) is not None:
+            groups.append(group)
+            if self._waiting.empty():
+                return groups
+        self._waiting.put(None)  # for the next call
+        return groups
+
+    def _score(self, groups: list[tuple[int, list[Rollout]]]) -> None:
         scores = self._reward.score([one for _, group in groups for one in group], step=self._step)
         for place, group in groups:
             self._scores[place], scores = scores[: len(group)], scores[len(group) :]
 
     def __enter__(self) -> _Scoring:
+        self._thread.start()
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._thread.shutdown(wait=True, cancel_futures=True)
+        self._waiting.put(None)

@@ -98,7 +98,9 @@ def _line(screen: Console, report: Report) -> None:
     if report.step % every and report.step != 1:
         return
     numbers = ", ".join(f"{title} {_number(report.metrics.get(name), form)}" for name, title, form in _SHOWN)
-    screen.print(f"step {report.step}/{report.num_steps}: {numbers}", markup=False)
+    unscored = report.metrics.get("fate/unscorable")
+    aloud = f", {unscored} of {len(report.experiences)} rollouts without a verdict" if unscored else ""
+    screen.print(f"step {report.step}/{report.num_steps}: {numbers}{aloud}", markup=False)
 
 
 def _table(steps: deque[Report]) -> Table:

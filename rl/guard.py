@@ -45,6 +45,14 @@ class Guard:
             self.history.popleft()
         return self._broken(vitals) or self._out_of_bounds(vitals) or self._trend()
 
+    def blindness(self) -> str | None:
+        """Why to stop where the last window has no verdict at all. Nothing was trained: there is nothing to undo."""
+        window = self.settings.window
+        steps = list(self.history)[-window:]
+        if len(steps) < window or _known(steps, "reward"):
+            return None
+        return f"no rollout of the last {window} steps has a verdict; completions.jsonl says why"
+
     def forget(self) -> None:
         self.history.clear()
         self.best = -math.inf

@@ -27,7 +27,7 @@ _EVALUATION_KEPT = 32  # prompts of each evaluation whose completions are record
 
 
 class GuardStopError(RuntimeError):
-    """The guard tripped as often as it may; the last good checkpoint stands."""
+    """The guard tripped as often as it may, or there are no verdicts; the last good checkpoint stands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +110,8 @@ def _loop(
         recorder.step(progress.step, metrics)
         recorder.completions(progress.step, experiences)
         watch(Report(progress.step, config.run.steps, metrics, experiences))
+        if config.guard.enabled and (blind := progress.guard.blindness()):
+            raise GuardStopError(f"stopped at step {progress.step}: {blind}")
         is_last, measured = progress.step == config.run.steps, None
         if is_last or (config.evaluation.every and progress.step % config.evaluation.every == 0):
             measured = evaluation = _evaluate(run, recorder)

@@ -46,6 +46,15 @@ def test_a_small_fall_and_a_rise_are_none(reward: float) -> None:
     assert not alarms([reward] * 8 + [reward + 1.0] * 8)
 
 
+def test_a_whole_window_without_a_verdict_is_told_and_no_cause_to_go_back() -> None:
+    guard, said = Guard(GuardSettings(window=4)), []
+    for reward in (0.5, NAN, NAN, NAN, 0.5, NAN, NAN, NAN, NAN):
+        assert guard.alarm(Vitals(0.1, 1.0, reward, NAN, NAN, 1.0, 0.0, -1.0)) is None
+        said.append(guard.blindness())
+    assert said[:-1] == [None] * 8
+    assert str(said[-1]).startswith("no rollout of the last 4 steps has a verdict")
+
+
 def test_noise_about_zero_is_no_collapse() -> None:
     # The best window has a mean of 0.05 and later ones of -0.05: all of the best is lost, and it is nothing.
     assert not alarms([0.3, -0.2, 0.3, -0.2] * 2 + [-0.3, 0.2, -0.3, 0.2] * 3)
