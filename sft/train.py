@@ -13,6 +13,7 @@ from transformers.utils import logging as transformers_logging
 
 from proctor.sft import attention, dataset, display, evaluate, learner, loop, losses, metrics, saving, step
 from proctor.sft.chat import Conversation
+from proctor.sft.config import ConfigError
 from proctor.sft.course import Course
 from proctor.sft.demonstrations import load
 from proctor.sft.settings import SFTConfig
@@ -46,6 +47,7 @@ def train(
     if workers.rank == 0:
         display.show_data(data)
     data.require_proof()
+    _check_shares(data, config.batch.batch_size, workers.num_processes)
     learning = learner.make_learner(config.model, config.optimizer, workers, tokenizer, model)
     if config.batch.packing and not workers.in_pieces:  # what is in pieces cannot be tried out alone
         attention.attend_in_blocks(learning.policy.base)
@@ -75,6 +77,14 @@ def train(
     with metrics.open_log(config.run, start) if learning.is_main else nullcontext() as log:
         progress = loop.run(stages, course, saver, log, rhythm, start=start)
     return Result(_finish(config, learning, progress), progress, data)
+
+
+def _check_shares(data: dataset.Data, batch_size: int, num_processes: int) -> None:
+    """Every process must have a row of each step and evaluation; the last evaluation may be hours away."""
+    counts = {"rows to train on": len(data.training), "held-back rows": len(data.held_back) or num_processes}
+    for what, count in {**counts, "rows a step (batch.batch_size)": batch_size}.items():
+        if count < num_processes:
+            raise ConfigError(f"{count} {what} cannot be shared out to {num_processes} processes; take fewer")
 
 
 def _finish(config: SFTConfig, learning: learner.Learner, progress: loop.Progress) -> Path:

@@ -3,7 +3,9 @@
 import json
 import os
 import signal
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -15,7 +17,7 @@ from proctor.sft.config import ConfigError, load_config
 from proctor.sft.dataset import MaskError
 from proctor.sft.demo_task import FORMAT, demonstrations, make_model, make_tokenizer, split_problems
 from proctor.sft.settings import SFTConfig
-from proctor.sft.train import Result, train
+from proctor.sft.train import Result, _check_shares, train
 
 TINY = {"hidden_size": 32, "intermediate_size": 48, "num_attention_heads": 2, "num_key_value_heads": 1}
 ROWS = demonstrations(split_problems()[0], 96)
@@ -219,6 +221,16 @@ def test_the_best_checkpoint_is_kept_besides_the_newest(tmp_path):
     }
     assert "step-000006" in kept
     assert len(kept) == (1 if min(metrics, key=metrics.get) == "step-000006" else 2)
+
+
+@pytest.mark.parametrize(
+    ("held", "batch_size", "said"),
+    [(1, 4, "1 held-back rows cannot"), (2, 1, "1 rows a step"), (0, 4, None)],
+)
+def test_too_few_rows_for_the_processes_are_told_before_anything_is_trained(held, batch_size, said):
+    data = SimpleNamespace(training=[None] * 8, held_back=[None] * held)
+    with pytest.raises(ConfigError, match=said) if said else nullcontext():
+        _check_shares(data, batch_size, 2)
 
 
 def test_a_wrong_mask_stops_the_run_before_anything_is_trained(tmp_path):
