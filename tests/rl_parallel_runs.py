@@ -36,8 +36,11 @@ WAYS: dict[str, tuple[str, ...]] = {
 }
 
 
-# grpo has a KL, and so a reference.
-PIECES = ("--zero", "3", "--rollouts.engine", "vllm", "--run.steps", 2, "--rollouts.prompts", 5)
+# grpo has a KL, and so a reference. With few samples a step may be without a seven, and train nothing.
+PIECES = (
+    "--zero", "3", "--rollouts.engine", "vllm", "--run.steps", 2, "--rollouts.prompts", 5,
+    "--rollouts.samples", 16,
+)  # fmt: skip
 HAS_VLLM = importlib.util.find_spec("vllm") is not None
 
 
