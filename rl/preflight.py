@@ -47,6 +47,8 @@ def check_config(config: RLConfig) -> tuple[Expression, Algorithm]:
         raise ConfigError(
             f"evaluation.every = {config.evaluation.every} has no effect; it needs data.evaluation"
         )
+    if config.parallel.offload and not config.parallel.zero:
+        raise ConfigError("parallel.offload = True has no effect; it needs parallel.zero")
     if config.critic.warmup_steps and not algorithm.needs_critic:
         raise ConfigError(
             f"critic.warmup_steps = {config.critic.warmup_steps}: '{config.algorithm.name}' has no critic, and the "

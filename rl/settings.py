@@ -113,8 +113,8 @@ class UpdateSettings(Section):
         "truncate",
         description="Clamp them to the ends, drop what lies outside, or drop where the two probabilities differ.",
     )
-    correction_low: float | None = Field(None, ge=0, description="Their lower end; none: 0.")
-    correction_high: float = Field(2.0, gt=0, description="Their upper end.")
+    correction_low: float | None = Field(None, ge=0, le=1, description="Their lower end; none: 0.")
+    correction_high: float = Field(2.0, ge=1, description="Their upper end.")
     correction_limit: float = Field(
         0.02, gt=0, description="Difference from which binary_kl (nats) and tv (probability) drop."
     )

@@ -50,6 +50,7 @@ def judge(config: SFTConfig, conversations: Sequence[Conversation]) -> Quality:
 
 def _check(config: SFTConfig) -> None:
     """What can be wrong without a look at any row. Raises ConfigError."""
+    holds_back = config.data.evaluation or config.data.evaluation_share
     for key in ("reward", "format"):
         if text := getattr(config.evaluation, key):
             read_reward(f"evaluation.{key}", text)
@@ -58,6 +59,19 @@ def _check(config: SFTConfig) -> None:
             "run.merge: with zero = 3 no process has the whole weights; merge the saved adapter afterwards "
             "(peft: PeftModel.from_pretrained(...).merge_and_unload())"
         )
+    for key, is_given, is_used, need in (
+        ("run.merge", config.run.merge, config.model.lora, "model.lora"),
+        ("evaluation.every", config.evaluation.every, holds_back, "data.evaluation or data.evaluation_share"),
+        (
+            "data.evaluation_share",
+            config.data.evaluation_share,
+            not config.data.evaluation,
+            "no data.evaluation",
+        ),
+        ("parallel.offload", config.parallel.offload, config.parallel.zero, "parallel.zero"),
+    ):
+        if is_given and not is_used:
+            raise ConfigError(f"{key} = {is_given} has no effect; it needs {need}")
     if config.data.weight_column and config.loss.kind == "ce":
         raise ConfigError(
             "data.weight_column has no effect on loss.kind = 'ce', which uses no weights; set 'weighted_ce', "

@@ -30,6 +30,12 @@ def check(algorithm: Algorithm, parts: Collection[str]) -> None:
     _known("kl_estimator", algorithm.kl_estimator, ESTIMATORS)
     _known("loss", algorithm.loss, LOSSES)
     _known("advantage", algorithm.advantage, (*ADVANTAGES, *BY_TOKEN))
+    for name in ("clip_low", "clip_high"):
+        value = algorithm.loss_options.get(name)
+        if isinstance(value, (int, float)) and not value >= 0:
+            raise AlgorithmError(
+                f"loss_options: {name} = {value} must be 0 or more, the distance from a ratio of 1"
+            )
     loss = find(LOSSES, algorithm.loss)
     pair, ones = torch.zeros(1, 2), torch.ones(1, 2)
     _try("loss", algorithm.loss, loss, (pair, pair, ones, ones), algorithm.loss_options)
