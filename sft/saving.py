@@ -120,8 +120,11 @@ def read_weights(folder: Path, model: Wrapped, workers: Workers) -> None:
 
 def _load_weights(model: Wrapped, folder: Path) -> None:
     if hasattr(model.model, "peft_config"):
-        from peft import load_peft_weights, set_peft_model_state_dict
+        from peft import LoraConfig, load_peft_weights, set_peft_model_state_dict
 
+        scale, own = LoraConfig.from_pretrained(str(folder)).lora_alpha, model.model.peft_config["default"]
+        if scale != own.lora_alpha:  # shapes fit, and the policy would be another from one step to the next
+            raise ValueError(f"its adapters have lora_alpha = {scale:g}")
         set_peft_model_state_dict(model.model, load_peft_weights(str(folder), device="cpu"))
         return
     saved: Any = type(model.base).from_pretrained(folder, dtype=model.base.dtype)

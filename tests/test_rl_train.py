@@ -240,6 +240,7 @@ def test_a_checkpoint_has_the_evaluation_of_its_own_step_alone(tmp_path: Path) -
         ((), ("--lora", "true"), "model"),
         (("--lora", "true"), (), "state_dict"),
         (("--lora", "true"), ("--lora", "true", "--lora_rank", 4), "state_dict"),
+        (("--lora", "true"), ("--lora", "true", "--lora_alpha", 64), "lora_alpha = 32"),
     ],
 )
 def test_what_a_run_of_another_kind_left_is_told(
