@@ -41,7 +41,12 @@ class Correction:
 
 @dataclass(frozen=True, slots=True)
 class Objective:
-    """An algorithm's loss over the rows of one optimiser step."""
+    """An algorithm's loss over the rows of one optimiser step.
+
+    Divisors count these rows. Groups of equal rewards are not among them, as under dynamic sampling (DAPO,
+    arXiv:2503.14476): the papers of GRPO and Dr. GRPO, and TRL, count such rows too and have smaller gradients
+    where there are many.
+    """
 
     algorithm: Algorithm
     rows: Sequence[Row]
